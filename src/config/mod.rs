@@ -1,0 +1,161 @@
+//! The resolved configuration of a load: validated once, then read only.
+
+pub mod dialect;
+pub mod schema;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dialect::Dialect;
+use schema::Column;
+
+/// One input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InputSpec {
+    /// A file, or anything that opens by its path.
+    Path(PathBuf),
+    /// Standard input (`-`).
+    Stdin,
+}
+
+/// How the bytes of the inputs are brought in (`--io`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IoWay {
+    /// Memory map; what cannot be mapped (pipes) is read in blocks.
+    #[default]
+    Mmap,
+    /// Owned blocks by `read`.
+    Read,
+    /// Owned blocks by io_uring; plain `read` when the kernel forbids it, and it says so.
+    Uring,
+}
+
+/// Who parses which file (`--input-mode`, the old `reading_mode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InputMode {
+    /// All parsers work on one file after the other.
+    #[default]
+    Single,
+    /// One parser takes one whole file.
+    Multi,
+}
+
+/// What happens to the rows that stand in the table before the load (`--mode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// They stay.
+    #[default]
+    Append,
+    /// They are deleted first.
+    Truncate,
+}
+
+/// How many rejects a load survives (`--max-errors`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RejectLimit {
+    /// At most this many.
+    Count(u64),
+    /// At most this share of the records read (0 to 1); tested after 1,000 records and at the end.
+    Share(f64),
+    /// Any number.
+    All,
+}
+
+/// Which table column a cell is filled from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldSource {
+    /// Field of the file, counted from 0.
+    Field(usize),
+    /// The same text in every row (`--const`).
+    Constant(Vec<u8>),
+}
+
+/// One loaded column: the table's column and where its cells come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadColumn {
+    /// The table's column.
+    pub column: Column,
+    /// Field or constant.
+    pub source: FieldSource,
+    /// Whether quoted empty text means NULL too (`--empty-as-null`).
+    pub empty_as_null: bool,
+}
+
+/// Formats of dates and times besides ISO and Db2's own, in the letters `yyyy mm dd hh mi ss f`
+/// as they stand in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DateFormats {
+    /// `--date-format`.
+    pub date: Option<String>,
+    /// `--time-format`.
+    pub time: Option<String>,
+    /// `--timestamp-format`.
+    pub timestamp: Option<String>,
+}
+
+/// Numbers that steer the engine; the defaults have been filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Work {
+    /// Connections (`--writers`).
+    pub writers: usize,
+    /// Parser threads (`--parsers`).
+    pub parsers: usize,
+    /// Cores to pin parser and writer threads to, in turn; empty: not pinned.
+    pub pin_cores: Vec<usize>,
+    /// Nominal slice of a file given to a parser (`--chunk-bytes`).
+    pub chunk_bytes: u64,
+    /// Chunks in flight before the parsers (`--read-ahead`).
+    pub read_ahead: usize,
+    /// Rows in a batch, at most (`--batch-rows`).
+    pub batch_rows: usize,
+    /// Bytes of bound columns in a batch, at most (`--batch-bytes`).
+    pub batch_bytes: usize,
+    /// Rows in a transaction, at most (`--commit-rows`).
+    pub commit_rows: u64,
+    /// Bytes of input in a transaction, at most (`--commit-bytes`); `None`: no such bound.
+    pub commit_bytes: Option<u64>,
+    /// Age of a transaction, at most (`--commit-every`).
+    pub commit_every: Option<Duration>,
+    /// Full batches that may wait in one ring (`--ring-batches`).
+    pub ring_batches: usize,
+    /// Way of input.
+    pub io: IoWay,
+    /// Who parses which file.
+    pub input_mode: InputMode,
+    /// Replays of a commit unit after transient errors (`--max-retries`).
+    pub max_retries: usize,
+    /// Factor between two waits (`--retry-backoff`); the first wait is one second.
+    pub retry_backoff: f64,
+}
+
+/// Everything a load is asked to do, after flags, environment, file and defaults are merged, the
+/// dialect is known and the columns are mapped.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadConfig {
+    /// Inputs, in order.
+    pub inputs: Vec<InputSpec>,
+    /// Table name as the user wrote it (`schema.table` or `table`).
+    pub table: String,
+    /// Grammar of the files.
+    pub dialect: Dialect,
+    /// Fields that each record has.
+    pub field_count: usize,
+    /// Columns that are loaded, in the order in which they are bound.
+    pub columns: Vec<LoadColumn>,
+    /// Accepted formats.
+    pub formats: DateFormats,
+    /// Numbers.
+    pub work: Work,
+    /// What happens to the rows in the table.
+    pub mode: Mode,
+    /// Rejects that the load survives.
+    pub max_errors: RejectLimit,
+    /// Path of the reject file of each input, in the order of `inputs`.
+    pub rejects: Vec<PathBuf>,
+    /// Stop after so many records of each file (`--limit`).
+    pub limit: Option<u64>,
+    /// Records of each file to read without loading them (`--offset-records`).
+    pub offset_records: u64,
+    /// Whether a file without data is fine (`--allow-empty`).
+    pub allow_empty: bool,
+}

@@ -1,0 +1,11 @@
+//! Bulk loading of delimited files into databases.
+
+pub mod arena;
+pub mod config;
+pub mod error;
+pub mod input;
+pub mod limits;
+pub mod parse;
+pub mod record;
+pub mod report;
+pub mod sink;

@@ -1,0 +1,3 @@
+//! Records to rows: scanning, fields, typed conversion into arenas. No I/O, no threads, no database.
+
+pub mod fields;

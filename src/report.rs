@@ -1,0 +1,207 @@
+//! The result of a load as data: the JSON object of cli.md, field for field. Fields are only ever
+//! added.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// How a load ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Every record is a row.
+    Loaded,
+    /// Every record is a row or a reject, inside the limit.
+    LoadedWithRejects,
+    /// A limit or a signal stopped the load.
+    Stopped,
+    /// An error stopped the load.
+    #[default]
+    Failed,
+}
+
+/// Counts of records; they always add up (design invariant 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+pub struct Counts {
+    /// Bytes of input covered.
+    pub bytes: u64,
+    /// Records read: the sum of the six that follow.
+    pub records_read: u64,
+    /// Committed as rows.
+    pub rows_loaded: u64,
+    /// In the reject file.
+    pub rows_rejected: u64,
+    /// Committed by an earlier run.
+    pub rows_skipped: u64,
+    /// Left out by the user's filter.
+    pub rows_filtered: u64,
+    /// Replaced by another record with the same key.
+    pub rows_superseded: u64,
+    /// Read, not committed.
+    pub rows_rolled_back: u64,
+}
+
+impl Counts {
+    /// Whether the parts add up to the records read.
+    #[must_use]
+    pub const fn add_up(&self) -> bool {
+        self.records_read
+            == self.rows_loaded
+                + self.rows_rejected
+                + self.rows_skipped
+                + self.rows_filtered
+                + self.rows_superseded
+                + self.rows_rolled_back
+    }
+
+    /// Adds another count, part by part.
+    pub const fn add(&mut self, other: &Self) {
+        self.bytes += other.bytes;
+        self.records_read += other.records_read;
+        self.rows_loaded += other.rows_loaded;
+        self.rows_rejected += other.rows_rejected;
+        self.rows_skipped += other.rows_skipped;
+        self.rows_filtered += other.rows_filtered;
+        self.rows_superseded += other.rows_superseded;
+        self.rows_rolled_back += other.rows_rolled_back;
+    }
+}
+
+/// One input and its counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct FileReport {
+    /// The path as given; `-` for standard input.
+    pub path: PathBuf,
+    /// Its counts.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Its reject file, if one was needed.
+    pub rejects: Option<PathBuf>,
+}
+
+/// The place the rows went to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct TargetReport {
+    /// URL without secrets.
+    pub url: String,
+    /// Table.
+    pub table: String,
+    /// Database profile.
+    pub profile: String,
+}
+
+/// Time of the parsers, all together.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+pub struct ParseStage {
+    /// Seconds spent splitting and converting.
+    pub busy_seconds: f64,
+    /// Seconds spent waiting for input.
+    pub input_seconds: f64,
+}
+
+/// Time at the rings, all threads together.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+pub struct RingStage {
+    /// Seconds in which parsers waited for room or for an arena.
+    pub full_seconds: f64,
+    /// Seconds in which writers waited for a batch.
+    pub empty_seconds: f64,
+    /// Most full batches seen waiting.
+    pub high_water: usize,
+}
+
+/// Time of the writers, all together.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+pub struct WriteStage {
+    /// Seconds in executes.
+    pub busy_seconds: f64,
+    /// Median of one batch.
+    pub batch_p50_ms: f64,
+    /// 99th percentile of one batch.
+    pub batch_p99_ms: f64,
+}
+
+/// Time in commits, all writers together.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+pub struct CommitStage {
+    /// Seconds in commits.
+    pub busy_seconds: f64,
+}
+
+/// Time by stage.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+pub struct Stages {
+    /// Parsers.
+    pub parse: ParseStage,
+    /// Rings.
+    pub ring: RingStage,
+    /// Writers.
+    pub write: WriteStage,
+    /// Commits.
+    pub commit: CommitStage,
+}
+
+/// Which stage limits the load and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Bottleneck {
+    /// `input`, `parse`, `write` or `commit`.
+    pub stage: String,
+    /// A sentence.
+    pub advice: String,
+}
+
+/// Rejects in sum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct RejectReport {
+    /// The reject file (the first, when several inputs have one).
+    pub path: Option<PathBuf>,
+    /// Count by class name.
+    pub by_class: BTreeMap<String, u64>,
+}
+
+/// The ledger's part; 0 ranges until there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+pub struct LedgerReport {
+    /// Committed ranges.
+    pub ranges: u64,
+}
+
+/// The result of a load.
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
+pub struct Report {
+    /// Name of the job.
+    pub job: String,
+    /// How it ended.
+    pub status: Status,
+    /// Exit status of the process.
+    pub exit_code: i32,
+    /// Where the rows went.
+    pub target: TargetReport,
+    /// By input.
+    pub files: Vec<FileReport>,
+    /// Sums.
+    pub totals: Counts,
+    /// Wall time.
+    pub seconds: f64,
+    /// `totals.rows_loaded / seconds`.
+    pub rows_per_second: f64,
+    /// `totals.bytes / seconds`.
+    pub bytes_per_second: f64,
+    /// Most resident memory of the process so far.
+    pub peak_rss_bytes: u64,
+    /// Time by stage.
+    pub stages: Stages,
+    /// The limiting stage.
+    pub bottleneck: Bottleneck,
+    /// Rejects.
+    pub rejects: RejectReport,
+    /// Effective dialect, as flag and value.
+    pub dialect: BTreeMap<String, String>,
+    /// Ledger.
+    pub ledger: LedgerReport,
+    /// What the user should know: fallbacks, ignored counts, durability settings.
+    pub warnings: Vec<String>,
+    /// The error that ended the load.
+    pub error: Option<String>,
+}

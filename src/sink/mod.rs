@@ -1,0 +1,201 @@
+//! Where batches go. A [`Target`] is a table in a place; a [`Sink`] is one writer's connection to
+//! it.
+//!
+//! What differs between databases stays behind these two traits: the engine knows rows, batches,
+//! transactions and the classes of [`SinkError`], nothing else.
+
+use std::fmt;
+
+use crate::arena::{Batch, CellType, IndicatorWidth};
+use crate::config::schema::Column;
+use crate::record::RejectClass;
+
+/// What the engine may do about an error of a sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// Deadlock, lock timeout, serialization failure: roll back, wait, replay the commit unit.
+    Transient,
+    /// The connection is gone: connect again, then as `Transient`. From a commit it is ambiguous.
+    ConnectionLost,
+    /// No connection could be made.
+    CannotConnect,
+    /// The database refused the user or the password: never tried twice.
+    LoginRefused,
+    /// Anything that will fail again: no table, no privilege, wrong SQL, disk full.
+    Permanent,
+}
+
+/// An error of the database or of the place behind a sink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkError {
+    /// What may be done about it.
+    pub class: ErrorClass,
+    /// SQLSTATE where there is one.
+    pub sqlstate: Option<String>,
+    /// Native code of the database where there is one.
+    pub native: Option<i32>,
+    /// Text, without secrets.
+    pub message: String,
+}
+
+impl SinkError {
+    /// An error that no retry cures.
+    #[must_use]
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self {
+            class: ErrorClass::Permanent,
+            sqlstate: None,
+            native: None,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for SinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match (&self.sqlstate, self.native) {
+            (Some(state), Some(native)) => write!(f, " (SQLSTATE {state}, native {native})"),
+            (Some(state), None) => write!(f, " (SQLSTATE {state})"),
+            (None, Some(native)) => write!(f, " (native {native})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for SinkError {}
+
+/// A row that the database refused while the other rows of its batch went in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowReject {
+    /// Index of the row in the batch.
+    pub row: usize,
+    /// Class.
+    pub class: RejectClass,
+    /// Index of the column in the batch, where the database or the sink can tell.
+    pub column: Option<usize>,
+    /// SQLSTATE.
+    pub sqlstate: Option<String>,
+    /// Native code.
+    pub native: Option<i32>,
+    /// The database's words.
+    pub message: String,
+}
+
+/// What a target asks of the arenas and of the engine for a given list of columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layout {
+    /// Form of the cells, one a column.
+    pub cells: Vec<CellType>,
+    /// Width of the indicators.
+    pub indicators: IndicatorWidth,
+    /// Most connections that make sense (1 for SQLite).
+    pub writers_max: usize,
+    /// Rows in a batch that this target likes.
+    pub batch_rows: usize,
+    /// Largest array the driver takes.
+    pub batch_rows_max: usize,
+    /// Whether text may hold NUL bytes.
+    pub nul_in_text: bool,
+    /// Statement that will be executed, for `--explain`; empty where there is none.
+    pub statement: String,
+}
+
+/// What is known about a target, for the report and `--explain`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TargetInfo {
+    /// The URL without secrets.
+    pub url: String,
+    /// `sqlite`, `postgresql`, `mariadb`, `generic`, `null`, `csv`.
+    pub profile: String,
+    /// Probed facts in the order in which they should be read: (name, value).
+    pub facts: Vec<(String, String)>,
+}
+
+/// A table in a place. Shared by all threads; connections are made on the threads that use them.
+pub trait Target: Send + Sync {
+    /// What is known about the place.
+    fn info(&self) -> TargetInfo;
+
+    /// Columns of the table, or `None` when there is no such table.
+    ///
+    /// # Errors
+    /// When the place cannot be asked.
+    fn columns(&self, table: &str) -> Result<Option<Vec<Column>>, SinkError>;
+
+    /// Whether this kind of place holds tables at all: without (`null:`, `csv:`) the column types
+    /// come from `--schema` or inference and nothing is created.
+    fn has_tables(&self) -> bool;
+
+    /// The statement that would create the table.
+    fn create_table_sql(&self, table: &str, columns: &[Column]) -> String;
+
+    /// Creates the table.
+    ///
+    /// # Errors
+    /// What the database says; too many columns is named before the first row.
+    fn create_table(&self, table: &str, columns: &[Column]) -> Result<(), SinkError>;
+
+    /// Deletes all rows of the table, in a transaction of its own.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn truncate(&self, table: &str) -> Result<(), SinkError>;
+
+    /// Runs one statement of the user (`--before`, `--after`) in a transaction of its own.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn run_sql(&self, sql: &str) -> Result<(), SinkError>;
+
+    /// How batches for these columns (in this order) must look.
+    ///
+    /// # Errors
+    /// When the place cannot take such rows: too many columns, a type it cannot hold.
+    fn layout(&self, table: &str, columns: &[Column]) -> Result<Layout, SinkError>;
+
+    /// Opens one writer's end. Called on the writer's own thread.
+    ///
+    /// # Errors
+    /// [`ErrorClass::CannotConnect`], [`ErrorClass::LoginRefused`], or what preparing the
+    /// statement gave.
+    fn open(&self, table: &str, columns: &[Column]) -> Result<Box<dyn Sink>, SinkError>;
+
+    /// Called once after the last commit of a load that ended well.
+    ///
+    /// # Errors
+    /// When what was written cannot be finished (flush of a file).
+    fn finish(&self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// One writer's connection. A transaction is open from the first `write` until `commit` or
+/// `rollback`.
+pub trait Sink {
+    /// Sends the rows of one batch inside the open transaction and returns those that the
+    /// database refused, in ascending order; all the others are in.
+    ///
+    /// # Errors
+    /// Anything that is not the fault of single rows. The caller rolls back.
+    fn write(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError>;
+
+    /// Ends the transaction. On an error it is unknown whether it took effect, unless the class is
+    /// [`ErrorClass::Transient`] (rolled back for certain).
+    ///
+    /// # Errors
+    /// What the database says.
+    fn commit(&mut self) -> Result<(), SinkError>;
+
+    /// Undoes everything since the last commit.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn rollback(&mut self) -> Result<(), SinkError>;
+
+    /// Makes the connection again after it was lost and repeats every session setting.
+    ///
+    /// # Errors
+    /// As [`Target::open`].
+    fn reconnect(&mut self) -> Result<(), SinkError>;
+}
