@@ -118,6 +118,8 @@ pub struct Work {
     pub commit_every: Option<Duration>,
     /// Full batches that may wait in one ring (`--ring-batches`).
     pub ring_batches: usize,
+    /// Bytes that arenas and blocks may take in all (`--memory-limit`).
+    pub memory_limit: usize,
     /// Way of input.
     pub io: IoWay,
     /// Who parses which file.

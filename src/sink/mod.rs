@@ -97,6 +97,9 @@ pub struct Layout {
     pub batch_rows_max: usize,
     /// Whether text may hold NUL bytes.
     pub nul_in_text: bool,
+    /// Whether an error may ask for a commit unit to be sent again (deadlock, lost connection).
+    /// Then the arenas of a unit are kept until its commit; otherwise they go back at once.
+    pub replays: bool,
     /// Statement that will be executed, for `--explain`; empty where there is none.
     pub statement: String,
 }
