@@ -1,5 +1,6 @@
 //! Records to rows: scanning, fields, typed conversion into arenas. No I/O, no threads, no database.
 
+pub mod convert;
 pub mod fields;
 mod general_walk;
 pub mod oracle;
