@@ -4,6 +4,15 @@
 //! What differs between databases stays behind these two traits: the engine knows rows, batches,
 //! transactions and the classes of [`SinkError`], nothing else.
 
+pub mod sqlite;
+mod sqlite_bind;
+mod sqlite_catalog;
+mod sqlite_errors;
+mod sqlite_exact;
+mod sqlite_guard;
+mod sqlite_sink;
+mod sqlite_types;
+
 use std::fmt;
 
 use crate::arena::{Batch, CellType, IndicatorWidth};
