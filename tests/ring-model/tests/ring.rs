@@ -5,6 +5,14 @@
 use loom::thread;
 use ring_model::ring::{Consumer, Producer, PushError, Sleeper, ring};
 
+/// Checks all interleavings with up to three pre-emptions: the long scenes take minutes without a
+/// bound, and a wake-up is lost by one pre-emption at the wrong place.
+fn bounded(scene: impl Fn() + Sync + Send + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(scene);
+}
+
 /// Waits for room and pushes; the element comes back when the consumer is gone.
 fn push_waiting<T>(sleeper: &mut Sleeper, producer: &mut Producer<T>, element: T) -> Option<T> {
     sleeper.sleep_until(|| !producer.is_full() || producer.is_abandoned());
@@ -68,7 +76,7 @@ fn a_parked_producer_learns_that_the_consumer_is_gone() {
 
 #[test]
 fn shutdown_drains_what_was_pushed() {
-    loom::model(|| {
+    bounded(|| {
         let (mut here, mut there) = (Sleeper::new(), Sleeper::new());
         let (mut producer, mut consumer) = ring(1, here.waker(), there.waker());
         let giver = thread::spawn(move || {
@@ -103,10 +111,7 @@ fn finished_is_never_said_before_the_last_element() {
 
 #[test]
 fn one_sleeper_waits_on_two_rings() {
-    let mut model = loom::model::Builder::new();
-    // Three threads: with three pre-emptions each lost wake-up that two threads can make is in.
-    model.preemption_bound = Some(3);
-    model.check(|| {
+    bounded(|| {
         let mut sleeper = Sleeper::new();
         let mut consumers = Vec::new();
         let mut givers = Vec::new();
