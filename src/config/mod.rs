@@ -150,6 +150,10 @@ pub struct LoadConfig {
     pub work: Work,
     /// What happens to the rows in the table.
     pub mode: Mode,
+    /// Statements before the first row, each in a transaction of its own (`--before`).
+    pub before: Vec<String>,
+    /// Statements after the last commit of a load that ended well (`--after`).
+    pub after: Vec<String>,
     /// Rejects that the load survives.
     pub max_errors: RejectLimit,
     /// Path of the reject file of each input, in the order of `inputs`.
