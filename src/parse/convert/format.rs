@@ -239,7 +239,7 @@ impl Format {
 fn two_digits(text: &[u8]) -> Option<(u8, &[u8])> {
     let (&[tens, ones], rest) = text.split_first_chunk::<2>()?;
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens <= 9 && ones <= 9).then_some((tens * 10 + ones, rest))
+    (tens <= 9 && ones <= 9).then(|| (tens * 10 + ones, rest))
 }
 
 /// Nanoseconds of the first nine of some digits.

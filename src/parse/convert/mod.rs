@@ -6,7 +6,7 @@
 //! bytes before a field are other fields of the same window, and masks take them out.
 //!
 //! A value is either in the cell exactly as the file says it, or a [`Fault`]. What each type takes is
-//! said at the head of its file; an oracle says it again, slowly, and the tests hold the two
+//! said at the head of its file; [`oracle`] says it again, slowly, and the tests hold the two
 //! together.
 
 mod binary;
@@ -17,6 +17,7 @@ mod field;
 mod float;
 mod format;
 mod integer;
+pub mod oracle;
 mod swar;
 mod text;
 mod time;
@@ -444,3 +445,6 @@ fn copy_constant(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
