@@ -11,7 +11,9 @@ use super::parser::{Attempt, Halt, Parser};
 use crate::arena::{ParseReject, Reason};
 use crate::config::dialect::Terminator;
 use crate::error::Error;
-use crate::input::{Block, MappedFile, RawSource};
+use crate::input::RawSource;
+use crate::input::block::Block;
+use crate::input::mmap::MappedFile;
 use crate::parse::rows::{Pause, Window};
 use crate::record::{ByteRange, Malformed};
 use crate::split::{self, ChunkStart};
@@ -168,8 +170,10 @@ impl Parser<'_> {
         block: &Arc<Block>,
         block_end: u64,
     ) -> Result<u64, Halt> {
-        let source =
-            attempt.file.raw.clone().unwrap_or_else(|| RawSource::Block(Arc::clone(block)));
+        let source = attempt.file.raw.clone().unwrap_or_else(|| RawSource::Owned {
+            bytes: block.shared_bytes(),
+            base: block.offset(),
+        });
         let window = Window { bytes: block.bytes(), byte_offset: block.offset(), last: false };
         self.open_segment(attempt, attempt.start, source.clone());
         attempt.cursor.at = usize_of(attempt.start - block.offset());

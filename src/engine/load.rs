@@ -24,7 +24,7 @@ use crate::error::{BadRecord, Error, ErrorKind, Result};
 use crate::parse::convert::Converter;
 use crate::parse::record_reader::RecordReader;
 use crate::parse::rows::RowParser;
-use crate::rejects::RejectFiles;
+use crate::rejects::{RejectFiles, RejectSegment};
 use crate::report::{
     CommitStage, Counts, FileReport, ParseStage, Report, RingStage, Stages, Status, TargetReport,
     WriteStage,
@@ -71,6 +71,8 @@ pub struct Outcome {
 struct Times {
     parsers: Vec<ParserTimes>,
     writers: Vec<WriterTimes>,
+    /// What the writers rejected.
+    segments: Vec<RejectSegment>,
 }
 
 /// The rings of a load, sorted by the thread that owns the end.
@@ -131,9 +133,9 @@ impl Load {
         let parsers = self.row_parsers(&layout)?;
         self.prepare_table()?;
         let work = self.config.work.clone();
-        let files = open_files(self.inputs, &self.config, &self.control)?;
-        let names = files.iter().map(|file| file.path.clone()).collect();
-        let rejects = RejectFiles::new(self.config.rejects.clone(), names, work.writers);
+        let files = open_files(self.inputs, &self.config, &self.control);
+        let names: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
+        let rejects = RejectFiles::new(self.config.rejects.clone(), &names)?;
         let parser_sleepers: Vec<_> = (0..work.parsers).map(|_| Sleeper::new()).collect();
         let writer_sleepers: Vec<_> = (0..work.writers).map(|_| Sleeper::new()).collect();
         let arenas = arenas_per_parser(&self.config, &layout, &shape);
@@ -223,13 +225,13 @@ fn open_files(
     inputs: Vec<InputFile>,
     config: &LoadConfig,
     control: &Control,
-) -> Result<Vec<Arc<OpenFile>>> {
-    let lengths: Option<u64> = inputs.iter().map(|input| input.opened.length).sum();
+) -> Vec<Arc<OpenFile>> {
+    let lengths: Option<u64> = inputs.iter().map(|input| input.length).sum();
     control.metrics.bytes_total.store(lengths.unwrap_or(0), Ordering::Relaxed);
     inputs
         .into_iter()
         .enumerate()
-        .map(|(index, input)| Ok(Arc::new(OpenFile::new(index, input, config)?)))
+        .map(|(index, input)| Arc::new(OpenFile::new(index, input, config)))
         .collect()
 }
 
@@ -329,10 +331,9 @@ impl Threads<'_> {
                 };
                 parsers.push(self.spawn(scope, format!("fastload-parse-{id}"), body));
             }
-            let times = Times {
-                parsers: parsers.into_iter().filter_map(join).collect(),
-                writers: writers.into_iter().filter_map(join).collect(),
-            };
+            let parsers = parsers.into_iter().filter_map(join).collect();
+            let (writers, segments) = writers.into_iter().filter_map(join).unzip();
+            let times = Times { parsers, writers, segments };
             monitor.end();
             if let Ok(watching) = watching {
                 // It only reads counters; a panic there has been reported by the hook.
@@ -348,7 +349,7 @@ impl Threads<'_> {
         inbox: Vec<Consumer<Batch>>,
         back: Vec<Producer<Batch>>,
         sleeper: Sleeper,
-    ) -> Option<WriterTimes> {
+    ) -> Option<(WriterTimes, RejectSegment)> {
         let work = &self.shared.config.work;
         pin(&work.pin_cores, work.parsers + id);
         match self.target.0.open(&self.shared.config.table, self.columns) {
@@ -416,14 +417,14 @@ fn finish(
     started: Instant,
     report: &mut Report,
 ) -> Option<Error> {
-    let Ran { shared, rejects, times, warnings } = ran;
+    let Ran { shared, rejects, mut times, warnings } = ran;
     let mut error = shared.take_error().or_else(|| interrupted(&shared));
     if error.is_none() {
         error = complete(&shared, target).err();
     }
     // Rejects of committed units stand, however the load ended.
-    let reject_paths = rejects.merge().unwrap_or_else(|merge_error| {
-        error.get_or_insert(Error::io("writing the reject file", merge_error));
+    let reject_paths = rejects.merge(std::mem::take(&mut times.segments)).unwrap_or_else(|merge_error| {
+        error.get_or_insert(merge_error);
         Vec::new()
     });
     report.warnings = warnings;

@@ -1,6 +1,7 @@
 //! What all threads of one load share.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::control::{Control, Metrics};
@@ -8,6 +9,7 @@ use super::files::{Chunk, OpenFile};
 use super::limit::RejectCounter;
 use crate::config::{InputMode, LoadConfig};
 use crate::error::{Error, ErrorKind, Result};
+use crate::record::RejectClass;
 use crate::ring::Waker;
 use crate::sink::Layout;
 
@@ -23,6 +25,7 @@ pub(super) struct Shared {
     pub(super) starving: AtomicUsize,
     writer_wakers: Vec<Waker>,
     next_file: AtomicUsize,
+    classes: [AtomicU64; RejectClass::ALL.len()],
     error: Mutex<Option<Error>>,
 }
 
@@ -45,6 +48,7 @@ impl Shared {
             starving: AtomicUsize::new(0),
             writer_wakers,
             next_file: AtomicUsize::new(0),
+            classes: Default::default(),
             error: Mutex::new(None),
         }
     }
@@ -151,6 +155,22 @@ impl Shared {
         counts.rejected.fetch_add(rejected, Ordering::Relaxed);
         self.metrics().rows_loaded.fetch_add(loaded, Ordering::Relaxed);
         self.metrics().rows_rejected.fetch_add(rejected, Ordering::Relaxed);
+    }
+
+    /// Rejects of a committed unit, in the order of [`RejectClass::ALL`].
+    pub(super) fn committed_classes(&self, classes: &[u64]) {
+        for (sum, &count) in self.classes.iter().zip(classes) {
+            sum.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Committed rejects by the name of their class; classes without any are left out.
+    pub(super) fn rejects_by_class(&self) -> BTreeMap<String, u64> {
+        let counts = RejectClass::ALL.iter().zip(&self.classes);
+        counts
+            .map(|(class, count)| (class.name().to_owned(), count.load(Ordering::Relaxed)))
+            .filter(|&(_, count)| count > 0)
+            .collect()
     }
 
     /// Before a commit: are the inputs still what was opened?

@@ -14,8 +14,8 @@ use super::rejecting::{self, Rejecting};
 use super::shared::Shared;
 use crate::arena::Batch;
 use crate::error::{Error, ErrorKind};
-use crate::record::ByteRange;
-use crate::rejects::{RejectSegment, SegmentMark};
+use crate::record::{ByteRange, RejectClass};
+use crate::rejects::{RejectMark, RejectSegment};
 use crate::ring::{Consumer, Producer, Sleeper};
 use crate::sink::{ErrorClass, RowReject, Sink, SinkError};
 
@@ -66,20 +66,23 @@ struct Unit {
     /// Whether `batches` holds every batch of the unit.
     complete: bool,
     counts: Vec<UnitCount>,
+    /// Rejects by class, in the order of [`RejectClass::ALL`].
+    classes: [u64; RejectClass::ALL.len()],
     ranges: Vec<(usize, ByteRange)>,
     rows: u64,
     bytes: u64,
     database_rejects: u64,
     opened: Option<Instant>,
-    segment_start: SegmentMark,
+    segment_start: RejectMark,
 }
 
 impl Unit {
-    fn new(segment_start: SegmentMark) -> Self {
+    fn new(segment_start: RejectMark) -> Self {
         Self {
             batches: Vec::new(),
             complete: true,
             counts: Vec::new(),
+            classes: [0; RejectClass::ALL.len()],
             ranges: Vec::new(),
             rows: 0,
             bytes: 0,
@@ -98,6 +101,10 @@ impl Unit {
         self.opened.get_or_insert_with(Instant::now);
         self.database_rejects += refused.len() as u64;
         self.rows += batch.rows() as u64;
+        let parsed = batch.rejects.iter().map(|reject| reject.reason.class());
+        for class in parsed.chain(refused.iter().map(|reject| reject.class)) {
+            self.classes[class as usize] += 1;
+        }
         let mut refused = refused.iter().peekable();
         for (index, segment) in batch.segments.iter().enumerate() {
             let rows_end =
@@ -168,7 +175,7 @@ impl<'s> Writer<'s> {
     }
 
     /// Writes until all parsers are done or the load is stopped.
-    pub(super) fn run(mut self) -> WriterTimes {
+    pub(super) fn run(mut self) -> (WriterTimes, RejectSegment) {
         if let Err(error) = self.write_all() {
             self.shared.fail(error);
         }
@@ -178,11 +185,11 @@ impl<'s> Writer<'s> {
             if let Err(error) = self.sink.rollback() {
                 tracing::debug!(%error, "rollback");
             }
-            if let Err(error) = self.segment.truncate_to(self.unit.segment_start) {
-                self.shared.fail(Error::io("cutting the reject file back", error));
+            if let Err(error) = self.segment.truncate_to(&self.unit.segment_start) {
+                self.shared.fail(error);
             }
         }
-        self.times
+        (self.times, self.segment)
     }
 
     fn write_all(&mut self) -> Result<(), Error> {
@@ -277,9 +284,7 @@ impl<'s> Writer<'s> {
             return Err(rejecting::limit_error_for_row(self.shared, batch, first));
         }
         let rejecting = Rejecting { shared: self.shared };
-        rejecting
-            .write_all(&mut self.segment, batch, refused)
-            .map_err(|error| Error::io("writing the reject file", error))?;
+        rejecting.write_all(&mut self.segment, batch, refused)?;
         self.unit.book(batch, refused);
         if let (Some(_), Some(first)) =
             (self.shared.counter.peek(self.unit.database_rejects), refused.first())
@@ -342,10 +347,8 @@ impl<'s> Writer<'s> {
         } else {
             self.sink.rollback()?;
         }
-        let start = self.unit.segment_start;
-        self.segment
-            .truncate_to(start)
-            .map_err(|error| Error::io("cutting the reject file back", error))?;
+        let start = self.unit.segment_start.clone();
+        self.segment.truncate_to(&start)?;
         let batches = std::mem::take(&mut self.unit.batches);
         let opened = self.unit.opened;
         self.unit = Unit::new(start);
@@ -375,7 +378,7 @@ impl<'s> Writer<'s> {
             return Ok(());
         }
         self.shared.check_inputs()?;
-        self.segment.flush().map_err(|error| Error::io("writing the reject file", error))?;
+        self.segment.flush()?;
         let started = Instant::now();
         let committed = self.commit_or_replay();
         self.times.commit += started.elapsed();
@@ -383,8 +386,8 @@ impl<'s> Writer<'s> {
         for count in &self.unit.counts {
             self.shared.committed(count.file, count.bytes, count.loaded, count.rejected);
         }
-        let passed = self.shared.counter.add_rejects(self.unit.database_rejects);
-        debug_assert!(passed.is_none() || self.shared.is_stopped() || self.inbox.len() > 1);
+        self.shared.committed_classes(&self.unit.classes);
+        self.shared.counter.add_rejects(self.unit.database_rejects);
         let unit = std::mem::replace(&mut self.unit, Unit::new(self.segment.mark()));
         for batch in unit.batches {
             self.give_back(batch);
@@ -392,19 +395,26 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
+    /// Commits; a unit that the database rolled back for certain is sent again.
     fn commit_or_replay(&mut self) -> Result<(), Error> {
-        loop {
-            match self.sink.commit() {
-                Ok(()) => return Ok(()),
-                Err(error) if error.class == ErrorClass::Transient && self.can_replay() => {
-                    self.retry(error, None)?;
-                    self.segment
-                        .flush()
-                        .map_err(|error| Error::io("writing the reject file", error))?;
-                }
-                Err(error) => return Err(self.in_doubt(error)),
-            }
+        if self.unit.rows == 0 {
+            // Nothing was sent: there is no transaction.
+            return Ok(());
         }
+        let mut replays = 0;
+        while let Err(error) = self.sink.commit() {
+            let again = error.class == ErrorClass::Transient && self.can_replay();
+            if !again {
+                return Err(self.in_doubt(error));
+            }
+            if replays == self.shared.config.work.max_retries {
+                return Err(error.into());
+            }
+            replays += 1;
+            self.retry(error, None)?;
+            self.segment.flush()?;
+        }
+        Ok(())
     }
 
     /// Without a ledger nobody can tell whether the commit took effect: it is never tried again.
