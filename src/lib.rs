@@ -4,6 +4,7 @@ pub mod arena;
 pub mod codes;
 pub mod config;
 pub mod error;
+pub mod generate;
 pub mod input;
 pub mod limits;
 pub mod parse;

@@ -58,7 +58,7 @@ pub struct RejectRecord {
 
 /// One line of `PATH.jsonl` (cli.md, Errors).
 #[derive(Serialize)]
-struct Line<'a> {
+struct Reason<'a> {
     file: &'a str,
     record: u64,
     line: u64,
@@ -240,6 +240,7 @@ pub struct RejectSegment {
 pub struct RejectMark(Vec<Lengths>);
 
 /// Lengths in bytes of the three files of a part.
+#[allow(clippy::struct_field_names, reason = "names carry their unit")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Lengths {
     raw_bytes: u64,
@@ -322,7 +323,7 @@ impl RejectSegment {
 
     fn append_to(&mut self, place: usize, reject: &RejectRecord) -> io::Result<()> {
         self.line.clear();
-        let line = Line {
+        let line = Reason {
             file: &self.plan.inputs[reject.file],
             record: reject.position.record,
             line: reject.position.line,

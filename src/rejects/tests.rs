@@ -245,8 +245,9 @@ proptest! {
         let any = merge::write_merged_in_passes(&path, &parts, sorted_at_once).unwrap();
         prop_assert_eq!(any, !expected.is_empty());
         if any {
-            let text: String = expected.iter().map(|(_, record)| format!("record {record}\n")).collect();
-            prop_assert_eq!(fixture.text("r"), text);
+            let lines: Vec<_> = expected.iter().map(|(_, record)| format!("record {record}
+")).collect();
+            prop_assert_eq!(fixture.text("r"), lines.concat());
             prop_assert_eq!(fixture.text("r.jsonl").lines().count(), expected.len());
         }
     }
