@@ -272,5 +272,4 @@ pub(super) fn insert_sql(name: &TableName, columns: &[String], rows: usize) -> S
 }
 
 #[cfg(test)]
-#[path = "sqlite_tests.rs"]
 mod tests;
