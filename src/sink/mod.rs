@@ -4,6 +4,8 @@
 //! What differs between databases stays behind these two traits: the engine knows rows, batches,
 //! transactions and the classes of [`SinkError`], nothing else.
 
+pub mod odbc;
+
 use std::fmt;
 
 use crate::arena::{Batch, CellType, IndicatorWidth};
