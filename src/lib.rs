@@ -3,6 +3,7 @@
 pub mod arena;
 pub mod codes;
 pub mod config;
+pub mod engine;
 pub mod error;
 pub mod generate;
 pub mod input;
@@ -13,3 +14,4 @@ pub mod rejects;
 pub mod report;
 pub mod ring;
 pub mod sink;
+pub mod split;

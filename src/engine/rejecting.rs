@@ -102,10 +102,18 @@ pub(super) fn limit_error_for_parse(
     reject: &ParseReject,
 ) -> BadRecord {
     let (fault_byte_offset, field, column) = match reject.reason {
-        Reason::Malformed { byte_offset, field, .. } => (byte_offset, Some(field + 1), None),
-        Reason::Fault { byte_offset, column, .. } => {
-            (byte_offset, field_index(shared, column as usize), Some(column as usize))
-        }
+        Reason::Malformed {
+            byte_offset, field, ..
+        } => (byte_offset, Some(field + 1), None),
+        Reason::Fault {
+            byte_offset,
+            column,
+            ..
+        } => (
+            byte_offset,
+            field_index(shared, column as usize),
+            Some(column as usize),
+        ),
     };
     let column = column.map(|column| &shared.config.columns[column].column);
     BadRecord {
@@ -127,7 +135,9 @@ pub(super) fn limit_error_for_parse(
 /// The error of a load stopped by a row that the database refused.
 pub(super) fn limit_error_for_row(shared: &Shared, batch: &Batch, reject: &RowReject) -> Error {
     let segment = batch.segment_of_row(reject.row);
-    let column = reject.column.map(|column| &shared.config.columns[column].column);
+    let column = reject
+        .column
+        .map(|column| &shared.config.columns[column].column);
     let source = batch.row_sources[reject.row];
     let bad = BadRecord {
         path: shared.files[segment.file].path.clone(),
@@ -160,7 +170,10 @@ fn database_words(reject: &RowReject) -> String {
 
 /// The record as the terminal may show it; an unreadable source shows nothing.
 fn shown_bytes(segment: &Segment, start: u64, length: u64) -> Vec<u8> {
-    let range = ByteRange { start, end: start + length.min(SHOWN_BYTES) };
+    let range = ByteRange {
+        start,
+        end: start + length.min(SHOWN_BYTES),
+    };
     let mut bytes = Vec::new();
     if let Err(error) = segment.source.copy_range(range, &mut bytes) {
         tracing::debug!(%error, "the bad record cannot be read again");

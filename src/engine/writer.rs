@@ -107,10 +107,15 @@ impl Unit {
         }
         let mut refused = refused.iter().peekable();
         for (index, segment) in batch.segments.iter().enumerate() {
-            let rows_end =
-                batch.segments.get(index + 1).map_or(batch.rows(), |next| next.first_row);
-            let parse_rejects =
-                batch.rejects.iter().filter(|reject| reject.segment == index).count() as u64;
+            let rows_end = batch
+                .segments
+                .get(index + 1)
+                .map_or(batch.rows(), |next| next.first_row);
+            let parse_rejects = batch
+                .rejects
+                .iter()
+                .filter(|reject| reject.segment == index)
+                .count() as u64;
             let mut rejected = parse_rejects;
             while refused.next_if(|reject| reject.row < rows_end).is_some() {
                 rejected += 1;
@@ -121,7 +126,12 @@ impl Unit {
                 "every record of a segment is a row or a reject"
             );
             self.bytes += segment.range.len();
-            self.count(segment.file, segment.range.len(), segment.records - rejected, rejected);
+            self.count(
+                segment.file,
+                segment.range.len(),
+                segment.records - rejected,
+                rejected,
+            );
             self.ranges.push((segment.file, segment.range));
         }
     }
@@ -133,7 +143,12 @@ impl Unit {
                 count.loaded += loaded;
                 count.rejected += rejected;
             }
-            None => self.counts.push(UnitCount { file, bytes, loaded, rejected }),
+            None => self.counts.push(UnitCount {
+                file,
+                bytes,
+                loaded,
+                rejected,
+            }),
         }
     }
 }
@@ -236,7 +251,12 @@ impl<'s> Writer<'s> {
 
     fn sleep(&mut self) {
         let started = Instant::now();
-        let nap = self.shared.config.work.commit_every.map_or(NAP, |every| every.min(NAP));
+        let nap = self
+            .shared
+            .config
+            .work
+            .commit_every
+            .map_or(NAP, |every| every.min(NAP));
         let (shared, inbox) = (self.shared, &self.inbox);
         let holds_arenas = !self.unit.batches.is_empty();
         self.sleeper.sleep_until_or_timeout(nap, || {
@@ -259,14 +279,24 @@ impl<'s> Writer<'s> {
         }
         let work = &self.shared.config.work;
         let full = self.unit.rows >= work.commit_rows
-            || work.commit_bytes.is_some_and(|bytes| self.unit.bytes >= bytes);
-        if full || self.is_due() { self.commit() } else { Ok(()) }
+            || work
+                .commit_bytes
+                .is_some_and(|bytes| self.unit.bytes >= bytes);
+        if full || self.is_due() {
+            self.commit()
+        } else {
+            Ok(())
+        }
     }
 
     /// Sends one batch; transient errors replay the unit.
     fn write(&mut self, batch: &Batch) -> Result<Vec<RowReject>, Error> {
         let started = Instant::now();
-        let written = if batch.rows() == 0 { Ok(Vec::new()) } else { self.sink.write(batch) };
+        let written = if batch.rows() == 0 {
+            Ok(Vec::new())
+        } else {
+            self.sink.write(batch)
+        };
         let refused = match written {
             Ok(refused) => refused,
             Err(error) => self.retry(error, Some(batch))?,
@@ -280,15 +310,21 @@ impl<'s> Writer<'s> {
 
     /// Books a batch that is in the transaction: counts, rejects, limit.
     fn book(&mut self, batch: &Batch, refused: &[RowReject]) -> Result<(), Error> {
-        if let Some(first) = refused.first().filter(|_| self.shared.counter.stops_at_first()) {
+        if let Some(first) = refused
+            .first()
+            .filter(|_| self.shared.counter.stops_at_first())
+        {
             return Err(rejecting::limit_error_for_row(self.shared, batch, first));
         }
-        let rejecting = Rejecting { shared: self.shared };
+        let rejecting = Rejecting {
+            shared: self.shared,
+        };
         rejecting.write_all(&mut self.segment, batch, refused)?;
         self.unit.book(batch, refused);
-        if let (Some(_), Some(first)) =
-            (self.shared.counter.peek(self.unit.database_rejects), refused.first())
-        {
+        if let (Some(_), Some(first)) = (
+            self.shared.counter.peek(self.unit.database_rejects),
+            refused.first(),
+        ) {
             return Err(rejecting::limit_error_for_row(self.shared, batch, first));
         }
         Ok(())
@@ -308,8 +344,10 @@ impl<'s> Writer<'s> {
             .build();
         let mut error = error;
         for wait in waits {
-            let transient =
-                matches!(error.class, ErrorClass::Transient | ErrorClass::ConnectionLost);
+            let transient = matches!(
+                error.class,
+                ErrorClass::Transient | ErrorClass::ConnectionLost
+            );
             if !transient || !self.can_replay() {
                 break;
             }
@@ -334,7 +372,8 @@ impl<'s> Writer<'s> {
 
     fn wait(&mut self, wait: Duration) {
         let shared = self.shared;
-        self.sleeper.sleep_until_or_timeout(wait, || shared.is_stopped());
+        self.sleeper
+            .sleep_until_or_timeout(wait, || shared.is_stopped());
     }
 
     fn replay(
@@ -356,8 +395,11 @@ impl<'s> Writer<'s> {
         let mut failed = None;
         for batch in batches {
             if failed.is_none() {
-                let refused =
-                    if batch.rows() == 0 { Ok(Vec::new()) } else { self.sink.write(&batch) };
+                let refused = if batch.rows() == 0 {
+                    Ok(Vec::new())
+                } else {
+                    self.sink.write(&batch)
+                };
                 let booked = refused
                     .map_err(ReplayError::from)
                     .and_then(|refused| self.book(&batch, &refused).map_err(ReplayError::from));
@@ -384,7 +426,8 @@ impl<'s> Writer<'s> {
         self.times.commit += started.elapsed();
         committed?;
         for count in &self.unit.counts {
-            self.shared.committed(count.file, count.bytes, count.loaded, count.rejected);
+            self.shared
+                .committed(count.file, count.bytes, count.loaded, count.rejected);
         }
         self.shared.committed_classes(&self.unit.classes);
         self.shared.counter.add_rejects(self.unit.database_rejects);

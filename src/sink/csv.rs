@@ -118,6 +118,7 @@ impl Target for CsvTarget {
             writers_max: 1,
             batch_rows: BATCH_ROWS,
             batch_rows_max: usize::MAX,
+            replays: false,
             nul_in_text: true,
             statement: String::new(),
         })

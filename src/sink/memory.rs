@@ -229,6 +229,7 @@ impl Target for MemoryTarget {
             writers_max: self.writers_max,
             batch_rows: self.batch_rows,
             batch_rows_max: usize::MAX,
+            replays: true,
             nul_in_text: true,
             statement: String::new(),
         })

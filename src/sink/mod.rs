@@ -7,6 +7,7 @@
 pub mod csv;
 pub mod memory;
 pub mod null;
+pub mod odbc;
 pub mod sqlite;
 mod sqlite_bind;
 mod sqlite_catalog;

@@ -70,6 +70,7 @@ impl Target for NullTarget {
             writers_max: usize::MAX,
             batch_rows: BATCH_ROWS,
             batch_rows_max: usize::MAX,
+            replays: false,
             nul_in_text: true,
             statement: String::new(),
         })

@@ -181,6 +181,7 @@ impl Target for SqliteTarget {
             writers_max: 1,
             batch_rows: BATCH_ROWS,
             batch_rows_max: usize::MAX,
+            replays: false,
             nul_in_text: true,
             statement: insert_sql(&name, &names, rows),
         })
