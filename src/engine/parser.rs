@@ -214,6 +214,32 @@ impl<'s> Parser<'s> {
             .expect("a chunk has its segment open");
         segment.range.end = byte_offset;
         segment.records = records;
+        if self.shared.needs_record_numbers() {
+            self.cut_segment(attempt);
+        }
+    }
+
+    /// Takes the records out that `--offset-records` and `--limit` leave out.
+    fn cut_segment(&mut self, attempt: &Attempt<'_>) {
+        let base = attempt
+            .proven
+            .expect("chunks are proven first when numbers decide")
+            .records;
+        let config = &self.shared.config;
+        let first = (config.offset_records + 1).saturating_sub(base);
+        let last = config.limit.map_or(u64::MAX, |limit| {
+            limit
+                .saturating_add(config.offset_records)
+                .saturating_sub(base)
+        });
+        // Records behind the limit are not counted as read.
+        let seen = u64::from(attempt.segment_records) + 1..=u64::from(attempt.cursor.records);
+        let filtered = seen.filter(|&record| record < first && record <= last);
+        let filtered = filtered.count() as u64;
+        let batch = self.open_batch();
+        let segment = batch.segments.len() - 1;
+        batch.keep_records(segment, first.max(1)..=last);
+        self.shared.filtered(attempt.file.index, filtered);
     }
 
     /// Parses what stands in `window` from `attempt.cursor` to `until`, through as many arenas as
