@@ -46,8 +46,7 @@ fn shape16(digits: Value<'_>) -> Option<Shape> {
 
 /// As [`shape16`] for any length.
 #[inline(never)]
-fn long_shape(digits: Value<'_>) -> Option<Shape> {
-    let bytes = digits.bytes();
+fn long_shape(bytes: &[u8]) -> Option<Shape> {
     let point = bytes.iter().position(|&byte| byte == b'.');
     let (integer, fraction) = match point {
         Some(point) => (&bytes[..point], &bytes[point + 1..]),
@@ -71,8 +70,8 @@ impl Decimal {
 
     #[cold]
     #[inline(never)]
-    fn fault(self, digits: Value<'_>, shape: Shape) -> Option<Fault> {
-        let integer = &digits.bytes()[..shape.integer_digits];
+    fn fault(self, digits: &[u8], shape: Shape) -> Option<Fault> {
+        let integer = &digits[..shape.integer_digits];
         let leading_zeros = integer.iter().take_while(|&&byte| byte == b'0').count();
         if shape.integer_digits - leading_zeros > self.integer_digits {
             Some(Fault::TooManyIntegerDigits)
@@ -91,11 +90,11 @@ impl Render for Decimal {
         let shape = if digits.len <= 16 {
             shape16(digits)
         } else {
-            long_shape(digits)
+            long_shape(digits.bytes())
         };
         let shape = shape.ok_or(Fault::Syntax)?;
         if (shape.integer_digits > self.integer_digits || shape.fraction_digits > self.scale)
-            && let Some(fault) = self.fault(digits, shape)
+            && let Some(fault) = self.fault(digits.bytes(), shape)
         {
             return Err(fault.into());
         }

@@ -36,18 +36,8 @@ impl<'a> Value<'a> {
             .and_then(|start| self.window.get(start..end))
         {
             Some(bytes) => u128::from_le_bytes(bytes.try_into().expect("a slice of 16 bytes")),
-            None => self.last16_at_window_start(),
+            None => last16_alone(self.bytes()),
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn last16_at_window_start(self) -> u128 {
-        let bytes = self.bytes();
-        let last = &bytes[bytes.len().saturating_sub(16)..];
-        let mut word = [0; 16];
-        word[16 - last.len()..].copy_from_slice(last);
-        u128::from_le_bytes(word)
     }
 
     /// The value without its sign, and whether the sign is a minus.
@@ -87,10 +77,24 @@ impl<'a> Value<'a> {
     }
 }
 
+// What is out of line takes slices, never a `Value`: a struct behind a pointer would have to stand
+// in memory for every field.
+#[cold]
+#[inline(never)]
+fn last16_alone(bytes: &[u8]) -> u128 {
+    let last = &bytes[bytes.len().saturating_sub(16)..];
+    let mut word = [0; 16];
+    word[16 - last.len()..].copy_from_slice(last);
+    u128::from_le_bytes(word)
+}
+
 /// Conversion to a cell of fixed size.
 pub(super) trait Decode<C> {
-    /// The cell of a value of at least one byte.
-    fn decode(&self, value: Value<'_>) -> Result<C, Fault>;
+    /// Writes the cell of a value of at least one byte; after a fault the cell is anything.
+    ///
+    /// The cell is not returned, because a `Result` of a few bytes would be packed into one
+    /// register and taken apart again.
+    fn decode(&self, value: Value<'_>, cell: &mut C) -> Result<(), Fault>;
 }
 
 /// Why a value did not get into its row.
@@ -212,23 +216,25 @@ impl Rules {
         }
     }
 
+    /// Whether the field is certainly a value, with no escape in it.
     #[inline(always)]
-    fn kind(&self, field: FieldRef, block: &FieldBlock<'_>) -> Kind {
+    fn is_common(&self, field: FieldRef) -> bool {
         let len = field.len();
-        let common = if field.is_plain_value() {
+        if field.is_plain_value() {
             len <= self.max_field_bytes && self.null_lengths & length_bit(len) == 0
         } else {
             field.is_quoted() && !field.is_escaped() && len.wrapping_sub(1) < self.max_field_bytes
-        };
-        if common {
-            Kind::Value
-        } else {
-            self.uncommon_kind(field, block)
         }
     }
 
+    /// Whether the field is certainly NULL.
+    #[inline(always)]
+    const fn is_missing(&self, field: FieldRef) -> bool {
+        field.is_empty() && !field.is_quoted() && self.nullable
+    }
+
     #[inline(never)]
-    fn uncommon_kind(&self, field: FieldRef, block: &FieldBlock<'_>) -> Kind {
+    fn kind(&self, field: FieldRef, block: &FieldBlock<'_>) -> Kind {
         let null = || {
             if self.nullable {
                 Kind::Null
@@ -338,6 +344,7 @@ pub(super) struct Rows<'r, W> {
 }
 
 /// Converts one field of each record into cells of fixed size.
+#[inline(never)]
 pub(super) fn decode_block<C, D: Decode<C>, W: Word>(
     decode: &D,
     rules: &Rules,
@@ -351,32 +358,59 @@ pub(super) fn decode_block<C, D: Decode<C>, W: Word>(
     let rows_out = cells.iter_mut().zip(rows.words);
     for ((record, fields), (cell, word)) in (0_u32..).zip(records).zip(rows_out) {
         let field = fields[rows.index];
-        let value = block.value(field);
-        let converted = match rules.kind(field, block) {
-            Kind::Value => decode.decode(value),
-            Kind::Escaped => rules.unescaped(value, field.is_quoted(), |v| decode.decode(v)),
-            Kind::Null => {
-                *word = W::NULL;
-                continue;
-            }
-            Kind::Empty => Err(Fault::QuotedEmpty),
-            Kind::Fault(fault) => Err(fault),
+        *word = cell_word;
+        let converted = if rules.is_common(field) {
+            decode.decode(block.value(field), cell)
+        } else if rules.is_missing(field) {
+            *word = W::NULL;
+            Ok(())
+        } else {
+            decode_uncommon(decode, rules, block, field, cell).map(|is_null| {
+                if is_null {
+                    *word = W::NULL;
+                }
+            })
         };
-        match converted {
-            Ok(converted) => {
-                *cell = converted;
-                *word = cell_word;
-            }
-            Err(fault) => {
-                *word = W::NULL;
-                faults.push((record, fault));
-            }
+        if let Err(fault) = converted {
+            *word = W::NULL;
+            push_fault(faults, record, fault);
         }
     }
 }
 
+/// Converts a field that is not [`Rules::is_common`]; tells whether it is NULL.
+#[cold]
+#[inline(never)]
+fn decode_uncommon<C, D: Decode<C>>(
+    decode: &D,
+    rules: &Rules,
+    block: &FieldBlock<'_>,
+    field: FieldRef,
+    cell: &mut C,
+) -> Result<bool, Fault> {
+    let value = block.value(field);
+    match rules.kind(field, block) {
+        Kind::Value => decode.decode(value, cell)?,
+        Kind::Escaped => {
+            rules.unescaped(value, field.is_quoted(), |value| decode.decode(value, cell))?;
+        }
+        Kind::Null => return Ok(true),
+        Kind::Empty => return Err(Fault::QuotedEmpty),
+        Kind::Fault(fault) => return Err(fault),
+    }
+    Ok(false)
+}
+
+// Out of line, so that the growth of the list takes no registers from the loop.
+#[cold]
+#[inline(never)]
+fn push_fault(faults: &mut Vec<(u32, Fault)>, record: u32, fault: Fault) {
+    faults.push((record, fault));
+}
+
 /// Converts one field of each record into text or bytes of `stride` bytes a row; `data` begins at
 /// the block's first row.
+#[inline(never)]
 pub(super) fn render_block<R: Render, W: Word>(
     render: &R,
     rules: &Rules,
@@ -389,34 +423,56 @@ pub(super) fn render_block<R: Render, W: Word>(
     let mut row_start = 0;
     for ((record, fields), word) in (0_u32..).zip(records).zip(rows.words) {
         let field = fields[rows.index];
-        let value = block.value(field);
         let row = &mut data[row_start..];
         row_start += stride;
-        let rendered = match rules.kind(field, block) {
-            Kind::Value => render.render(value, row, stride),
-            Kind::Escaped => {
-                let quoted = field.is_quoted();
-                render
-                    .render_escaped(rules, value.bytes(), quoted, row, stride)
-                    .unwrap_or_else(|| {
-                        rules.unescaped(value, quoted, |v| render.render(v, row, stride))
-                    })
+        let rendered = if rules.is_common(field) {
+            render.render(block.value(field), row, stride)
+        } else if rules.is_missing(field) {
+            *word = W::NULL;
+            continue;
+        } else {
+            match render_uncommon(render, rules, block, field, (row, stride)) {
+                Ok(Some(len)) => Ok(len),
+                Ok(None) => {
+                    *word = W::NULL;
+                    continue;
+                }
+                Err(stop) => Err(stop),
             }
-            Kind::Empty => Ok(0),
-            Kind::Null => {
-                *word = W::NULL;
-                continue;
-            }
-            Kind::Fault(fault) => Err(Stop::Fault(fault)),
         };
         match rendered {
             Ok(len) => *word = W::length(len),
             Err(Stop::Fault(fault)) => {
                 *word = W::NULL;
-                faults.push((record, fault));
+                push_fault(faults, record, fault);
             }
             Err(Stop::NeedStride(bytes)) => return Err(NeedStride { record, bytes }),
         }
     }
     Ok(())
+}
+
+/// Length of the text of a field that is not [`Rules::is_common`]; `None` is NULL.
+#[cold]
+#[inline(never)]
+fn render_uncommon<R: Render>(
+    render: &R,
+    rules: &Rules,
+    block: &FieldBlock<'_>,
+    field: FieldRef,
+    (row, stride): (&mut [u8], usize),
+) -> Result<Option<usize>, Stop> {
+    let (value, quoted) = (block.value(field), field.is_quoted());
+    let rendered = match rules.kind(field, block) {
+        Kind::Value => render.render(value, row, stride),
+        Kind::Escaped => render
+            .render_escaped(rules, value.bytes(), quoted, row, stride)
+            .unwrap_or_else(|| {
+                rules.unescaped(value, quoted, |value| render.render(value, row, stride))
+            }),
+        Kind::Empty => Ok(0),
+        Kind::Null => return Ok(None),
+        Kind::Fault(fault) => Err(Stop::Fault(fault)),
+    };
+    rendered.map(Some)
 }

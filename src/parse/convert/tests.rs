@@ -4,7 +4,7 @@ use jiff::civil;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::date::{calendar_date, iso_parts};
+use super::date::{Day, iso_day, iso_text};
 use super::oracle::{Cell, Field, Oracle};
 use super::*;
 use crate::config::schema::{Column, LengthUnit, TextLength};
@@ -433,29 +433,27 @@ fn floats_are_the_nearest_ones() {
 
 #[test]
 fn every_day_of_the_calendar() {
-    for year in 0..=9999_i16 {
-        for month in 0..=13_i8 {
-            for day in 0..=32_i8 {
-                let (y, m, d) = (
-                    year.unsigned_abs(),
-                    month.unsigned_abs(),
-                    day.unsigned_abs(),
-                );
-                let expected = year >= 1 && civil::Date::new(year, month, day).is_ok();
-                let found = calendar_date(y, m, d);
-                assert_eq!(found.is_ok(), expected, "{year}-{month}-{day}");
-                if expected {
-                    let text = date::iso_text(found.unwrap());
-                    assert_eq!(iso_parts(&text), Some((y, m, d)), "{year}-{month}-{day}");
-                }
+    let written = |year: i16, month: i8, day: i8| Day {
+        year: year.unsigned_abs(),
+        month: month.unsigned_abs(),
+        day: day.unsigned_abs(),
+    };
+    let in_calendar = |year, month, day| year > 0 && civil::Date::new(year, month, day).is_ok();
+    for year in 0..=9999 {
+        for month in 0..=13 {
+            for day in 0..=32 {
+                let found = written(year, month, day);
+                let expected = in_calendar(year, month, day);
+                assert_eq!(found.is_in_calendar(), expected, "{found:?}");
+                assert_eq!(iso_day(&iso_text(found)), (true, found));
             }
         }
     }
     for month in 0..=99 {
         for day in 0..=99 {
-            let valid = civil::Date::new(2024, month, day).is_ok();
-            let found = calendar_date(2024, month.unsigned_abs(), day.unsigned_abs());
-            assert_eq!(found.is_ok(), valid, "2024-{month}-{day}");
+            let found = written(2024, month, day);
+            let expected = in_calendar(2024, month, day);
+            assert_eq!(found.is_in_calendar(), expected, "{found:?}");
         }
     }
 }
