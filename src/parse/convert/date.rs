@@ -22,21 +22,25 @@ const DAYS: [u8; 16] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0, 0,
 
 const fn is_leap(year: u16) -> bool {
     // A multiple of 100 is one of 400 exactly when 16 divides it too.
-    year & 3 == 0 && (!year.is_multiple_of(25) || year & 15 == 0)
+    year.is_multiple_of(4) && (!year.is_multiple_of(25) || year.is_multiple_of(16))
 }
 
 /// Year, month and day as they are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Day {
+pub(super) struct CivilDay {
     pub year: u16,
     pub month: u8,
     pub day: u8,
 }
 
-impl Day {
+impl CivilDay {
     /// Whether the calendar has the day.
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "one branch, not three: which part is wrong cannot be predicted, that none is can"
+    )]
     #[inline(always)]
-    pub fn is_in_calendar(self) -> bool {
+    pub(super) fn is_in_calendar(self) -> bool {
         let Self { year, month, day } = self;
         let leap_day = u8::from(month == 2) & u8::from(is_leap(year));
         let days = DAYS[usize::from(month & 15)] + leap_day;
@@ -44,9 +48,9 @@ impl Day {
     }
 }
 
-impl From<Day> for Date {
+impl From<CivilDay> for Date {
     #[inline(always)]
-    fn from(day: Day) -> Self {
+    fn from(day: CivilDay) -> Self {
         Self {
             year: day.year.cast_signed(),
             month: u16::from(day.month),
@@ -56,8 +60,12 @@ impl From<Day> for Date {
 }
 
 /// The day of `yyyy-mm-dd` and whether the text has this form; if not, the day is anything.
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the bytes of a form, in order"
+)]
 #[inline(always)]
-pub(super) fn iso_day(text: &[u8; 10]) -> (bool, Day) {
+pub(super) fn iso_day(text: &[u8; 10]) -> (bool, CivilDay) {
     const HEAD: u64 = u64::from_le_bytes(*b"0000-00-");
     const TAIL: u64 = u64::from_le_bytes(*b"00-00-00");
     const HEAD_SEPARATORS: u64 = u64::from_le_bytes([0, 0, 0, 0, 255, 0, 0, 255]);
@@ -73,7 +81,7 @@ pub(super) fn iso_day(text: &[u8; 10]) -> (bool, Day) {
     let year = u16::from(century)
         .wrapping_mul(100)
         .wrapping_add(u16::from(year));
-    (has_form, Day { year, month, day })
+    (has_form, CivilDay { year, month, day })
 }
 
 /// In each byte ten times its digit plus the next one.
@@ -88,7 +96,7 @@ pub(super) const fn pairs(digits: u64) -> [u8; 8] {
 impl Dates {
     /// Writes the day of a text; tells whether it stands there as `yyyy-mm-dd` already.
     #[inline(always)]
-    fn parse(&self, value: Value<'_>, out: &mut Day) -> Result<bool, Fault> {
+    fn parse(&self, value: Value<'_>, out: &mut CivilDay) -> Result<bool, Fault> {
         let formatted = match &self.format {
             Some(format) => format.parse(value.bytes()),
             None => None,
@@ -114,7 +122,7 @@ impl Dates {
 impl Decode<Date> for Dates {
     #[inline(always)]
     fn decode(&self, value: Value<'_>, cell: &mut Date) -> Result<(), Fault> {
-        let mut day = Day::default();
+        let mut day = CivilDay::default();
         self.parse(value, &mut day)?;
         *cell = day.into();
         Ok(())
@@ -124,7 +132,7 @@ impl Decode<Date> for Dates {
 impl Render for Dates {
     #[inline(always)]
     fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
-        let mut day = Day::default();
+        let mut day = CivilDay::default();
         let is_iso = self.parse(value, &mut day)?;
         if stride < 10 {
             return Err(Stop::NeedStride(10));
@@ -145,7 +153,11 @@ pub(super) const fn two_digits(number: u8) -> [u8; 2] {
 }
 
 /// `yyyy-mm-dd`.
-pub(super) const fn iso_text(day: Day) -> [u8; 10] {
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the bytes of a form, in order"
+)]
+pub(super) const fn iso_text(day: CivilDay) -> [u8; 10] {
     let [a, b] = two_digits((day.year / 100).to_le_bytes()[0]);
     let [c, d] = two_digits((day.year % 100).to_le_bytes()[0]);
     let [e, f] = two_digits(day.month);

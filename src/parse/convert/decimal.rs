@@ -37,7 +37,7 @@ fn shape16(digits: Value<'_>) -> Option<Shape> {
     }
     let from_end = others.leading_zeros() as usize / 8;
     let point = digits.start + digits.len - 1 - from_end;
-    let one_point = others & (others - 1) == 0 && digits.window[point] == b'.';
+    let one_point = others.is_power_of_two() && digits.window[point] == b'.';
     (one_point && digits.len > 1).then(|| Shape {
         integer_digits: digits.len - 1 - from_end,
         fraction_digits: from_end,
@@ -61,7 +61,7 @@ fn long_shape(bytes: &[u8]) -> Option<Shape> {
 
 impl Decimal {
     /// Decimals of `precision` digits, `scale` of them after the point.
-    pub fn new(precision: u8, scale: u8) -> Self {
+    pub(super) fn new(precision: u8, scale: u8) -> Self {
         Self {
             integer_digits: usize::from(precision.saturating_sub(scale)),
             scale: usize::from(scale),

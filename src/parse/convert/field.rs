@@ -22,14 +22,14 @@ pub(super) struct Value<'a> {
 impl<'a> Value<'a> {
     /// The bytes of the value.
     #[inline(always)]
-    pub fn bytes(self) -> &'a [u8] {
+    pub(super) fn bytes(self) -> &'a [u8] {
         &self.window[self.start..self.start + self.len]
     }
 
     /// The last 16 bytes up to the value's end. Those before the value, if it is shorter, are
     /// anything.
     #[inline(always)]
-    pub fn last16(self) -> u128 {
+    pub(super) fn last16(self) -> u128 {
         let end = self.start + self.len;
         match end
             .checked_sub(16)
@@ -42,10 +42,10 @@ impl<'a> Value<'a> {
 
     /// The value without its sign, and whether the sign is a minus.
     #[inline(always)]
-    pub fn split_sign(self) -> (Self, bool) {
+    pub(super) fn split_sign(self) -> (Self, bool) {
         let first = self.window[self.start];
         let negative = first == b'-';
-        let signed = usize::from(negative | (first == b'+'));
+        let signed = usize::from(negative) | usize::from(first == b'+');
         let unsigned = Self {
             window: self.window,
             start: self.start + signed,
@@ -59,7 +59,7 @@ impl<'a> Value<'a> {
     /// # Panics
     /// If `row` is shorter than the value.
     #[inline(always)]
-    pub fn copy_to(self, row: &mut [u8]) {
+    pub(super) fn copy_to(self, row: &mut [u8]) {
         let len = self.len;
         if len <= 16
             && let Some(from) = self.window.get(self.start..self.start + 16)
@@ -204,7 +204,7 @@ const fn length_bit(len: usize) -> u64 {
 }
 
 impl Rules {
-    pub fn new(dialect: &Dialect, quoted_empty: QuotedEmpty, nullable: bool) -> Self {
+    pub(super) fn new(dialect: &Dialect, quoted_empty: QuotedEmpty, nullable: bool) -> Self {
         let null_values = dialect.null_values.clone();
         let bits = null_values.iter().map(|text| length_bit(text.len()));
         Self {
@@ -270,7 +270,7 @@ impl Rules {
 
     /// Resolves doubled quotes and escapes of `raw` into `out`, as far as it has room, and gives
     /// the length of the result. `out` of the length of `raw` always has room.
-    pub fn unescape(&self, raw: &[u8], quoted: bool, out: &mut [u8]) -> usize {
+    pub(super) fn unescape(&self, raw: &[u8], quoted: bool, out: &mut [u8]) -> usize {
         let doubled = if quoted && self.double_quote {
             self.quote
         } else {
@@ -440,7 +440,7 @@ pub(super) fn render_block<R: Render, W: Word>(
             *word = W::NULL;
             continue;
         } else {
-            match render_uncommon(render, rules, block, field, (row, stride)) {
+            match render_uncommon(render, rules, block, field, row, stride) {
                 Ok(Some(len)) => Ok(len),
                 Ok(None) => {
                     *word = W::NULL;
@@ -472,7 +472,8 @@ fn render_uncommon<R: Render>(
     rules: &Rules,
     block: &FieldBlock<'_>,
     field: FieldRef,
-    (row, stride): (&mut [u8], usize),
+    row: &mut [u8],
+    stride: usize,
 ) -> Result<Option<usize>, Stop> {
     let (value, quoted) = (block.value(field), field.is_quoted());
     let rendered = match rules.kind(field, block) {

@@ -53,7 +53,7 @@ fn scaled16(digits: Value<'_>) -> Option<Scaled> {
     }
     let from_end = others.leading_zeros() as usize / 8;
     let point = digits.start + digits.len - 1 - from_end;
-    if others & (others - 1) != 0 || digits.window[point] != b'.' || digits.len == 1 {
+    if !others.is_power_of_two() || digits.window[point] != b'.' || digits.len == 1 {
         return None;
     }
     // Move the digits before the point one place towards the end, over the point.

@@ -115,7 +115,7 @@ impl Format {
     ///
     /// # Errors
     /// A sentence that names the flag, the format and the place.
-    pub fn compile(text: &str, scope: Scope) -> Result<Self, String> {
+    pub(super) fn compile(text: &str, scope: Scope) -> Result<Self, String> {
         let fail = |reason: String| format!("{} '{text}': {reason}", scope.flag());
         let mut parts: Vec<Part> = Vec::new();
         let mut rest = text.as_bytes();
@@ -160,7 +160,7 @@ impl Format {
     }
 
     /// The parts of `text`, if it has exactly this shape; not checked against the calendar.
-    pub fn parse(&self, text: &[u8]) -> Option<Moment> {
+    pub(super) fn parse(&self, text: &[u8]) -> Option<Moment> {
         let mut moment = Moment::default();
         let mut rest = text;
         for &part in &self.parts {

@@ -16,7 +16,7 @@ pub(super) struct Integer {
 
 impl Integer {
     /// Integers from `-max - 1` to `max`.
-    pub fn up_to(max: i64) -> Self {
+    pub(super) fn up_to(max: i64) -> Self {
         Self {
             max: max.unsigned_abs(),
         }

@@ -130,7 +130,7 @@ fn copy_short_ascii(value: Value<'_>, row: &mut [u8]) -> bool {
 }
 
 impl Utf8 {
-    pub fn new(length: Option<TextLength>, nul_in_text: bool) -> Self {
+    pub(super) fn new(length: Option<TextLength>, nul_in_text: bool) -> Self {
         Self {
             limit: Limit::new(length, nul_in_text),
         }
@@ -178,7 +178,11 @@ impl Render for Utf8 {
 
 impl SingleByte {
     /// Text of `encoding`, or `None` for one of several bytes a character.
-    pub fn new(encoding: Encoding, length: Option<TextLength>, nul_in_text: bool) -> Option<Self> {
+    pub(super) fn new(
+        encoding: Encoding,
+        length: Option<TextLength>,
+        nul_in_text: bool,
+    ) -> Option<Self> {
         let mut characters = Box::new([Character::default(); 256]);
         for (byte, character) in (0..=u8::MAX).zip(characters.iter_mut()) {
             let decoded = match encoding {

@@ -26,8 +26,12 @@ pub(super) struct Clock {
 
 impl Clock {
     /// Whether a day has the time.
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "one branch, not three: which part is wrong cannot be predicted, that none is can"
+    )]
     #[inline(always)]
-    pub const fn is_in_day(self) -> bool {
+    pub(super) const fn is_in_day(self) -> bool {
         (self.hour < 24) & (self.minute < 60) & (self.second < 60)
     }
 }
@@ -110,6 +114,10 @@ impl Render for Times {
 }
 
 /// `hh:mm:ss`.
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the bytes of a form, in order"
+)]
 pub(super) const fn iso_text(clock: Clock) -> [u8; 8] {
     let [a, b] = two_digits(clock.hour);
     let [c, d] = two_digits(clock.minute);

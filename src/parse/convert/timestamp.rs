@@ -8,7 +8,7 @@
 use crate::arena::column::odbc_struct::Timestamp;
 use crate::record::Fault;
 
-use super::date::{self, Day, iso_day};
+use super::date::{self, CivilDay, iso_day};
 use super::field::{Decode, Render, Stop, Value};
 use super::format::Format;
 use super::swar::{KEEP_LAST, non_digits16, number16, splat16};
@@ -38,7 +38,7 @@ pub(super) struct Timestamps {
 /// A timestamp and how many digits its fraction is written with.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Moment {
-    pub day: Day,
+    pub day: CivilDay,
     pub clock: Clock,
     pub fraction_ns: u32,
     pub fraction_digits: usize,
@@ -66,6 +66,10 @@ fn fraction_ns(value: Value<'_>, count: usize) -> Option<u32> {
 }
 
 /// Writes the moment of a text in one of the built-in forms.
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the bytes of a form, in order"
+)]
 #[inline(always)]
 fn built_in(value: Value<'_>, out: &mut Moment) -> Result<(), Fault> {
     let Some((head, rest)) = value.bytes().split_first_chunk::<SECONDS_LEN>() else {
