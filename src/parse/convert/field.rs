@@ -424,7 +424,8 @@ pub(super) fn render_block<R: Render, W: Word>(
     rules: &Rules,
     block: &FieldBlock<'_>,
     rows: Rows<'_, W>,
-    (data, stride): (&mut [u8], usize),
+    data: &mut [u8],
+    stride: usize,
     faults: &mut Vec<(u32, Fault)>,
 ) -> Result<(), NeedStride> {
     let mut at = rows.index;

@@ -99,14 +99,16 @@ impl Decode<f64> for Double {
     fn decode(&self, value: Value<'_>, cell: &mut f64) -> Result<(), Fault> {
         let (digits, negative) = value.split_sign();
         match scaled16(digits) {
-            Some(scaled) if scaled.mantissa < 1 << 53 => {
-                #[expect(clippy::cast_precision_loss, reason = "exact under 2^53")]
+            Some(scaled) => {
+                #[expect(clippy::cast_precision_loss, reason = "see below")]
                 let mantissa = scaled.mantissa as f64;
-                // Both operands are exact, so the division rounds once, correctly.
+                // One rounding in either case. With a point there are at most 15 digits: both
+                // operands are exact and the division rounds. Without one the conversion of at
+                // most 16 digits rounds and the divisor is 1.
                 let magnitude = mantissa / POWERS_F64[scaled.fraction_digits];
                 *cell = if negative { -magnitude } else { magnitude };
             }
-            _ => *cell = general(value.bytes())?,
+            None => *cell = general(value.bytes())?,
         }
         Ok(())
     }

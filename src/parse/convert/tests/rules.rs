@@ -88,7 +88,15 @@ fn text_in_its_encodings() {
     fields.extend((1..200).map(|len| plain(&all_bytes[256 - len..])));
     fields.extend((1..120).map(|len| plain(&all_bytes[1..=len])));
     fields.extend((0..70).map(|len| plain(format!("{}ü", "a".repeat(len)))));
-    fields.extend((0..70).map(|at| plain(format!("{}\0{}", "a".repeat(at), "b".repeat(69 - at)))));
+    for len in 1..=70 {
+        for at in 0..len {
+            let mut text = vec![b'a'; len];
+            text[at] = 0;
+            fields.push(plain(&text));
+            text[at] = 0x80;
+            fields.push(plain(&text));
+        }
+    }
     for encoding in [Encoding::Utf8, Encoding::Latin1, Encoding::Windows1252] {
         for length in [
             None,
