@@ -32,10 +32,7 @@ impl Render for Binary {
     #[inline(always)]
     fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
         let text = value.bytes();
-        let text = match text {
-            [b'0', b'x' | b'X', digits @ ..] | [b'\\', b'x', digits @ ..] => digits,
-            digits => digits,
-        };
+        let ([b'0', b'x' | b'X', text @ ..] | [b'\\', b'x', text @ ..] | text) = text;
         let len = text.len() / 2;
         let is_digit = |byte: &u8| DIGITS[usize::from(*byte)] != BAD;
         if text.len() % 2 != 0 {

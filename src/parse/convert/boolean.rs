@@ -30,31 +30,11 @@ fn parse_word(text: &[u8]) -> Result<bool, Fault> {
     }
 }
 
-impl Decode<u8> for Boolean {
+impl<C: From<bool>> Decode<C> for Boolean {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>) -> Result<u8, Fault> {
-        parse(value).map(u8::from)
-    }
-}
-
-impl Decode<i16> for Boolean {
-    #[inline(always)]
-    fn decode(&self, value: Value<'_>) -> Result<i16, Fault> {
-        parse(value).map(i16::from)
-    }
-}
-
-impl Decode<i32> for Boolean {
-    #[inline(always)]
-    fn decode(&self, value: Value<'_>) -> Result<i32, Fault> {
-        parse(value).map(i32::from)
-    }
-}
-
-impl Decode<i64> for Boolean {
-    #[inline(always)]
-    fn decode(&self, value: Value<'_>) -> Result<i64, Fault> {
-        parse(value).map(i64::from)
+    fn decode(&self, value: Value<'_>, cell: &mut C) -> Result<(), Fault> {
+        *cell = parse(value)?.into();
+        Ok(())
     }
 }
 

@@ -22,28 +22,50 @@ const DAYS: [u8; 16] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0, 0,
 
 const fn is_leap(year: u16) -> bool {
     // A multiple of 100 is one of 400 exactly when 16 divides it too.
-    year & 3 == 0 && (!year.is_multiple_of(25) || year & 15 == 0)
+    year.is_multiple_of(4) && (!year.is_multiple_of(25) || year.is_multiple_of(16))
 }
 
-/// A date of the calendar.
-#[inline(always)]
-pub(super) fn calendar_date(year: u16, month: u8, day: u8) -> Result<Date, Fault> {
-    let leap_day = u8::from(month == 2 && is_leap(year));
-    let days = DAYS[usize::from(month & 15)] + leap_day;
-    let valid = year.wrapping_sub(1) < 9999 && month < 16 && day.wrapping_sub(1) < days;
-    if !valid {
-        return Err(Fault::NotInCalendar);
+/// Year, month and day as they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct CivilDay {
+    pub year: u16,
+    pub month: u8,
+    pub day: u8,
+}
+
+impl CivilDay {
+    /// Whether the calendar has the day.
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "one branch, not three: which part is wrong cannot be predicted, that none is can"
+    )]
+    #[inline(always)]
+    pub(super) fn is_in_calendar(self) -> bool {
+        let Self { year, month, day } = self;
+        let leap_day = u8::from(month == 2) & u8::from(is_leap(year));
+        let days = DAYS[usize::from(month & 15)] + leap_day;
+        (year.wrapping_sub(1) < 9999) & (month < 16) & (day.wrapping_sub(1) < days)
     }
-    Ok(Date {
-        year: year.cast_signed(),
-        month: u16::from(month),
-        day: u16::from(day),
-    })
 }
 
-/// Year, month and day of `yyyy-mm-dd`, not checked against the calendar.
+impl From<CivilDay> for Date {
+    #[inline(always)]
+    fn from(day: CivilDay) -> Self {
+        Self {
+            year: day.year.cast_signed(),
+            month: u16::from(day.month),
+            day: u16::from(day.day),
+        }
+    }
+}
+
+/// The day of `yyyy-mm-dd` and whether the text has this form; if not, the day is anything.
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the bytes of a form, in order"
+)]
 #[inline(always)]
-pub(super) fn iso_parts(text: &[u8; 10]) -> Option<(u16, u8, u8)> {
+pub(super) fn iso_day(text: &[u8; 10]) -> (bool, CivilDay) {
     const HEAD: u64 = u64::from_le_bytes(*b"0000-00-");
     const TAIL: u64 = u64::from_le_bytes(*b"00-00-00");
     const HEAD_SEPARATORS: u64 = u64::from_le_bytes([0, 0, 0, 0, 255, 0, 0, 255]);
@@ -53,12 +75,13 @@ pub(super) fn iso_parts(text: &[u8; 10]) -> Option<(u16, u8, u8)> {
     let head = u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ HEAD;
     let tail = u64::from_le_bytes([c, d, e, f, g, h, i, j]) ^ TAIL;
     let separators = (head & HEAD_SEPARATORS) | (tail & TAIL_SEPARATORS);
-    if separators != 0 || !all_digits8(head) || !all_digits8(tail) {
-        return None;
-    }
+    let has_form = (separators == 0) & all_digits8(head) & all_digits8(tail);
     let [century, ..] = pairs(head);
     let [year, _, _, month, _, _, day, _] = pairs(tail);
-    Some((u16::from(century) * 100 + u16::from(year), month, day))
+    let year = u16::from(century)
+        .wrapping_mul(100)
+        .wrapping_add(u16::from(year));
+    (has_form, CivilDay { year, month, day })
 }
 
 /// In each byte ten times its digit plus the next one.
@@ -70,42 +93,54 @@ pub(super) const fn pairs(digits: u64) -> [u8; 8] {
         .to_le_bytes()
 }
 
-#[inline(always)]
-fn iso_date(value: Value<'_>) -> Result<Date, Fault> {
-    let text = value.bytes().try_into().map_err(|_| Fault::Syntax)?;
-    let (year, month, day) = iso_parts(text).ok_or(Fault::Syntax)?;
-    calendar_date(year, month, day)
-}
-
 impl Dates {
-    /// The date by the user's format, if the text has its shape.
+    /// Writes the day of a text; tells whether it stands there as `yyyy-mm-dd` already.
     #[inline(always)]
-    fn formatted(&self, value: Value<'_>) -> Option<Result<Date, Fault>> {
-        let civil = self.format.as_ref()?.parse(value.bytes())?;
-        Some(civil.date())
+    fn parse(&self, value: Value<'_>, out: &mut CivilDay) -> Result<bool, Fault> {
+        let formatted = match &self.format {
+            Some(format) => format.parse(value.bytes()),
+            None => None,
+        };
+        if let Some(moment) = &formatted {
+            *out = moment.day;
+        } else if let Ok(text) = value.bytes().try_into() {
+            let (has_form, day) = iso_day(text);
+            if !has_form {
+                return Err(Fault::Syntax);
+            }
+            *out = day;
+        } else {
+            return Err(Fault::Syntax);
+        }
+        if !out.is_in_calendar() {
+            return Err(Fault::NotInCalendar);
+        }
+        Ok(formatted.is_none())
     }
 }
 
 impl Decode<Date> for Dates {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>) -> Result<Date, Fault> {
-        self.formatted(value).unwrap_or_else(|| iso_date(value))
+    fn decode(&self, value: Value<'_>, cell: &mut Date) -> Result<(), Fault> {
+        let mut day = CivilDay::default();
+        self.parse(value, &mut day)?;
+        *cell = day.into();
+        Ok(())
     }
 }
 
 impl Render for Dates {
     #[inline(always)]
     fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
-        let formatted = self.formatted(value);
+        let mut day = CivilDay::default();
+        let is_iso = self.parse(value, &mut day)?;
         if stride < 10 {
-            formatted.unwrap_or_else(|| iso_date(value))?;
             return Err(Stop::NeedStride(10));
         }
-        if let Some(date) = formatted {
-            row[..10].copy_from_slice(&iso_text(date?));
-        } else {
-            iso_date(value)?;
+        if is_iso {
             value.copy_to(row);
+        } else {
+            row[..10].copy_from_slice(&iso_text(day));
         }
         Ok(10)
     }
@@ -113,17 +148,19 @@ impl Render for Dates {
 
 /// Two decimal digits of a number under 100.
 #[inline]
-pub(super) fn two_digits(number: u16) -> [u8; 2] {
-    let digit = |n: u16| b'0' + (n % 10).to_le_bytes()[0];
-    [digit(number / 10), digit(number)]
+pub(super) const fn two_digits(number: u8) -> [u8; 2] {
+    [b'0' + number / 10, b'0' + number % 10]
 }
 
 /// `yyyy-mm-dd`.
-pub(super) fn iso_text(date: Date) -> [u8; 10] {
-    let year = date.year.unsigned_abs();
-    let [a, b] = two_digits(year / 100);
-    let [c, d] = two_digits(year % 100);
-    let [e, f] = two_digits(date.month);
-    let [g, h] = two_digits(date.day);
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the bytes of a form, in order"
+)]
+pub(super) const fn iso_text(day: CivilDay) -> [u8; 10] {
+    let [a, b] = two_digits((day.year / 100).to_le_bytes()[0]);
+    let [c, d] = two_digits((day.year % 100).to_le_bytes()[0]);
+    let [e, f] = two_digits(day.month);
+    let [g, h] = two_digits(day.day);
     [a, b, c, d, b'-', e, f, b'-', g, h]
 }

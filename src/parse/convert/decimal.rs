@@ -37,7 +37,7 @@ fn shape16(digits: Value<'_>) -> Option<Shape> {
     }
     let from_end = others.leading_zeros() as usize / 8;
     let point = digits.start + digits.len - 1 - from_end;
-    let one_point = others & (others - 1) == 0 && digits.window[point] == b'.';
+    let one_point = others.is_power_of_two() && digits.window[point] == b'.';
     (one_point && digits.len > 1).then(|| Shape {
         integer_digits: digits.len - 1 - from_end,
         fraction_digits: from_end,
@@ -46,8 +46,7 @@ fn shape16(digits: Value<'_>) -> Option<Shape> {
 
 /// As [`shape16`] for any length.
 #[inline(never)]
-fn long_shape(digits: Value<'_>) -> Option<Shape> {
-    let bytes = digits.bytes();
+fn long_shape(bytes: &[u8]) -> Option<Shape> {
     let point = bytes.iter().position(|&byte| byte == b'.');
     let (integer, fraction) = match point {
         Some(point) => (&bytes[..point], &bytes[point + 1..]),
@@ -62,7 +61,7 @@ fn long_shape(digits: Value<'_>) -> Option<Shape> {
 
 impl Decimal {
     /// Decimals of `precision` digits, `scale` of them after the point.
-    pub fn new(precision: u8, scale: u8) -> Self {
+    pub(super) fn new(precision: u8, scale: u8) -> Self {
         Self {
             integer_digits: usize::from(precision.saturating_sub(scale)),
             scale: usize::from(scale),
@@ -71,8 +70,8 @@ impl Decimal {
 
     #[cold]
     #[inline(never)]
-    fn fault(self, digits: Value<'_>, shape: Shape) -> Option<Fault> {
-        let integer = &digits.bytes()[..shape.integer_digits];
+    fn fault(self, digits: &[u8], shape: Shape) -> Option<Fault> {
+        let integer = &digits[..shape.integer_digits];
         let leading_zeros = integer.iter().take_while(|&&byte| byte == b'0').count();
         if shape.integer_digits - leading_zeros > self.integer_digits {
             Some(Fault::TooManyIntegerDigits)
@@ -91,11 +90,11 @@ impl Render for Decimal {
         let shape = if digits.len <= 16 {
             shape16(digits)
         } else {
-            long_shape(digits)
+            long_shape(digits.bytes())
         };
         let shape = shape.ok_or(Fault::Syntax)?;
         if (shape.integer_digits > self.integer_digits || shape.fraction_digits > self.scale)
-            && let Some(fault) = self.fault(digits, shape)
+            && let Some(fault) = self.fault(digits.bytes(), shape)
         {
             return Err(fault.into());
         }

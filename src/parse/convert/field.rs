@@ -22,40 +22,30 @@ pub(super) struct Value<'a> {
 impl<'a> Value<'a> {
     /// The bytes of the value.
     #[inline(always)]
-    pub fn bytes(self) -> &'a [u8] {
+    pub(super) fn bytes(self) -> &'a [u8] {
         &self.window[self.start..self.start + self.len]
     }
 
     /// The last 16 bytes up to the value's end. Those before the value, if it is shorter, are
     /// anything.
     #[inline(always)]
-    pub fn last16(self) -> u128 {
+    pub(super) fn last16(self) -> u128 {
         let end = self.start + self.len;
         match end
             .checked_sub(16)
             .and_then(|start| self.window.get(start..end))
         {
             Some(bytes) => u128::from_le_bytes(bytes.try_into().expect("a slice of 16 bytes")),
-            None => self.last16_at_window_start(),
+            None => last16_alone(self.bytes()),
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn last16_at_window_start(self) -> u128 {
-        let bytes = self.bytes();
-        let last = &bytes[bytes.len().saturating_sub(16)..];
-        let mut word = [0; 16];
-        word[16 - last.len()..].copy_from_slice(last);
-        u128::from_le_bytes(word)
     }
 
     /// The value without its sign, and whether the sign is a minus.
     #[inline(always)]
-    pub fn split_sign(self) -> (Self, bool) {
+    pub(super) fn split_sign(self) -> (Self, bool) {
         let first = self.window[self.start];
         let negative = first == b'-';
-        let signed = usize::from(negative | (first == b'+'));
+        let signed = usize::from(negative) | usize::from(first == b'+');
         let unsigned = Self {
             window: self.window,
             start: self.start + signed,
@@ -64,33 +54,50 @@ impl<'a> Value<'a> {
         (unsigned, negative)
     }
 
-    /// Copies the value to the front of `row`; may write up to 31 bytes more, all inside `row`.
+    /// Copies the value to the front of `row`; may write up to 15 bytes more, all inside `row`.
     ///
     /// # Panics
     /// If `row` is shorter than the value.
     #[inline(always)]
-    pub fn copy_to(self, row: &mut [u8]) {
-        let padded = if self.len <= 16 { 16 } else { 32 };
-        if self.len <= 32
-            && let Some(from) = self.window.get(self.start..self.start + padded)
-            && let Some(to) = row.get_mut(..padded)
+    pub(super) fn copy_to(self, row: &mut [u8]) {
+        let len = self.len;
+        if len <= 16
+            && let Some(from) = self.window.get(self.start..self.start + 16)
+            && let Some(to) = row.get_mut(..16)
         {
-            // A constant size for the compiler: one or two vector moves, no call.
-            if padded == 16 {
-                to.copy_from_slice(&from[..16]);
-            } else {
-                to.copy_from_slice(&from[..32]);
-            }
+            // A constant size for the compiler: one vector move, no call.
+            to.copy_from_slice(from);
+            return;
+        }
+        let (from, to) = (self.bytes(), &mut row[..len]);
+        if 16 < len && len <= 32 {
+            // Two moves that overlap.
+            to[..16].copy_from_slice(&from[..16]);
+            to[len - 16..].copy_from_slice(&from[len - 16..]);
         } else {
-            row[..self.len].copy_from_slice(self.bytes());
+            to.copy_from_slice(from);
         }
     }
 }
 
+// What is out of line takes slices, never a `Value`: a struct behind a pointer would have to stand
+// in memory for every field.
+#[cold]
+#[inline(never)]
+fn last16_alone(bytes: &[u8]) -> u128 {
+    let last = &bytes[bytes.len().saturating_sub(16)..];
+    let mut word = [0; 16];
+    word[16 - last.len()..].copy_from_slice(last);
+    u128::from_le_bytes(word)
+}
+
 /// Conversion to a cell of fixed size.
 pub(super) trait Decode<C> {
-    /// The cell of a value of at least one byte.
-    fn decode(&self, value: Value<'_>) -> Result<C, Fault>;
+    /// Writes the cell of a value of at least one byte; after a fault the cell is anything.
+    ///
+    /// The cell is not returned, because a `Result` of a few bytes would be packed into one
+    /// register and taken apart again.
+    fn decode(&self, value: Value<'_>, cell: &mut C) -> Result<(), Fault>;
 }
 
 /// Why a value did not get into its row.
@@ -197,7 +204,7 @@ const fn length_bit(len: usize) -> u64 {
 }
 
 impl Rules {
-    pub fn new(dialect: &Dialect, quoted_empty: QuotedEmpty, nullable: bool) -> Self {
+    pub(super) fn new(dialect: &Dialect, quoted_empty: QuotedEmpty, nullable: bool) -> Self {
         let null_values = dialect.null_values.clone();
         let bits = null_values.iter().map(|text| length_bit(text.len()));
         Self {
@@ -212,23 +219,25 @@ impl Rules {
         }
     }
 
+    /// Whether the field is certainly a value, with no escape in it.
     #[inline(always)]
-    fn kind(&self, field: FieldRef, block: &FieldBlock<'_>) -> Kind {
+    fn is_common(&self, field: FieldRef) -> bool {
         let len = field.len();
-        let common = if field.is_plain_value() {
+        if field.is_plain_value() {
             len <= self.max_field_bytes && self.null_lengths & length_bit(len) == 0
         } else {
             field.is_quoted() && !field.is_escaped() && len.wrapping_sub(1) < self.max_field_bytes
-        };
-        if common {
-            Kind::Value
-        } else {
-            self.uncommon_kind(field, block)
         }
     }
 
+    /// Whether the field is certainly NULL.
+    #[inline(always)]
+    const fn is_missing(&self, field: FieldRef) -> bool {
+        field.is_empty() && !field.is_quoted() && self.nullable
+    }
+
     #[inline(never)]
-    fn uncommon_kind(&self, field: FieldRef, block: &FieldBlock<'_>) -> Kind {
+    fn kind(&self, field: FieldRef, block: &FieldBlock<'_>) -> Kind {
         let null = || {
             if self.nullable {
                 Kind::Null
@@ -261,7 +270,7 @@ impl Rules {
 
     /// Resolves doubled quotes and escapes of `raw` into `out`, as far as it has room, and gives
     /// the length of the result. `out` of the length of `raw` always has room.
-    pub fn unescape(&self, raw: &[u8], quoted: bool, out: &mut [u8]) -> usize {
+    pub(super) fn unescape(&self, raw: &[u8], quoted: bool, out: &mut [u8]) -> usize {
         let doubled = if quoted && self.double_quote {
             self.quote
         } else {
@@ -338,6 +347,7 @@ pub(super) struct Rows<'r, W> {
 }
 
 /// Converts one field of each record into cells of fixed size.
+#[inline(never)]
 pub(super) fn decode_block<C, D: Decode<C>, W: Word>(
     decode: &D,
     rules: &Rules,
@@ -347,76 +357,136 @@ pub(super) fn decode_block<C, D: Decode<C>, W: Word>(
     faults: &mut Vec<(u32, Fault)>,
 ) {
     let cell_word = W::length(size_of::<C>());
-    let records = block.fields.chunks_exact(block.field_count);
-    let rows_out = cells.iter_mut().zip(rows.words);
-    for ((record, fields), (cell, word)) in (0_u32..).zip(records).zip(rows_out) {
-        let field = fields[rows.index];
-        let value = block.value(field);
-        let converted = match rules.kind(field, block) {
-            Kind::Value => decode.decode(value),
-            Kind::Escaped => rules.unescaped(value, field.is_quoted(), |v| decode.decode(v)),
-            Kind::Null => {
-                *word = W::NULL;
-                continue;
-            }
-            Kind::Empty => Err(Fault::QuotedEmpty),
-            Kind::Fault(fault) => Err(fault),
+    // Indices instead of zipped iterators: one counter in a register instead of four.
+    let mut at = rows.index;
+    for (record, (cell, word)) in cells.iter_mut().zip(rows.words).enumerate() {
+        let field = block.fields[at];
+        at += block.field_count;
+        *word = cell_word;
+        let converted = if rules.is_common(field) {
+            decode.decode(block.value(field), cell)
+        } else if rules.is_missing(field) {
+            *word = W::NULL;
+            Ok(())
+        } else {
+            decode_uncommon(decode, rules, block, field, cell).map(|is_null| {
+                if is_null {
+                    *word = W::NULL;
+                }
+            })
         };
-        match converted {
-            Ok(converted) => {
-                *cell = converted;
-                *word = cell_word;
-            }
-            Err(fault) => {
-                *word = W::NULL;
-                faults.push((record, fault));
-            }
+        if let Err(fault) = converted {
+            *word = W::NULL;
+            push_fault(faults, record, fault);
         }
     }
 }
 
+/// Converts a field that is not [`Rules::is_common`]; tells whether it is NULL.
+#[cold]
+#[inline(never)]
+fn decode_uncommon<C, D: Decode<C>>(
+    decode: &D,
+    rules: &Rules,
+    block: &FieldBlock<'_>,
+    field: FieldRef,
+    cell: &mut C,
+) -> Result<bool, Fault> {
+    let value = block.value(field);
+    match rules.kind(field, block) {
+        Kind::Value => decode.decode(value, cell)?,
+        Kind::Escaped => {
+            rules.unescaped(value, field.is_quoted(), |value| decode.decode(value, cell))?;
+        }
+        Kind::Null => return Ok(true),
+        Kind::Empty => return Err(Fault::QuotedEmpty),
+        Kind::Fault(fault) => return Err(fault),
+    }
+    Ok(false)
+}
+
+// Out of line, so that the growth of the list takes no registers from the loop.
+#[cold]
+#[inline(never)]
+fn push_fault(faults: &mut Vec<(u32, Fault)>, record: usize, fault: Fault) {
+    faults.push((record_index(record), fault));
+}
+
+fn record_index(record: usize) -> u32 {
+    u32::try_from(record).expect("a block has fewer records than bytes, which are under 2^32")
+}
+
 /// Converts one field of each record into text or bytes of `stride` bytes a row; `data` begins at
 /// the block's first row.
+#[inline(never)]
 pub(super) fn render_block<R: Render, W: Word>(
     render: &R,
     rules: &Rules,
     block: &FieldBlock<'_>,
     rows: Rows<'_, W>,
-    (data, stride): (&mut [u8], usize),
+    data: &mut [u8],
+    stride: usize,
     faults: &mut Vec<(u32, Fault)>,
 ) -> Result<(), NeedStride> {
-    let records = block.fields.chunks_exact(block.field_count);
+    let mut at = rows.index;
     let mut row_start = 0;
-    for ((record, fields), word) in (0_u32..).zip(records).zip(rows.words) {
-        let field = fields[rows.index];
-        let value = block.value(field);
+    for (record, word) in rows.words.iter_mut().enumerate() {
+        let field = block.fields[at];
+        at += block.field_count;
         let row = &mut data[row_start..];
         row_start += stride;
-        let rendered = match rules.kind(field, block) {
-            Kind::Value => render.render(value, row, stride),
-            Kind::Escaped => {
-                let quoted = field.is_quoted();
-                render
-                    .render_escaped(rules, value.bytes(), quoted, row, stride)
-                    .unwrap_or_else(|| {
-                        rules.unescaped(value, quoted, |v| render.render(v, row, stride))
-                    })
+        let rendered = if rules.is_common(field) {
+            render.render(block.value(field), row, stride)
+        } else if rules.is_missing(field) {
+            *word = W::NULL;
+            continue;
+        } else {
+            match render_uncommon(render, rules, block, field, row, stride) {
+                Ok(Some(len)) => Ok(len),
+                Ok(None) => {
+                    *word = W::NULL;
+                    continue;
+                }
+                Err(stop) => Err(stop),
             }
-            Kind::Empty => Ok(0),
-            Kind::Null => {
-                *word = W::NULL;
-                continue;
-            }
-            Kind::Fault(fault) => Err(Stop::Fault(fault)),
         };
         match rendered {
             Ok(len) => *word = W::length(len),
             Err(Stop::Fault(fault)) => {
                 *word = W::NULL;
-                faults.push((record, fault));
+                push_fault(faults, record, fault);
             }
-            Err(Stop::NeedStride(bytes)) => return Err(NeedStride { record, bytes }),
+            Err(Stop::NeedStride(bytes)) => {
+                let record = record_index(record);
+                return Err(NeedStride { record, bytes });
+            }
         }
     }
     Ok(())
+}
+
+/// Length of the text of a field that is not [`Rules::is_common`]; `None` is NULL.
+#[cold]
+#[inline(never)]
+fn render_uncommon<R: Render>(
+    render: &R,
+    rules: &Rules,
+    block: &FieldBlock<'_>,
+    field: FieldRef,
+    row: &mut [u8],
+    stride: usize,
+) -> Result<Option<usize>, Stop> {
+    let (value, quoted) = (block.value(field), field.is_quoted());
+    let rendered = match rules.kind(field, block) {
+        Kind::Value => render.render(value, row, stride),
+        Kind::Escaped => render
+            .render_escaped(rules, value.bytes(), quoted, row, stride)
+            .unwrap_or_else(|| {
+                rules.unescaped(value, quoted, |value| render.render(value, row, stride))
+            }),
+        Kind::Empty => Ok(0),
+        Kind::Null => return Ok(None),
+        Kind::Fault(fault) => Err(Stop::Fault(fault)),
+    };
+    rendered.map(Some)
 }

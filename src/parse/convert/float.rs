@@ -53,7 +53,7 @@ fn scaled16(digits: Value<'_>) -> Option<Scaled> {
     }
     let from_end = others.leading_zeros() as usize / 8;
     let point = digits.start + digits.len - 1 - from_end;
-    if others & (others - 1) != 0 || digits.window[point] != b'.' || digits.len == 1 {
+    if !others.is_power_of_two() || digits.window[point] != b'.' || digits.len == 1 {
         return None;
     }
     // Move the digits before the point one place towards the end, over the point.
@@ -82,8 +82,7 @@ fn has_non_zero_digit(bytes: &[u8]) -> bool {
 }
 
 #[inline(never)]
-fn general<F: fast_float2::FastFloat + Into<f64>>(value: Value<'_>) -> Result<F, Fault> {
-    let bytes = value.bytes();
+fn general<F: fast_float2::FastFloat + Into<f64>>(bytes: &[u8]) -> Result<F, Fault> {
     if !is_number_alphabet(bytes) {
         return Err(Fault::Syntax);
     }
@@ -97,41 +96,46 @@ fn general<F: fast_float2::FastFloat + Into<f64>>(value: Value<'_>) -> Result<F,
 
 impl Decode<f64> for Double {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>) -> Result<f64, Fault> {
+    fn decode(&self, value: Value<'_>, cell: &mut f64) -> Result<(), Fault> {
         let (digits, negative) = value.split_sign();
         match scaled16(digits) {
-            Some(scaled) if scaled.mantissa < 1 << 53 => {
-                #[expect(clippy::cast_precision_loss, reason = "exact under 2^53")]
+            Some(scaled) => {
+                #[expect(clippy::cast_precision_loss, reason = "see below")]
                 let mantissa = scaled.mantissa as f64;
-                // Both operands are exact, so the division rounds once, correctly.
+                // One rounding in either case. With a point there are at most 15 digits: both
+                // operands are exact and the division rounds. Without one the conversion of at
+                // most 16 digits rounds and the divisor is 1.
                 let magnitude = mantissa / POWERS_F64[scaled.fraction_digits];
-                Ok(if negative { -magnitude } else { magnitude })
+                *cell = if negative { -magnitude } else { magnitude };
             }
-            _ => general(value),
+            None => *cell = general(value.bytes())?,
         }
+        Ok(())
     }
 }
 
 impl Decode<f32> for Real {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>) -> Result<f32, Fault> {
+    fn decode(&self, value: Value<'_>, cell: &mut f32) -> Result<(), Fault> {
         let (digits, negative) = value.split_sign();
         match scaled16(digits) {
             Some(scaled) if scaled.mantissa < 1 << 24 && scaled.fraction_digits <= 10 => {
                 #[expect(clippy::cast_precision_loss, reason = "exact under 2^24")]
                 let mantissa = scaled.mantissa as f32;
                 let magnitude = mantissa / POWERS_F32[scaled.fraction_digits];
-                Ok(if negative { -magnitude } else { magnitude })
+                *cell = if negative { -magnitude } else { magnitude };
             }
-            _ => general(value),
+            _ => *cell = general(value.bytes())?,
         }
+        Ok(())
     }
 }
 
 impl Decode<f64> for Real {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>) -> Result<f64, Fault> {
-        let _: f32 = self.decode(value)?;
-        Double.decode(value)
+    fn decode(&self, value: Value<'_>, cell: &mut f64) -> Result<(), Fault> {
+        let mut narrow: f32 = 0.0;
+        self.decode(value, &mut narrow)?;
+        Double.decode(value, cell)
     }
 }

@@ -9,11 +9,6 @@
 //! part of the day that the format leaves out is zero, but none may be left out between two
 //! others.
 
-use crate::arena::column::odbc_struct::{Date, Time};
-use crate::record::Fault;
-
-use super::date::calendar_date;
-use super::time::clock_time;
 use super::timestamp::Moment;
 
 /// What a format is for.
@@ -43,41 +38,6 @@ enum Part {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Format {
     parts: Vec<Part>,
-}
-
-/// Parts of a text that has the shape of a format, not checked against the calendar.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Civil {
-    year: u16,
-    month: u8,
-    day: u8,
-    hour: u8,
-    minute: u8,
-    second: u8,
-    fraction_ns: u32,
-    fraction_digits: usize,
-}
-
-impl Civil {
-    /// The date, if it is in the calendar.
-    pub fn date(&self) -> Result<Date, Fault> {
-        calendar_date(self.year, self.month, self.day)
-    }
-
-    /// The time of day, if there is such a one.
-    pub fn time(&self) -> Result<Time, Fault> {
-        clock_time(self.hour, self.minute, self.second)
-    }
-
-    /// Date and time.
-    pub fn moment(&self) -> Result<Moment, Fault> {
-        Ok(Moment {
-            date: self.date()?,
-            time: self.time()?,
-            fraction_ns: self.fraction_ns,
-            fraction_digits: self.fraction_digits,
-        })
-    }
 }
 
 impl Scope {
@@ -155,7 +115,7 @@ impl Format {
     ///
     /// # Errors
     /// A sentence that names the flag, the format and the place.
-    pub fn compile(text: &str, scope: Scope) -> Result<Self, String> {
+    pub(super) fn compile(text: &str, scope: Scope) -> Result<Self, String> {
         let fail = |reason: String| format!("{} '{text}': {reason}", scope.flag());
         let mut parts: Vec<Part> = Vec::new();
         let mut rest = text.as_bytes();
@@ -199,9 +159,9 @@ impl Format {
         Ok(())
     }
 
-    /// The parts of `text`, if it has exactly this shape.
-    pub fn parse(&self, text: &[u8]) -> Option<Civil> {
-        let mut civil = Civil::default();
+    /// The parts of `text`, if it has exactly this shape; not checked against the calendar.
+    pub(super) fn parse(&self, text: &[u8]) -> Option<Moment> {
+        let mut moment = Moment::default();
         let mut rest = text;
         for &part in &self.parts {
             match part {
@@ -209,14 +169,14 @@ impl Format {
                 Part::Year => {
                     let (century, after) = two_digits(rest)?;
                     let (year, after) = two_digits(after)?;
-                    civil.year = u16::from(century) * 100 + u16::from(year);
+                    moment.day.year = u16::from(century) * 100 + u16::from(year);
                     rest = after;
                 }
-                Part::Month => (civil.month, rest) = two_digits(rest)?,
-                Part::Day => (civil.day, rest) = two_digits(rest)?,
-                Part::Hour => (civil.hour, rest) = two_digits(rest)?,
-                Part::Minute => (civil.minute, rest) = two_digits(rest)?,
-                Part::Second => (civil.second, rest) = two_digits(rest)?,
+                Part::Month => (moment.day.month, rest) = two_digits(rest)?,
+                Part::Day => (moment.day.day, rest) = two_digits(rest)?,
+                Part::Hour => (moment.clock.hour, rest) = two_digits(rest)?,
+                Part::Minute => (moment.clock.minute, rest) = two_digits(rest)?,
+                Part::Second => (moment.clock.second, rest) = two_digits(rest)?,
                 Part::Fraction | Part::FractionOf(_) => {
                     let present = rest.iter().take_while(|b| b.is_ascii_digit()).count();
                     let count = match part {
@@ -226,13 +186,13 @@ impl Format {
                     if count > present {
                         return None;
                     }
-                    civil.fraction_digits = count;
-                    civil.fraction_ns = nanoseconds(&rest[..count]);
+                    moment.fraction_digits = count;
+                    moment.fraction_ns = nanoseconds(&rest[..count]);
                     rest = &rest[count..];
                 }
             }
         }
-        rest.is_empty().then_some(civil)
+        rest.is_empty().then_some(moment)
     }
 }
 

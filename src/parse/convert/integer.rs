@@ -16,7 +16,7 @@ pub(super) struct Integer {
 
 impl Integer {
     /// Integers from `-max - 1` to `max`.
-    pub fn up_to(max: i64) -> Self {
+    pub(super) fn up_to(max: i64) -> Self {
         Self {
             max: max.unsigned_abs(),
         }
@@ -42,7 +42,7 @@ impl Integer {
                 }
                 number16(values)
             }
-            _ => long_magnitude(digits)?,
+            _ => long_magnitude(digits.bytes())?,
         };
         if magnitude > self.max + u64::from(negative) {
             return Err(Fault::OutOfRange);
@@ -58,8 +58,7 @@ impl Integer {
 
 /// Number of no digits (a fault), or of more than 16.
 #[inline(never)]
-fn long_magnitude(digits: Value<'_>) -> Result<u64, Fault> {
-    let bytes = digits.bytes();
+fn long_magnitude(bytes: &[u8]) -> Result<u64, Fault> {
     if bytes.is_empty() {
         return Err(Fault::Syntax);
     }
@@ -76,23 +75,14 @@ fn long_magnitude(digits: Value<'_>) -> Result<u64, Fault> {
     magnitude.ok_or(Fault::OutOfRange)
 }
 
-impl Decode<i64> for Integer {
+impl<C: TryFrom<i64>> Decode<C> for Integer {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>) -> Result<i64, Fault> {
-        self.parse(value)
-    }
-}
-
-impl Decode<i32> for Integer {
-    #[inline(always)]
-    fn decode(&self, value: Value<'_>) -> Result<i32, Fault> {
-        i32::try_from(self.parse(value)?).map_err(|_| Fault::OutOfRange)
-    }
-}
-
-impl Decode<i16> for Integer {
-    #[inline(always)]
-    fn decode(&self, value: Value<'_>) -> Result<i16, Fault> {
-        i16::try_from(self.parse(value)?).map_err(|_| Fault::OutOfRange)
+    fn decode(&self, value: Value<'_>, cell: &mut C) -> Result<(), Fault> {
+        let number = self.parse(value)?;
+        let Ok(number) = C::try_from(number) else {
+            return Err(Fault::OutOfRange);
+        };
+        *cell = number;
+        Ok(())
     }
 }

@@ -375,13 +375,14 @@ impl<W: Word> Job<'_, W> {
         data: &mut [u8],
         stride: usize,
     ) -> Result<(), NeedStride> {
-        let data = (&mut data[self.first_row * stride..], stride);
+        let data = &mut data[self.first_row * stride..];
         field::render_block(
             render,
             self.rules,
             &self.block,
             self.rows,
             data,
+            stride,
             self.faults,
         )
     }

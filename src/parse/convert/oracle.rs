@@ -379,10 +379,9 @@ struct Parts {
 impl Parts {
     /// The first of the user's format and the built-in ones whose shape the text has.
     fn find(text: &str, user: Option<&str>, built_in: &[&str]) -> Result<Self, Fault> {
-        let formats = user.into_iter().chain(built_in.iter().copied());
+        let mut formats = user.into_iter().chain(built_in.iter().copied());
         formats
-            .filter_map(|format| Self::read(text, format))
-            .next()
+            .find_map(|format| Self::read(text, format))
             .ok_or(Fault::Syntax)
     }
 
@@ -411,10 +410,8 @@ impl Parts {
                     continue;
                 }
             };
-            *part = text
-                .get(..digits)
-                .filter(|part| is_digits(part))?
-                .to_owned();
+            let found = text.get(..digits).filter(|found| is_digits(found))?;
+            found.clone_into(part);
             text = &text[digits..];
             format = &format[letters..];
         }

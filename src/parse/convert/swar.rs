@@ -51,6 +51,10 @@ pub(super) const fn number8(values: u64) -> u64 {
 }
 
 /// The two halves of a 16-byte word, the one that comes first in the text first.
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the bytes of a form, in order"
+)]
 #[inline(always)]
 pub(super) const fn halves(word: u128) -> (u64, u64) {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = word.to_le_bytes();

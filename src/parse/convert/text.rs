@@ -49,8 +49,8 @@ const KEEP_FIRST: [u128; 17] = {
     masks
 };
 
-/// Longest text that is copied and checked sixteen bytes at a time; what is longer goes through
-/// the library routines, whose calls cost nothing beside the work.
+/// Longest text that is copied and checked in at most four words of 16 bytes; what is longer goes
+/// through the library routines, whose calls cost nothing beside the work.
 const SHORT_BYTES: usize = 64;
 
 impl Limit {
@@ -93,38 +93,44 @@ const fn unusual(word: u128) -> u64 {
     (a | b | zeros) & splat8(0x80)
 }
 
-/// Copies text of at most [`SHORT_BYTES`] bytes to the front of `row` if it is plain ASCII and
-/// there is room on both sides for whole words. Where it says `false`, the front of `row` is
+/// Copies the 16 bytes at `at`; 0 when all are ASCII and none is NUL.
+#[inline(always)]
+fn copy16(from: &[u8], to: &mut [u8], at: usize) -> u64 {
+    let chunk: [u8; 16] = from[at..at + 16].try_into().expect("a slice of 16 bytes");
+    to[at..at + 16].copy_from_slice(&chunk);
+    unusual(u128::from_le_bytes(chunk))
+}
+
+/// Copies text of at most [`SHORT_BYTES`] bytes to the front of `row`, which is no shorter, if it
+/// is plain ASCII. May write up to 15 bytes more. Where it says `false`, the front of `row` is
 /// anything.
 #[inline(always)]
 fn copy_short_ascii(value: Value<'_>, row: &mut [u8]) -> bool {
     let Value { window, start, len } = value;
-    let padded = len.next_multiple_of(16);
+    if len <= 16 {
+        // Needs room on both sides for a whole word.
+        let (Some(from), Some(to)) = (window.get(start..start + 16), row.get_mut(..16)) else {
+            return false;
+        };
+        let chunk: [u8; 16] = from.try_into().expect("a slice of 16 bytes");
+        to.copy_from_slice(&chunk);
+        let keep = KEEP_FIRST[len];
+        return unusual((u128::from_le_bytes(chunk) & keep) | (splat16(1) & !keep)) == 0;
+    }
     if len > SHORT_BYTES {
         return false;
     }
-    let (Some(from), Some(to)) = (window.get(start..start + padded), row.get_mut(..padded)) else {
-        return false;
-    };
-    let (Some((last_from, from)), Some((last_to, to))) = (
-        from.as_chunks::<16>().0.split_last(),
-        to.as_chunks_mut::<16>().0.split_last_mut(),
-    ) else {
-        return false;
-    };
-    let mut seen = 0;
-    for (from, to) in from.iter().zip(to) {
-        seen |= unusual(u128::from_le_bytes(*from));
-        *to = *from;
+    // Words that overlap in the middle: nothing outside the value is touched.
+    let (from, to) = (value.bytes(), &mut row[..len]);
+    let mut seen = copy16(from, to, 0) | copy16(from, to, len - 16);
+    if len > 32 {
+        seen |= copy16(from, to, 16) | copy16(from, to, len - 32);
     }
-    let keep = KEEP_FIRST[len - (padded - 16)];
-    let last = (u128::from_le_bytes(*last_from) & keep) | (splat16(1) & !keep);
-    *last_to = *last_from;
-    (seen | unusual(last)) == 0
+    seen == 0
 }
 
 impl Utf8 {
-    pub fn new(length: Option<TextLength>, nul_in_text: bool) -> Self {
+    pub(super) fn new(length: Option<TextLength>, nul_in_text: bool) -> Self {
         Self {
             limit: Limit::new(length, nul_in_text),
         }
@@ -172,7 +178,11 @@ impl Render for Utf8 {
 
 impl SingleByte {
     /// Text of `encoding`, or `None` for one of several bytes a character.
-    pub fn new(encoding: Encoding, length: Option<TextLength>, nul_in_text: bool) -> Option<Self> {
+    pub(super) fn new(
+        encoding: Encoding,
+        length: Option<TextLength>,
+        nul_in_text: bool,
+    ) -> Option<Self> {
         let mut characters = Box::new([Character::default(); 256]);
         for (byte, character) in (0..=u8::MAX).zip(characters.iter_mut()) {
             let decoded = match encoding {

@@ -16,64 +16,95 @@ pub(super) struct Times {
     pub format: Option<Format>,
 }
 
-/// A time of day.
-#[inline(always)]
-pub(super) fn clock_time(hour: u8, minute: u8, second: u8) -> Result<Time, Fault> {
-    if hour > 23 || minute > 59 || second > 59 {
-        return Err(Fault::NotInCalendar);
-    }
-    Ok(Time {
-        hour: u16::from(hour),
-        minute: u16::from(minute),
-        second: u16::from(second),
-    })
+/// Hour, minute and second as they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Clock {
+    pub hour: u8,
+    pub minute: u8,
+    pub second: u8,
 }
 
-/// Hour, minute and second of `hh:mm:ss` with the given separator, not checked against the clock.
+impl Clock {
+    /// Whether a day has the time.
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "one branch, not three: which part is wrong cannot be predicted, that none is can"
+    )]
+    #[inline(always)]
+    pub(super) const fn is_in_day(self) -> bool {
+        (self.hour < 24) & (self.minute < 60) & (self.second < 60)
+    }
+}
+
+impl From<Clock> for Time {
+    #[inline(always)]
+    fn from(clock: Clock) -> Self {
+        Self {
+            hour: u16::from(clock.hour),
+            minute: u16::from(clock.minute),
+            second: u16::from(clock.second),
+        }
+    }
+}
+
+/// The time of `hh:mm:ss` with the given separator and whether the text has this form; if not, the
+/// time is anything.
 #[inline(always)]
-pub(super) fn clock_parts(text: &[u8; 8], separator: u8) -> Option<(u8, u8, u8)> {
+pub(super) fn iso_clock(text: &[u8; 8], separator: u8) -> (bool, Clock) {
     const SEPARATORS: u64 = u64::from_le_bytes([0, 0, 255, 0, 0, 255, 0, 0]);
     let s = separator;
     let form = u64::from_le_bytes([b'0', b'0', s, b'0', b'0', s, b'0', b'0']);
     let digits = u64::from_le_bytes(*text) ^ form;
-    if digits & SEPARATORS != 0 || !all_digits8(digits) {
-        return None;
-    }
+    let has_form = (digits & SEPARATORS == 0) & all_digits8(digits);
     let [hour, _, _, minute, _, _, second, _] = pairs(digits);
-    Some((hour, minute, second))
-}
-
-#[inline(always)]
-fn built_in(value: Value<'_>) -> Result<Time, Fault> {
-    let text: &[u8; 8] = value.bytes().try_into().map_err(|_| Fault::Syntax)?;
-    let separator = if text[2] == b'.' { b'.' } else { b':' };
-    let (hour, minute, second) = clock_parts(text, separator).ok_or(Fault::Syntax)?;
-    clock_time(hour, minute, second)
+    let clock = Clock {
+        hour,
+        minute,
+        second,
+    };
+    (has_form, clock)
 }
 
 impl Times {
     #[inline(always)]
-    fn parse(&self, value: Value<'_>) -> Result<Time, Fault> {
+    fn parse(&self, value: Value<'_>, out: &mut Clock) -> Result<(), Fault> {
         if let Some(format) = &self.format
-            && let Some(civil) = format.parse(value.bytes())
+            && let Some(moment) = format.parse(value.bytes())
         {
-            return civil.time();
+            *out = moment.clock;
+        } else if let Ok(text) = <&[u8; 8]>::try_from(value.bytes()) {
+            let separator = if text[2] == b'.' { b'.' } else { b':' };
+            let (has_form, clock) = iso_clock(text, separator);
+            if !has_form {
+                return Err(Fault::Syntax);
+            }
+            *out = clock;
+        } else {
+            return Err(Fault::Syntax);
         }
-        built_in(value)
+        if !out.is_in_day() {
+            return Err(Fault::NotInCalendar);
+        }
+        Ok(())
     }
 }
 
 impl Decode<Time> for Times {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>) -> Result<Time, Fault> {
-        self.parse(value)
+    fn decode(&self, value: Value<'_>, cell: &mut Time) -> Result<(), Fault> {
+        let mut clock = Clock::default();
+        self.parse(value, &mut clock)?;
+        *cell = clock.into();
+        Ok(())
     }
 }
 
 impl Render for Times {
     #[inline(always)]
     fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
-        let text = iso_text(self.parse(value)?);
+        let mut clock = Clock::default();
+        self.parse(value, &mut clock)?;
+        let text = iso_text(clock);
         if stride < text.len() {
             return Err(Stop::NeedStride(text.len()));
         }
@@ -83,9 +114,13 @@ impl Render for Times {
 }
 
 /// `hh:mm:ss`.
-pub(super) fn iso_text(time: Time) -> [u8; 8] {
-    let [a, b] = two_digits(time.hour);
-    let [c, d] = two_digits(time.minute);
-    let [e, f] = two_digits(time.second);
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the bytes of a form, in order"
+)]
+pub(super) const fn iso_text(clock: Clock) -> [u8; 8] {
+    let [a, b] = two_digits(clock.hour);
+    let [c, d] = two_digits(clock.minute);
+    let [e, f] = two_digits(clock.second);
     [a, b, b':', c, d, b':', e, f]
 }

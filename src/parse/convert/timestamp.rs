@@ -5,14 +5,14 @@
 //! zone, a missing second and a date alone are [`Fault::Syntax`]: nothing is made up, unless a
 //! format of the user (`yyyy-mm-dd`) says that the rest is zero.
 
-use crate::arena::column::odbc_struct::{Date, Time, Timestamp};
+use crate::arena::column::odbc_struct::Timestamp;
 use crate::record::Fault;
 
-use super::date::{self, calendar_date, iso_parts};
+use super::date::{self, CivilDay, iso_day};
 use super::field::{Decode, Render, Stop, Value};
 use super::format::Format;
 use super::swar::{KEEP_LAST, non_digits16, number16, splat16};
-use super::time::{self, clock_parts, clock_time};
+use super::time::{self, Clock, iso_clock};
 
 /// `FRACTION_UNIT_NS[n]`: nanoseconds in one unit of the last of `n` digits.
 const FRACTION_UNIT_NS: [u32; 10] = [
@@ -36,10 +36,10 @@ pub(super) struct Timestamps {
 }
 
 /// A timestamp and how many digits its fraction is written with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Moment {
-    pub date: Date,
-    pub time: Time,
+    pub day: CivilDay,
+    pub clock: Clock,
     pub fraction_ns: u32,
     pub fraction_digits: usize,
 }
@@ -65,101 +65,138 @@ fn fraction_ns(value: Value<'_>, count: usize) -> Option<u32> {
     Some(u32::from_le_bytes([a, b, c, d]) * unit)
 }
 
+/// Writes the moment of a text in one of the built-in forms.
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the bytes of a form, in order"
+)]
 #[inline(always)]
-fn built_in(value: Value<'_>) -> Result<Moment, Fault> {
-    let text = value.bytes();
-    let (day, rest) = text.split_first_chunk::<10>().ok_or(Fault::Syntax)?;
-    let (&[separator], rest) = rest.split_first_chunk::<1>().ok_or(Fault::Syntax)?;
-    let (clock, rest) = rest.split_first_chunk::<8>().ok_or(Fault::Syntax)?;
+fn built_in(value: Value<'_>, out: &mut Moment) -> Result<(), Fault> {
+    let Some((head, rest)) = value.bytes().split_first_chunk::<SECONDS_LEN>() else {
+        return Err(Fault::Syntax);
+    };
+    let &[
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        i,
+        j,
+        separator,
+        k,
+        l,
+        m,
+        n,
+        o,
+        p,
+        q,
+        r,
+    ] = head;
     let clock_separator = match separator {
         b' ' | b'T' => b':',
         b'-' => b'.',
         _ => return Err(Fault::Syntax),
     };
-    let fraction_digits = match rest {
-        [] => 0,
-        [b'.', _, ..] => rest.len() - 1,
+    let (day_has_form, day) = iso_day(&[a, b, c, d, e, f, g, h, i, j]);
+    let (clock_has_form, clock) = iso_clock(&[k, l, m, n, o, p, q, r], clock_separator);
+    if !(day_has_form & clock_has_form) {
+        return Err(Fault::Syntax);
+    }
+    out.day = day;
+    out.clock = clock;
+    match rest {
+        [] => {
+            out.fraction_digits = 0;
+            out.fraction_ns = 0;
+        }
+        [b'.', _, ..] => {
+            out.fraction_digits = rest.len() - 1;
+            let Some(fraction_ns) = fraction_ns(value, out.fraction_digits) else {
+                return Err(Fault::Syntax);
+            };
+            out.fraction_ns = fraction_ns;
+        }
         _ => return Err(Fault::Syntax),
-    };
-    let (year, month, day) = iso_parts(day).ok_or(Fault::Syntax)?;
-    let (hour, minute, second) = clock_parts(clock, clock_separator).ok_or(Fault::Syntax)?;
-    let fraction_ns = if fraction_digits == 0 {
-        0
-    } else {
-        fraction_ns(value, fraction_digits).ok_or(Fault::Syntax)?
-    };
-    Ok(Moment {
-        date: calendar_date(year, month, day)?,
-        time: clock_time(hour, minute, second)?,
-        fraction_ns,
-        fraction_digits,
-    })
+    }
+    Ok(())
 }
 
 impl Timestamps {
     #[inline(always)]
-    fn parse(&self, value: Value<'_>) -> Result<Moment, Fault> {
-        let moment = match self.formatted(value) {
-            Some(moment) => moment?,
-            None => built_in(value)?,
-        };
-        if moment.fraction_digits > self.precision {
+    fn parse(&self, value: Value<'_>, out: &mut Moment) -> Result<(), Fault> {
+        if let Some(format) = &self.format
+            && let Some(moment) = format.parse(value.bytes())
+        {
+            *out = moment;
+        } else {
+            built_in(value, out)?;
+        }
+        if !(out.day.is_in_calendar() & out.clock.is_in_day()) {
+            return Err(Fault::NotInCalendar);
+        }
+        if out.fraction_digits > self.precision {
             return Err(Fault::TooManyFractionDigits);
         }
-        Ok(moment)
-    }
-
-    #[inline(always)]
-    fn formatted(&self, value: Value<'_>) -> Option<Result<Moment, Fault>> {
-        let civil = self.format.as_ref()?.parse(value.bytes())?;
-        Some(civil.moment())
+        Ok(())
     }
 }
 
 impl Decode<Timestamp> for Timestamps {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>) -> Result<Timestamp, Fault> {
-        let Moment {
-            date,
-            time,
-            fraction_ns,
-            fraction_digits: _,
-        } = self.parse(value)?;
-        Ok(Timestamp {
-            year: date.year,
-            month: date.month,
-            day: date.day,
-            hour: time.hour,
-            minute: time.minute,
-            second: time.second,
-            fraction_ns,
-        })
+    fn decode(&self, value: Value<'_>, cell: &mut Timestamp) -> Result<(), Fault> {
+        let mut moment = Moment::default();
+        self.parse(value, &mut moment)?;
+        *cell = Timestamp {
+            year: moment.day.year.cast_signed(),
+            month: u16::from(moment.day.month),
+            day: u16::from(moment.day.day),
+            hour: u16::from(moment.clock.hour),
+            minute: u16::from(moment.clock.minute),
+            second: u16::from(moment.clock.second),
+            fraction_ns: moment.fraction_ns,
+        };
+        Ok(())
     }
 }
 
 impl Render for Timestamps {
     #[inline(always)]
     fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
-        let moment = self.parse(value)?;
+        let mut moment = Moment::default();
+        self.parse(value, &mut moment)?;
         let digits = moment.fraction_digits;
         let len = SECONDS_LEN + if digits == 0 { 0 } else { digits + 1 };
         if len > stride {
             return Err(Stop::NeedStride(len));
         }
-        row[..10].copy_from_slice(&date::iso_text(moment.date));
+        if self.format.is_none() {
+            // The text stands there already, but for the separators.
+            value.copy_to(row);
+            (row[10], row[13], row[16]) = (b' ', b':', b':');
+        } else {
+            moment.write_to(&mut row[..len]);
+        }
+        Ok(len)
+    }
+}
+
+impl Moment {
+    /// Writes `yyyy-mm-dd hh:mm:ss[.f]` to a row that is as long as this.
+    fn write_to(self, row: &mut [u8]) {
+        row[..10].copy_from_slice(&date::iso_text(self.day));
         row[10] = b' ';
-        row[11..SECONDS_LEN].copy_from_slice(&time::iso_text(moment.time));
-        if digits > 0 {
-            row[SECONDS_LEN] = b'.';
-            let mut rest_ns = moment.fraction_ns;
-            for (place, unit) in row[SECONDS_LEN + 1..len]
-                .iter_mut()
-                .zip(&FRACTION_UNIT_NS[1..])
-            {
+        row[11..SECONDS_LEN].copy_from_slice(&time::iso_text(self.clock));
+        if let Some((point, fraction)) = row[SECONDS_LEN..].split_first_mut() {
+            *point = b'.';
+            let mut rest_ns = self.fraction_ns;
+            for (place, unit) in fraction.iter_mut().zip(&FRACTION_UNIT_NS[1..]) {
                 *place = b'0' + (rest_ns / unit).to_le_bytes()[0];
                 rest_ns %= unit;
             }
         }
-        Ok(len)
     }
 }
