@@ -30,9 +30,12 @@ use memmap2::{Advice, Mmap, MmapOptions, UncheckedAdvice};
 
 use crate::record::ByteRange;
 
-/// Granule in which pages are given back: what Linux maps around one fault (`fault_around_bytes`),
-/// and a multiple of every page size it uses.
-const RELEASE_BYTES: u64 = 64 << 10;
+/// Granule in which pages are given back.
+///
+/// One fault maps more than the page it is about: the whole folio of the page cache around it, of up
+/// to 2 MiB, aligned to its size in the file. So what lies around a range that was read is resident
+/// too, and comes back when a neighbour is read.
+const RELEASE_BYTES: u64 = 2 << 20;
 
 /// A regular file, mapped read-only from its first byte to the length it had when it was opened.
 #[derive(Debug)]
@@ -71,14 +74,16 @@ impl MappedFile {
 
     /// Takes the pages of `range` out of resident memory; they stay readable.
     ///
-    /// For ranges that are parsed: resident memory then follows the parsers instead of growing to
-    /// the file's size. Any thread may call it at any time, also for ranges that are read again or
-    /// were given back before: a later read finds the same bytes, in the page cache or on disk. It
-    /// costs one system call, so a call for each one to four MiB is right.
+    /// For what is parsed: resident memory then follows the parsers instead of growing to the file's
+    /// size. `range` is everything the caller has read since its last call, to the last byte of a
+    /// record that goes on past its chunk. Any thread may call it at any time, also for ranges that
+    /// others are reading or that were given back before: a later read finds the same bytes, in the
+    /// page cache or on disk, and costs a fault. The call itself is one system call; one for each one
+    /// to four MiB is right.
     ///
-    /// The range is widened to multiples of 64 KiB, because that is what one fault brings in: with
-    /// exact ranges every seam between two of them would stay resident, and the sum of the seams
-    /// would grow with the file.
+    /// The range is widened to multiples of 2 MiB. With exact ranges, or multiples of a page, half of
+    /// the file stays resident when several threads read neighbouring chunks: 350 MB of 1 GB, against
+    /// 6 MB (three threads, chunks of 1 MiB and less, Linux 6.18, ext4).
     pub fn release(&self, range: ByteRange) {
         let end_of_file = self.map.len() as u64;
         let start = (range.start - range.start % RELEASE_BYTES).min(end_of_file);
@@ -103,7 +108,7 @@ impl MappedFile {
             self.map
                 .unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start)
         };
-        // A refusal costs memory, not correctness; it has no other cause than locked pages.
+        // A refusal (locked pages are its one cause) costs memory, not correctness.
         drop(advised);
     }
 }
@@ -156,23 +161,36 @@ mod tests {
     }
 
     #[test]
-    fn released_pages_leave_resident_memory() {
-        let bytes = vec![b'x'; 8 << 20];
+    fn ranges_read_and_released_in_any_order_leave_resident_memory() {
+        const CHUNK_BYTES: u64 = 100_000;
+        let bytes = vec![b'x'; 9 << 20];
+        let length = bytes.len() as u64;
         let map = mapped(&bytes);
-        let touched = map.bytes().iter().filter(|&&byte| byte == b'x').count();
-        assert_eq!(touched, bytes.len());
-        let before = resident_kib_of(&map);
+        assert_eq!(map.bytes().iter().find(|&&byte| byte != b'x'), None);
+        let before = resident_kib(&map);
+        assert!(before >= 9 << 10, "{before} KiB were resident");
         map.release(ByteRange {
             start: 100,
-            end: bytes.len() as u64 - 100,
+            end: length - 100,
         });
-        let after = resident_kib_of(&map);
-        assert!(before >= 8 << 10, "{before} KiB were resident");
-        assert_eq!(after, 0, "KiB stayed resident");
+        assert_eq!(resident_kib(&map), 0);
+
+        // Each second chunk first, each read a little past its end.
+        let chunks = 0..length.div_ceil(CHUNK_BYTES);
+        let (even, odd): (Vec<_>, Vec<_>) = chunks.partition(|chunk| chunk % 2 == 0);
+        for chunk in even.into_iter().chain(odd) {
+            let start = chunk * CHUNK_BYTES;
+            let end = (start + CHUNK_BYTES + 300).min(length);
+            let range =
+                usize::try_from(start).expect("small")..usize::try_from(end).expect("small");
+            assert_eq!(map.bytes()[range].iter().find(|&&byte| byte != b'x'), None);
+            map.release(ByteRange { start, end });
+        }
+        assert_eq!(resident_kib(&map), 0);
     }
 
     /// Resident part of the map by the kernel's own account.
-    fn resident_kib_of(map: &MappedFile) -> u64 {
+    fn resident_kib(map: &MappedFile) -> u64 {
         let start = format!("{:x}-", map.bytes().as_ptr().addr());
         let smaps = std::fs::read_to_string("/proc/self/smaps").expect("Linux tells");
         let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&start));

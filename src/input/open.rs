@@ -126,13 +126,16 @@ impl Opening {
 
     fn regular(mut self, size_bytes: u64) -> Result<Opened> {
         let io_error = |error: io::Error| refused(&self.path, &error);
+        let file = Arc::new(self.file.try_clone().map_err(io_error)?);
+        let path = self.named.then_some(self.path.as_path());
+        let watch = Watch::new(Arc::clone(&file), path).map_err(io_error)?;
         // A file of its own begins at 0; standard input where the shell or a program before left it.
         let position = self.file.stream_position().map_err(io_error)?;
         if position > 0 {
             self.notes.push(format!(
                 "standard input is a file at byte {position}: it is read from there, in blocks"
             ));
-            return Ok(self.blocks(None, None, None));
+            return Ok(self.blocks(None, Some(watch), None));
         }
         // Files that a kernel makes up as they are read say 0 or a round number.
         if size_bytes == 0 && self.file.read_at(&mut [0], 0).map_err(io_error)? > 0 {
@@ -140,9 +143,6 @@ impl Opening {
                 .push("it has bytes although its length is 0: it is read in blocks".into());
             return Ok(self.blocks(None, None, None));
         }
-        let file = Arc::new(self.file.try_clone().map_err(io_error)?);
-        let path = self.named.then_some(self.path.as_path());
-        let watch = Watch::new(Arc::clone(&file), path).map_err(io_error)?;
         if self.way == IoWay::Mmap && size_bytes > 0 {
             match MappedFile::new(&self.file, size_bytes) {
                 Ok(map) => {

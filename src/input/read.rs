@@ -33,7 +33,7 @@ impl<R: Read + Send> ReadBlocks<R> {
     /// returns the bytes that are filled.
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled_bytes = 0;
-        let mut first_byte = None;
+        let mut first_byte_at = None;
         while filled_bytes < buffer.len() {
             match self.reader.read(&mut buffer[filled_bytes..]) {
                 Ok(0) => break,
@@ -41,7 +41,7 @@ impl<R: Read + Send> ReadBlocks<R> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
-            if first_byte.get_or_insert_with(Instant::now).elapsed() >= BLOCK_AGE {
+            if first_byte_at.get_or_insert_with(Instant::now).elapsed() >= BLOCK_AGE {
                 break;
             }
         }

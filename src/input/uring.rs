@@ -140,14 +140,14 @@ async fn read_stream(file: &tokio_uring::fs::File, inlet: &Inlet) -> io::Result<
     while inlet.wait_for_room() {
         let mut buffer = inlet.buffer();
         buffer.clear();
-        let mut first_byte = None;
+        let mut first_byte_at = None;
         let mut is_end = false;
         while buffer.len() < inlet.block_bytes() && !is_end {
             let read_bytes;
             (read_bytes, buffer) =
                 read_some(file, buffer, inlet.block_bytes(), CURRENT_POSITION).await?;
             is_end = read_bytes == 0;
-            if first_byte.get_or_insert_with(Instant::now).elapsed() >= BLOCK_AGE {
+            if first_byte_at.get_or_insert_with(Instant::now).elapsed() >= BLOCK_AGE {
                 break;
             }
         }

@@ -78,13 +78,11 @@ proptest! {
             feed.head(head_bytes).expect("readable"),
             &bytes[..head_bytes.min(bytes.len())]
         );
-        let mut index = 0;
-        for piece in bytes.chunks(block_bytes) {
+        for (index, piece) in (0..).zip(bytes.chunks(block_bytes)) {
             let block = feed.take().expect("readable").expect("a block");
             prop_assert_eq!(block.bytes(), piece);
             prop_assert_eq!(block.index, index);
             prop_assert_eq!(block.offset, index * block_bytes as u64);
-            index += 1;
         }
         prop_assert!(feed.take().expect("readable").is_none());
         prop_assert!(feed.take().expect("readable").is_none());
