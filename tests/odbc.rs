@@ -436,7 +436,7 @@ fn types_come_back(server: &Server) {
         assert_eq!(table.load(&sent), []);
         let shown: Vec<String> = table.columns.iter().map(|c| server.shown(c)).collect();
         let sql = format!(
-            "SELECT {} FROM {} ORDER BY {}",
+            "SELECT {} FROM {} t ORDER BY t.{}",
             shown.join(", "),
             table.sql,
             server.quoted("id")
@@ -912,14 +912,17 @@ fn passwords_with_special_characters(server: &Server) {
                 .unwrap();
         } else {
             let literal = password.replace('\\', "\\\\").replace('\'', "''");
-            let made = target.run_sql(&format!(
-                "CREATE OR REPLACE USER {user}@'%' IDENTIFIED BY '{literal}'"
-            ));
-            let Ok(()) = made else { return };
-            let database = server.keyword(&["DATABASE", "DB"]);
-            target
-                .run_sql(&format!("GRANT ALL ON {database}.* TO {user}@'%'"))
-                .unwrap();
+            // The accounts of one name for each host, because a server may have an account
+            // without a name for one of them, which would come first.
+            for host in ["%", "localhost", "127.0.0.1"] {
+                let user = format!("{user}@'{host}'");
+                let sql = format!("CREATE OR REPLACE USER {user} IDENTIFIED BY '{literal}'");
+                target.run_sql(&sql).unwrap();
+                let database = server.keyword(&["DATABASE", "DB"]);
+                target
+                    .run_sql(&format!("GRANT ALL ON {database}.* TO {user}"))
+                    .unwrap();
+            }
         }
         let spec = OdbcSpec {
             user: Some(user),

@@ -4,25 +4,22 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::catalog::{CatalogColumn, TableName};
-use super::connect::{OdbcSpec, Session};
-use super::isolate::{Attempt, RowFault, isolate};
+use super::connect::{OdbcSpec, Session, fetch_all};
+use super::isolate::{Attempt, isolate};
+use super::judge::{Answer, judge};
 use super::probe::Facts;
-use super::profile::{Encode, Verdict, profile};
-use super::raw::{ArrayOutcome, Diagnostic, STATUS_UNTOUCHED, Statement};
+use super::profile::{Encode, profile};
+use super::raw::{Diagnostic, Statement};
 use crate::arena::column::NULL_INDICATOR;
 use crate::arena::{Batch, Values};
 use crate::record::RejectClass;
-use crate::sink::{ErrorClass, RowReject, Sink, SinkError};
+use crate::sink::{RowReject, Sink, SinkError};
 
 const SAVEPOINT: &str = "SAVEPOINT fastload_batch";
 const BACK_TO_SAVEPOINT: &str = "ROLLBACK TO SAVEPOINT fastload_batch";
 
 /// Bytes counted for a cell beside its text: its length on the wire, or its number.
 const CELL_BYTES: u64 = 16;
-
-/// Status values of a row that went in (`SQL_PARAM_SUCCESS`, `SQL_PARAM_SUCCESS_WITH_INFO`): the
-/// diagnostics say what there is to say about the second.
-const STATUS_IN: [u16; 2] = [0, 6];
 
 /// What every writer of one target shares.
 #[derive(Debug)]
@@ -86,6 +83,25 @@ impl Sending {
         outcome.map_err(|outcome| self.session.error(&outcome))
     }
 
+    /// What the server has to say about the statement before, where the driver does not pass it
+    /// on.
+    fn warnings(&mut self) -> Result<Vec<Diagnostic>, SinkError> {
+        let Some(sql) = self.session.profile.warnings_sql() else {
+            return Ok(Vec::new());
+        };
+        self.control(sql)?;
+        let rows = fetch_all(&mut self.control).map_err(|outcome| self.session.error(&outcome))?;
+        let warnings = rows.into_iter().map(|row| {
+            let mut cells = row.into_iter().skip(1).map(Option::unwrap_or_default);
+            Diagnostic {
+                sqlstate: "01000".to_owned(),
+                native: cells.next().and_then(|code| code.parse().ok()).unwrap_or(0),
+                message: cells.next().unwrap_or_default(),
+            }
+        });
+        Ok(warnings.collect())
+    }
+
     /// Sends some rows under a savepoint: afterwards all of them are in, or none.
     fn attempt(
         &mut self,
@@ -94,10 +110,21 @@ impl Sending {
         columns: &[CatalogColumn],
     ) -> Result<Attempt, SinkError> {
         self.control(SAVEPOINT)?;
+        let expected = rows.len();
         let (parameters, sets) = self.encoder.encode(batch, rows);
         let result = self.insert.execute_array(&parameters, sets);
-        self.insert.close_cursor();
-        let attempt = judge(&self.session, &result, self.insert.statuses(), columns)?;
+        let warnings = if result.outcome.is_ok() {
+            self.warnings()?
+        } else {
+            Vec::new()
+        };
+        let answer = Answer {
+            result: &result,
+            statuses: self.insert.statuses(),
+            rows: expected,
+            warnings: &warnings,
+        };
+        let attempt = judge(&self.session, &answer, columns)?;
         match &attempt {
             Attempt::In => {
                 if let Some(sql) = self.session.profile.release_sql() {
@@ -266,98 +293,10 @@ fn too_large(row: usize, bytes: u64, most: u64) -> RowReject {
     }
 }
 
-/// What the answer to an array means. Only plain success, or success with infos that concern no
-/// value, is success.
-fn judge(
-    session: &Session,
-    result: &ArrayOutcome,
-    statuses: &[u16],
-    columns: &[CatalogColumn],
-) -> Result<Attempt, SinkError> {
-    let outcome = &result.outcome;
-    let telling = outcome
-        .diagnostics
-        .iter()
-        .find(|d| !outcome.is_ok() || !session.profile.is_harmless(d));
-    if outcome.is_no_data() {
-        return Ok(refused(
-            RejectClass::Other,
-            None,
-            "the statement inserted no row",
-            columns,
-        ));
-    }
-    if !outcome.is_ok() {
-        let verdict = telling.map(|d| session.profile.verdict(d));
-        return match verdict {
-            Some(Verdict::Row(class)) => Ok(refused(class, telling, "", columns)),
-            Some(Verdict::World(class)) => Err(session.described(class, telling)),
-            None => Err(session.described(ErrorClass::Permanent, None)),
-        };
-    }
-    if let Some(warning) = telling {
-        let class = match session.profile.verdict(warning) {
-            Verdict::Row(class) => class,
-            Verdict::World(_) => RejectClass::Other,
-        };
-        return Ok(refused(class, Some(warning), "", columns));
-    }
-    let odd = statuses
-        .iter()
-        .find(|&&status| status != STATUS_UNTOUCHED && !STATUS_IN.contains(&status));
-    if let Some(status) = odd {
-        let words = format!("the driver reports success, and status {status} for a row");
-        return Ok(refused(RejectClass::Other, None, &words, columns));
-    }
-    let sets = i64::try_from(statuses.len()).unwrap_or(i64::MAX);
-    match result.processed {
-        Some(processed) if processed != sets => {
-            let words = format!("the driver reports success, and {processed} of {sets} rows");
-            Ok(refused(RejectClass::Other, None, &words, columns))
-        }
-        _ => Ok(Attempt::In),
-    }
-}
-
-fn refused(
-    class: RejectClass,
-    words: Option<&Diagnostic>,
-    otherwise: &str,
-    columns: &[CatalogColumn],
-) -> Attempt {
-    let message = words.map_or(otherwise, |d| d.message.as_str());
-    Attempt::Refused(RowFault {
-        class,
-        column: named_column(message, columns),
-        sqlstate: words.map(|d| d.sqlstate.clone()),
-        native: words.map(|d| d.native),
-        message: message.to_owned(),
-    })
-}
-
-/// The column that a message names: `column "x"` (PostgreSQL) or `column 'x'` (MariaDB) at its
-/// first mention of a column; what stands behind may be data.
-fn named_column(message: &str, columns: &[CatalogColumn]) -> Option<usize> {
-    let lower = message.to_ascii_lowercase();
-    let after = lower.find("column ")? + "column ".len();
-    let rest = message.get(after..)?;
-    let mark = rest
-        .chars()
-        .next()
-        .filter(|c| ['"', '\'', '`'].contains(c))?;
-    columns.iter().position(|column| {
-        rest[1..]
-            .strip_prefix(column.column.name.as_str())
-            .is_some_and(|tail| tail.starts_with(mark))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::arena::{CellType, IndicatorWidth};
-    use crate::config::schema::{Column, SqlType};
-    use crate::sink::odbc::profile::announced;
 
     fn batch(lengths: &[i64]) -> Batch {
         let mut batch = Batch::new(&[CellType::Text], IndicatorWidth::Wide, 0);
@@ -394,31 +333,5 @@ mod tests {
                 Request::Send(3..5)
             ]
         );
-    }
-
-    #[test]
-    fn columns_are_found_in_messages() {
-        let columns: Vec<CatalogColumn> = ["id", "na\"me", "na"]
-            .map(|name| CatalogColumn {
-                column: Column {
-                    name: name.to_owned(),
-                    ty: SqlType::Integer,
-                    nullable: true,
-                    generated: false,
-                },
-                server_type: String::new(),
-                announced: announced(SqlType::Integer),
-            })
-            .into();
-        for (message, column) in [
-            ("null value in column \"na\" of relation \"t\"", Some(2)),
-            ("Data too long for column 'id' at row 1", Some(0)),
-            ("Column 'na\"me' cannot be null", Some(1)),
-            ("Key (x)=(column \"other\" column \"id\")", None),
-            ("İ column \"id\"", Some(0)),
-            ("", None),
-        ] {
-            assert_eq!(named_column(message, &columns), column, "{message}");
-        }
     }
 }

@@ -9,6 +9,7 @@ mod connect;
 mod connection_text;
 mod execute;
 mod isolate;
+mod judge;
 mod probe;
 mod profile;
 mod raw;

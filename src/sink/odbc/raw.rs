@@ -99,6 +99,15 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
+    /// Plain success.
+    #[cfg(test)]
+    pub(super) fn success() -> Self {
+        Self {
+            code: SqlReturn::SUCCESS,
+            diagnostics: Vec::new(),
+        }
+    }
+
     /// Whether the call did what it was asked to, perhaps with something to say about it.
     pub(super) fn is_ok(&self) -> bool {
         [
@@ -319,6 +328,8 @@ pub(super) struct ArrayOutcome {
     pub(super) outcome: Outcome,
     /// Parameter sets the driver says it processed; `None` when it wrote nothing.
     pub(super) processed: Option<i64>,
+    /// Rows that the statement is said to have inserted; -1 is unknown.
+    pub(super) row_count: i64,
 }
 
 /// One column of a result.
@@ -458,7 +469,27 @@ impl Statement {
         let processed = processed
             .written_width()
             .map(|_| processed.read(self.width()));
-        ArrayOutcome { outcome, processed }
+        ArrayOutcome {
+            row_count: if outcome.is_ok() {
+                self.row_count()
+            } else {
+                -1
+            },
+            outcome,
+            processed,
+        }
+    }
+
+    /// Rows that the last statement inserted, by the driver's words; -1 is unknown.
+    fn row_count(&mut self) -> i64 {
+        let mut rows = LengthWord::ZERO;
+        // SAFETY: the handle is open; the word has room for either width.
+        let code = unsafe { SQLRowCount(self.handle, rows.as_len_ptr()) };
+        if code == SqlReturn::SUCCESS || code == SqlReturn::SUCCESS_WITH_INFO {
+            rows.read(self.width())
+        } else {
+            -1
+        }
     }
 
     /// Status slots of the last [`Self::execute_array`].

@@ -188,38 +188,55 @@ impl Profile for Mariadb {
     }
 
     fn verdict(&self, diagnostic: &Diagnostic) -> Verdict {
-        use RejectClass as R;
-        match diagnostic.native {
-            // Duplicate entry (also with key name), duplicate in a partition.
-            1062 | 1586 | 1569 => Verdict::Row(R::Duplicate),
-            // Column cannot be null.
-            1048 => Verdict::Row(R::Null),
-            // Data too long.
-            1406 => Verdict::Row(R::Length),
-            // Out of range; arithmetic out of range.
-            1264 | 1690 => Verdict::Row(R::Range),
-            // Incorrect string value: text the column's character set does not have.
-            1366 if diagnostic.message.contains("string value") => Verdict::Row(R::Encoding),
-            // Truncated or incorrect value, data truncated.
-            1265 | 1292 | 1366 | 1411 => Verdict::Row(R::Conversion),
-            // Foreign key, CHECK (MariaDB, MySQL), WITH CHECK OPTION, no partition for the value.
-            1216 | 1452 | 4025 | 3819 | 1369 | 1526 => Verdict::Row(R::Constraint),
-            // SIGNAL of a trigger.
-            1644 => Verdict::Row(R::Constraint),
-            // Deadlock (all rolled back), lock wait (the statement only: the caller rolls back),
-            // lock table full, statement timeout, killed query.
-            1213 | 1205 | 1206 | 1969 | 1317 => Verdict::World(ErrorClass::Transient),
-            // Gone away, lost, shutdown, killed, cluster node not ready, read-only after failover.
-            2006 | 2013 | 2055 | 1053 | 1927 | 1047 | 1290 | 1836 => {
-                Verdict::World(ErrorClass::ConnectionLost)
-            }
-            // Packet too large: 08S01 by its state, yet it fails for ever.
-            1153 | 2020 => Verdict::World(ErrorClass::Permanent),
-            1044 | 1045 | 1698 => Verdict::World(ErrorClass::LoginRefused),
-            // A field without default: 1364 is HY000 and concerns every row.
-            _ => standard_verdict(&diagnostic.sqlstate),
-        }
+        native_verdict(diagnostic).unwrap_or_else(|| standard_verdict(&diagnostic.sqlstate))
     }
+
+    fn counts_rows(&self) -> bool {
+        true
+    }
+
+    fn warnings_sql(&self) -> Option<&'static str> {
+        // Errors among them: the driver reports one whose state is 01000 (1265, data truncated, an
+        // error in strict mode) as success, though no row of the array went in.
+        Some("SHOW WARNINGS LIMIT 16")
+    }
+
+    fn is_data_warning(&self, warning: &Diagnostic) -> bool {
+        matches!(native_verdict(warning), Some(Verdict::Row(_)))
+    }
+}
+
+/// What the server's own codes mean; they come before the states, which are coarse.
+fn native_verdict(diagnostic: &Diagnostic) -> Option<Verdict> {
+    use RejectClass as R;
+    Some(match diagnostic.native {
+        // Duplicate entry (also with key name), duplicate in a partition.
+        1062 | 1586 | 1569 => Verdict::Row(R::Duplicate),
+        // Column cannot be null.
+        1048 => Verdict::Row(R::Null),
+        // Data too long.
+        1406 => Verdict::Row(R::Length),
+        // Out of range; arithmetic out of range.
+        1264 | 1690 => Verdict::Row(R::Range),
+        // Incorrect string value: text the column's character set does not have.
+        1366 if diagnostic.message.contains("string value") => Verdict::Row(R::Encoding),
+        // Truncated or incorrect value, data truncated.
+        1265 | 1292 | 1366 | 1411 => Verdict::Row(R::Conversion),
+        // Foreign key, CHECK (MariaDB, MySQL), WITH CHECK OPTION, no partition for the value,
+        // SIGNAL of a trigger.
+        1216 | 1452 | 4025 | 3819 | 1369 | 1526 | 1644 => Verdict::Row(R::Constraint),
+        // Deadlock (all rolled back), lock wait (the statement only: the caller rolls back), lock
+        // table full, statement timeout, killed query.
+        1213 | 1205 | 1206 | 1969 | 1317 => Verdict::World(ErrorClass::Transient),
+        // Gone away, lost, shutdown, killed, cluster node not ready, read-only after failover.
+        2006 | 2013 | 2055 | 1053 | 1927 | 1047 | 1290 | 1836 => {
+            Verdict::World(ErrorClass::ConnectionLost)
+        }
+        // Packet too large: 08S01 by its state, yet it fails for ever.
+        1153 | 2020 => Verdict::World(ErrorClass::Permanent),
+        1044 | 1045 | 1698 => Verdict::World(ErrorClass::LoginRefused),
+        _ => return None,
+    })
 }
 
 /// Condition on `table_schema` and `table_name`. The names stand in hexadecimal, whatever the

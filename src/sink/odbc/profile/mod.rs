@@ -227,6 +227,22 @@ pub(super) trait Profile: Send + Sync {
         }
     }
 
+    /// Whether `SQLRowCount` after an array is the number of rows inserted.
+    fn counts_rows(&self) -> bool {
+        false
+    }
+
+    /// Query for the warnings of the statement before (level, code, message), where the driver
+    /// keeps them to itself.
+    fn warnings_sql(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether a warning of [`Self::warnings_sql`] says that a value was changed or refused.
+    fn is_data_warning(&self, _warning: &Diagnostic) -> bool {
+        false
+    }
+
     /// Whether what a driver says beside a successful insert leaves every value as it was sent.
     fn is_harmless(&self, diagnostic: &Diagnostic) -> bool {
         HARMLESS_STATES.contains(&diagnostic.sqlstate.as_str())

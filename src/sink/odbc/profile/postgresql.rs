@@ -182,6 +182,10 @@ impl Profile for Postgresql {
         }
     }
 
+    fn counts_rows(&self) -> bool {
+        true
+    }
+
     fn is_harmless(&self, diagnostic: &Diagnostic) -> bool {
         // NOTICE and WARNING of triggers: the server refuses values, it never warns about them.
         super::HARMLESS_STATES.contains(&diagnostic.sqlstate.as_str())
@@ -192,7 +196,7 @@ impl Profile for Postgresql {
 
 /// Columns with the base types of domains. `to_jsonb` reads attributes that old servers lack.
 const CATALOG_SQL: &str = "\
-WITH RECURSIVE typ(attnum, oid, typmod, notnull) AS ( \
+WITH RECURSIVE typ(attnum, oid, typmod, is_required) AS ( \
   SELECT a.attnum, a.atttypid, a.atttypmod, a.attnotnull \
   FROM pg_catalog.pg_attribute a \
   WHERE a.attrelid = to_regclass(convert_from(decode('$NAME', 'hex'), 'UTF8')) \
@@ -200,10 +204,10 @@ WITH RECURSIVE typ(attnum, oid, typmod, notnull) AS ( \
   UNION ALL \
   SELECT typ.attnum, t.typbasetype, \
     CASE WHEN t.typtypmod <> -1 THEN t.typtypmod ELSE typ.typmod END, \
-    typ.notnull OR t.typnotnull \
+    typ.is_required OR t.typnotnull \
   FROM typ JOIN pg_catalog.pg_type t ON t.oid = typ.oid WHERE t.typtype = 'd') \
 SELECT a.attname::text, n.nspname::text, t.typname::text, typ.typmod::text, \
-  CASE WHEN typ.notnull THEN 'y' ELSE 'n' END, \
+  CASE WHEN typ.is_required THEN 'y' ELSE 'n' END, \
   CASE WHEN coalesce(to_jsonb(a)->>'attidentity', '') <> '' \
          OR coalesce(to_jsonb(a)->>'attgenerated', '') <> '' THEN 'y' ELSE 'n' END \
 FROM typ \

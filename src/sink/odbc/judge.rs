@@ -1,0 +1,200 @@
+//! What the answer of a driver to an array means.
+
+use super::catalog::CatalogColumn;
+use super::connect::Session;
+use super::isolate::{Attempt, RowFault};
+use super::profile::Verdict;
+use super::raw::{ArrayOutcome, Diagnostic, STATUS_UNTOUCHED};
+use crate::record::RejectClass;
+use crate::sink::{ErrorClass, SinkError};
+
+/// Status values of a row that went in (`SQL_PARAM_SUCCESS`, `SQL_PARAM_SUCCESS_WITH_INFO`): the
+/// diagnostics say what there is to say about the second.
+const STATUS_IN: [u16; 2] = [0, 6];
+
+/// Everything a driver and its server say about one array.
+pub(super) struct Answer<'a> {
+    /// Return code, diagnostics, counts.
+    pub(super) result: &'a ArrayOutcome,
+    /// Status slots.
+    pub(super) statuses: &'a [u16],
+    /// Rows that were sent.
+    pub(super) rows: usize,
+    /// Warnings that the server was asked for, because its driver keeps them to itself.
+    pub(super) warnings: &'a [Diagnostic],
+}
+
+/// What the answer to an array means.
+///
+/// Only success in every respect is success: one driver answers an array of which no row went in
+/// with `SQL_SUCCESS`, a full status array and the full processed count; what gives it away is the
+/// row count, and the reason stands among the server's warnings.
+///
+/// # Errors
+/// When no row is at fault.
+pub(super) fn judge(
+    session: &Session,
+    answer: &Answer<'_>,
+    columns: &[CatalogColumn],
+) -> Result<Attempt, SinkError> {
+    let outcome = &answer.result.outcome;
+    let profile = session.profile;
+    if !outcome.is_ok() {
+        let first = outcome.diagnostics.first();
+        return match first.map(|d| profile.verdict(d)) {
+            Some(Verdict::Row(class)) => Ok(refused(class, first, "", columns)),
+            Some(Verdict::World(class)) => Err(session.described(class, first)),
+            None => Err(session.described(ErrorClass::Permanent, None)),
+        };
+    }
+    let infos = outcome
+        .diagnostics
+        .iter()
+        .filter(|d| !profile.is_harmless(d));
+    let warnings = answer
+        .warnings
+        .iter()
+        .filter(|d| profile.is_data_warning(d));
+    if let Some(telling) = infos.chain(warnings).next() {
+        let class = match profile.verdict(telling) {
+            Verdict::Row(class) => class,
+            Verdict::World(_) => RejectClass::Other,
+        };
+        return Ok(refused(class, Some(telling), "", columns));
+    }
+    let counted = profile.counts_rows().then_some(answer.result.row_count);
+    Ok(shortfall(answer, counted).map_or(Attempt::In, |words| {
+        refused(RejectClass::Other, answer.warnings.first(), &words, columns)
+    }))
+}
+
+/// What contradicts the success that a driver reports.
+fn shortfall(answer: &Answer<'_>, counted: Option<i64>) -> Option<String> {
+    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let (rows, sets) = (number(answer.rows), number(answer.statuses.len()));
+    if answer.result.outcome.is_no_data() {
+        return Some("the statement inserted no row".to_owned());
+    }
+    if let Some(counted) = counted.filter(|&counted| counted != rows) {
+        return Some(format!(
+            "the database reports success, and {counted} rows in for {rows} sent (a trigger or a \
+             rule may have dropped them)"
+        ));
+    }
+    let mut statuses = answer.statuses.iter();
+    if let Some(odd) = statuses.find(|&&s| s != STATUS_UNTOUCHED && !STATUS_IN.contains(&s)) {
+        return Some(format!(
+            "the driver reports success, and status {odd} for a row"
+        ));
+    }
+    let processed = answer.result.processed?;
+    (processed != sets)
+        .then(|| format!("the driver reports success, and {processed} of {sets} rows processed"))
+}
+
+fn refused(
+    class: RejectClass,
+    words: Option<&Diagnostic>,
+    otherwise: &str,
+    columns: &[CatalogColumn],
+) -> Attempt {
+    let message = words.map_or(otherwise, |d| d.message.as_str());
+    Attempt::Refused(RowFault {
+        class,
+        column: named_column(message, columns),
+        sqlstate: words.map(|d| d.sqlstate.clone()),
+        native: words.map(|d| d.native),
+        message: message.to_owned(),
+    })
+}
+
+/// The column that a message names: `column "x"` (PostgreSQL) or `column 'x'` (MariaDB) at its
+/// first mention of a column; what stands behind may be data.
+fn named_column(message: &str, columns: &[CatalogColumn]) -> Option<usize> {
+    let lower = message.to_ascii_lowercase();
+    let after = lower.find("column ")? + "column ".len();
+    let rest = message.get(after..)?;
+    let mark = rest
+        .chars()
+        .next()
+        .filter(|c| ['"', '\'', '`'].contains(c))?;
+    columns.iter().position(|column| {
+        rest[1..]
+            .strip_prefix(column.column.name.as_str())
+            .is_some_and(|tail| tail.starts_with(mark))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::{Column, SqlType};
+    use crate::sink::odbc::profile::announced;
+    use crate::sink::odbc::raw::Outcome;
+
+    fn contradiction(
+        statuses: &[u16],
+        processed: Option<i64>,
+        counted: Option<i64>,
+    ) -> Option<String> {
+        let result = ArrayOutcome {
+            outcome: Outcome::success(),
+            processed,
+            row_count: 0,
+        };
+        let answer = Answer {
+            result: &result,
+            statuses,
+            rows: 3,
+            warnings: &[],
+        };
+        shortfall(&answer, counted)
+    }
+
+    #[test]
+    fn success_must_be_success_in_every_respect() {
+        let untouched = [STATUS_UNTOUCHED; 3];
+        assert_eq!(contradiction(&[0, 6, 0], Some(3), Some(3)), None);
+        assert_eq!(contradiction(&untouched, None, None), None);
+        assert_eq!(contradiction(&[0], Some(1), Some(3)), None);
+        for (statuses, processed, counted) in [
+            ([0, 5, 0], Some(3), Some(3)),
+            ([0, 257, 0], None, None),
+            ([0, 0, 7], Some(3), None),
+            ([0, 0, 0], Some(2), None),
+            ([0, 0, 0], Some(3), Some(0)),
+            ([0, 0, 0], Some(3), Some(-1)),
+        ] {
+            assert!(
+                contradiction(&statuses, processed, counted).is_some(),
+                "{statuses:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn columns_are_found_in_messages() {
+        let columns: Vec<CatalogColumn> = ["id", "na\"me", "na"]
+            .map(|name| CatalogColumn {
+                column: Column {
+                    name: name.to_owned(),
+                    ty: SqlType::Integer,
+                    nullable: true,
+                    generated: false,
+                },
+                server_type: String::new(),
+                announced: announced(SqlType::Integer),
+            })
+            .into();
+        for (message, column) in [
+            ("null value in column \"na\" of relation \"t\"", Some(2)),
+            ("Data too long for column 'id' at row 1", Some(0)),
+            ("Column 'na\"me' cannot be null", Some(1)),
+            ("Key (x)=(column \"other\" column \"id\")", None),
+            ("İ column \"id\"", Some(0)),
+            ("", None),
+        ] {
+            assert_eq!(named_column(message, &columns), column, "{message}");
+        }
+    }
+}
