@@ -2,7 +2,9 @@
 
 pub mod arena;
 pub mod config;
+
 pub mod error;
+
 pub mod input;
 pub mod limits;
 pub mod parse;
