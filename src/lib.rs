@@ -2,9 +2,9 @@
 
 pub mod arena;
 pub mod config;
-
+pub mod dialect;
 pub mod error;
-
+pub mod infer;
 pub mod input;
 pub mod limits;
 pub mod parse;
