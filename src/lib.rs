@@ -10,4 +10,5 @@ pub mod limits;
 pub mod parse;
 pub mod record;
 pub mod report;
+pub mod ring;
 pub mod sink;

@@ -129,6 +129,8 @@ pub struct Work {
     pub commit_every: Option<Duration>,
     /// Full batches that may wait in one ring (`--ring-batches`).
     pub ring_batches: usize,
+    /// Bytes that arenas and blocks may take in all (`--memory-limit`).
+    pub memory_limit: usize,
     /// Way of input.
     pub io: IoWay,
     /// Who parses which file.
@@ -159,6 +161,10 @@ pub struct LoadConfig {
     pub work: Work,
     /// What happens to the rows in the table.
     pub mode: Mode,
+    /// Statements before the first row, each in a transaction of its own (`--before`).
+    pub before: Vec<String>,
+    /// Statements after the last commit of a load that ended well (`--after`).
+    pub after: Vec<String>,
     /// Rejects that the load survives.
     pub max_errors: RejectLimit,
     /// Path of the reject file of each input, in the order of `inputs`.

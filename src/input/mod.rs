@@ -1,4 +1,13 @@
 //! Inputs: files and streams as read-only bytes.
+//!
+//! [`open`] looks at what stands under a path and brings it in one of two ways: a memory map, one
+//! slice for the whole file, or owned blocks that a thread reads ahead, by `read` or by io_uring.
+
+pub mod block;
+pub mod identity;
+pub mod mmap;
+mod open;
+pub mod read;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -6,6 +15,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use crate::record::ByteRange;
+
+pub use open::{Input, Opened, open};
 
 /// The bytes of a byte range of one input, kept for as long as a batch may need them (the reject
 /// file holds the original bytes).

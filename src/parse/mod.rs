@@ -1,3 +1,8 @@
 //! Records to rows: scanning, fields, typed conversion into arenas. No I/O, no threads, no database.
 
+pub mod convert;
 pub mod fields;
+mod general_walk;
+pub mod oracle;
+pub mod record_reader;
+pub mod scan;

@@ -4,6 +4,15 @@
 //! What differs between databases stays behind these two traits: the engine knows rows, batches,
 //! transactions and the classes of [`SinkError`], nothing else.
 
+pub mod sqlite;
+mod sqlite_bind;
+mod sqlite_catalog;
+mod sqlite_errors;
+mod sqlite_exact;
+mod sqlite_guard;
+mod sqlite_sink;
+mod sqlite_types;
+
 use std::fmt;
 
 use crate::arena::{Batch, CellType, IndicatorWidth};
@@ -97,6 +106,9 @@ pub struct Layout {
     pub batch_rows_max: usize,
     /// Whether text may hold NUL bytes.
     pub nul_in_text: bool,
+    /// Whether an error may ask for a commit unit to be sent again (deadlock, lost connection).
+    /// Then the arenas of a unit are kept until its commit; otherwise they go back at once.
+    pub replays: bool,
     /// Statement that will be executed, for `--explain`; empty where there is none.
     pub statement: String,
 }

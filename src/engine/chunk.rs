@@ -1,0 +1,376 @@
+//! One chunk from its bytes to proven rows: over a map, or over owned blocks.
+
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::sync::Arc;
+
+use memchr::memchr;
+
+use super::files::{Chunk, ChunkBytes, OpenFile};
+use super::parser::{Attempt, Halt, Parser};
+use crate::arena::{ParseReject, Reason};
+use crate::config::dialect::Terminator;
+use crate::error::Error;
+use crate::input::{Block, MappedFile, RawSource};
+use crate::parse::rows::{Pause, Window};
+use crate::record::{ByteRange, Malformed};
+use crate::split::{self, ChunkStart};
+
+/// Bytes of a map searched for a newline before they are given back.
+const SEARCH_BYTES: usize = 4 << 20;
+
+/// Bytes beyond chunk and longest record that a parser sees, so that the end of a record of the
+/// longest length is in the window.
+const WINDOW_SLACK_BYTES: usize = 64;
+
+impl Parser<'_> {
+    /// Parses one chunk: on a guess while its start is not proven, again if the guess was wrong.
+    pub(super) fn parse_chunk(&mut self, file: &OpenFile, chunk: &Chunk) -> Result<(), Halt> {
+        let mut proven = file.chain.proven(chunk.index);
+        if proven.is_none() && self.shared.needs_record_numbers() {
+            proven = Some(file.chain.wait(chunk.index).ok_or(Halt::Stopped)?);
+        }
+        loop {
+            let tried = match &chunk.bytes {
+                ChunkBytes::Map { map, range } => {
+                    self.parse_map(file, chunk.index, map, *range, proven)
+                }
+                ChunkBytes::Block(block) => self.parse_block(file, chunk.index, block, proven),
+            };
+            match tried {
+                Err(Halt::Misguessed(start)) => proven = Some(start),
+                other => return other,
+            }
+        }
+    }
+
+    fn parse_map(
+        &mut self,
+        file: &OpenFile,
+        index: u64,
+        map: &MappedFile,
+        range: ByteRange,
+        proven: Option<ChunkStart>,
+    ) -> Result<(), Halt> {
+        let bytes = map.bytes();
+        let until = usize_of(range.end);
+        let dialect = self.rows.dialect();
+        let longest = dialect.max_record_bytes + WINDOW_SLACK_BYTES;
+        let start = match proven {
+            Some(start) => Some(start.byte_offset),
+            None => split::guess(
+                dialect.terminator,
+                &bytes[..bytes.len().min(until + longest)],
+                usize_of(range.start),
+            )
+            .map(|start| start as u64),
+        };
+        let Some(start) = start else {
+            // Not even a guess: a record of the left neighbour covers all that can be seen.
+            let start = file.chain.wait(index).ok_or(Halt::Stopped)?;
+            return Err(Halt::Misguessed(start));
+        };
+        let mut attempt = self.begin(file, index, start, proven)?;
+        let source = file.raw.clone().expect("a mapped file can be read again");
+        self.open_segment(&mut attempt, start, source.clone());
+        attempt.cursor.at = usize_of(start);
+        loop {
+            // A guess inside a quoted field may run far; it is bounded by the longest record.
+            let seen = bytes.len().min(until.max(attempt.cursor.at) + longest);
+            let window =
+                Window { bytes: &bytes[..seen], byte_offset: 0, last: seen == bytes.len() };
+            match self.parse_window(&mut attempt, window, until, &source)? {
+                Pause::ChunkEnd => break,
+                Pause::NeedMore if seen == bytes.len() => unreachable!("the window is the file"),
+                Pause::Endless { fault } => {
+                    self.prove(&mut attempt)?;
+                    let end = newline_in_map(map, attempt.cursor.at, window, self.terminator());
+                    self.skip_record(&mut attempt, window, fault, end as u64);
+                    attempt.cursor.at = end;
+                }
+                // The window grows with the cursor, which has moved to the last record seen.
+                _ => {}
+            }
+        }
+        let end = attempt.cursor.at as u64;
+        self.close_segment(&attempt, end);
+        self.prove(&mut attempt)?;
+        self.finish(attempt, end)?;
+        map.release(ByteRange { start: range.start.min(start), end: range.end });
+        Ok(())
+    }
+
+    fn terminator(&self) -> Terminator {
+        self.rows.dialect().terminator
+    }
+
+    /// Books a record or comment whose end, at offset `end` of the file, was searched for.
+    fn skip_record(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        window: Window<'_>,
+        fault: Option<(Malformed, usize, u32)>,
+        end: u64,
+    ) {
+        let start = window.byte_offset + attempt.cursor.at as u64;
+        if let Some((what, at, field)) = fault {
+            attempt.cursor.records += 1;
+            let reject = ParseReject {
+                segment: 0,
+                byte_offset: start,
+                byte_length: end - start,
+                record: attempt.cursor.records,
+                line: attempt.cursor.lines + 1,
+                reason: Reason::Malformed {
+                    what,
+                    byte_offset: window.byte_offset + at as u64,
+                    field,
+                },
+            };
+            let batch = self.open.as_mut().expect("an arena is open while a chunk is parsed");
+            batch.rejects.push(ParseReject { segment: batch.segments.len() - 1, ..reject });
+        }
+        attempt.cursor.lines += 1;
+    }
+
+    fn parse_block(
+        &mut self,
+        file: &OpenFile,
+        index: u64,
+        block: &Arc<Block>,
+        proven: Option<ChunkStart>,
+    ) -> Result<(), Halt> {
+        let block_end = block.offset() + block.bytes().len() as u64;
+        let start = match proven {
+            Some(start) => start.byte_offset,
+            None => match split::guess(self.terminator(), block.bytes(), 0) {
+                Some(start) => block.offset() + start as u64,
+                None => {
+                    let start = file.chain.wait(index).ok_or(Halt::Stopped)?;
+                    return Err(Halt::Misguessed(start));
+                }
+            },
+        };
+        let mut attempt = self.begin(file, index, start, proven)?;
+        let end = if start > block_end {
+            start
+        } else {
+            self.parse_block_from(&mut attempt, block, block_end)?
+        };
+        self.prove(&mut attempt)?;
+        self.finish(attempt, end)
+    }
+
+    /// Parses the records that begin in the block; returns the offset of the next one.
+    fn parse_block_from(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        block: &Arc<Block>,
+        block_end: u64,
+    ) -> Result<u64, Halt> {
+        let source =
+            attempt.file.raw.clone().unwrap_or_else(|| RawSource::Block(Arc::clone(block)));
+        let window = Window { bytes: block.bytes(), byte_offset: block.offset(), last: false };
+        self.open_segment(attempt, attempt.start, source.clone());
+        attempt.cursor.at = usize_of(attempt.start - block.offset());
+        let pause = self.parse_window(attempt, window, block.bytes().len(), &source)?;
+        let at = window.byte_offset + attempt.cursor.at as u64;
+        self.close_segment(attempt, at);
+        match pause {
+            Pause::ChunkEnd => Ok(at),
+            _ => self.parse_carry(attempt, block, block_end),
+        }
+    }
+
+    /// Parses the record that begins in the block and goes on behind it: its bytes, and those of
+    /// the blocks that follow, are put together.
+    fn parse_carry(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        block: &Arc<Block>,
+        block_end: u64,
+    ) -> Result<u64, Halt> {
+        let mut carry = std::mem::take(&mut self.carry);
+        carry.clear();
+        carry.extend_from_slice(&block.bytes()[attempt.cursor.at..]);
+        let carry_offset = block.offset() + attempt.cursor.at as u64;
+        let mut tail = Arc::clone(block);
+        let mut last = false;
+        attempt.cursor.at = 0;
+        let until = usize_of(block_end - carry_offset);
+        loop {
+            last = last || !self.extend(&mut carry, &mut tail, attempt.file)?;
+            if attempt.cursor.at == carry.len() && last {
+                break;
+            }
+            let source = attempt.file.raw.clone().unwrap_or_else(|| RawSource::Owned {
+                bytes: Arc::new(carry.clone()),
+                base: carry_offset,
+            });
+            let window = Window { bytes: &carry, byte_offset: carry_offset, last };
+            self.open_segment(attempt, carry_offset + attempt.cursor.at as u64, source.clone());
+            let pause = self.parse_window(attempt, window, until, &source)?;
+            if let Pause::Endless { fault } = pause {
+                self.prove(attempt)?;
+                let (end, spilled) = self.skip_blocks(attempt, &carry, carry_offset, &tail)?;
+                if let Some(spilled) = spilled {
+                    let batch = self.open.as_mut().expect("an arena is open");
+                    batch.segments.last_mut().expect("a segment is open").source = spilled;
+                }
+                self.skip_record(attempt, window, fault, end);
+                self.close_segment(attempt, end);
+                self.carry = carry;
+                return Ok(end);
+            }
+            self.close_segment(attempt, carry_offset + attempt.cursor.at as u64);
+            if pause == Pause::ChunkEnd {
+                break;
+            }
+        }
+        let end = carry_offset + attempt.cursor.at as u64;
+        self.carry = carry;
+        Ok(end)
+    }
+
+    /// Doubles the carried bytes, at least by the next block. Returns whether there was any.
+    fn extend(
+        &self,
+        carry: &mut Vec<u8>,
+        tail: &mut Arc<Block>,
+        file: &OpenFile,
+    ) -> Result<bool, Halt> {
+        let want = carry.len() * 2;
+        let mut any = false;
+        while !any || carry.len() < want {
+            let Some(next) = self.next_block(tail, file)? else { return Ok(any) };
+            carry.extend_from_slice(next.bytes());
+            *tail = next;
+            any = true;
+        }
+        Ok(any)
+    }
+
+    fn next_block(&self, block: &Arc<Block>, file: &OpenFile) -> Result<Option<Arc<Block>>, Halt> {
+        match block.next() {
+            Ok(next) => Ok(next),
+            Err(_) if self.shared.is_stopped() => Err(Halt::Stopped),
+            Err(error) => {
+                Err(Error::io(format!("reading {}", file.path.display()), error).into())
+            }
+        }
+    }
+
+    /// Finds the end of a record that is longer than the longest one, block by block. Where the
+    /// input cannot be read again its bytes go to a file without a name.
+    fn skip_blocks(
+        &self,
+        attempt: &Attempt<'_>,
+        carry: &[u8],
+        carry_offset: u64,
+        tail: &Arc<Block>,
+    ) -> Result<(u64, Option<RawSource>), Halt> {
+        let failed = |error| Halt::from(Error::io("keeping a record that is too long", error));
+        let start = carry_offset + attempt.cursor.at as u64;
+        let mut spill = match attempt.file.raw {
+            Some(_) => None,
+            None => Some(tempfile::tempfile().map_err(failed)?),
+        };
+        let keep = |spill: &mut Option<File>, bytes: &[u8]| match spill {
+            Some(file) => file.write_all(bytes).map_err(failed),
+            None => Ok(()),
+        };
+        keep(&mut spill, &carry[attempt.cursor.at..])?;
+        let mut search = NewlineSearch::after(self.terminator(), &carry[attempt.cursor.at..]);
+        let mut tail = Arc::clone(tail);
+        let end = loop {
+            let Some(next) = self.next_block(&tail, attempt.file)? else {
+                break tail.offset() + tail.bytes().len() as u64;
+            };
+            let found = search.find(next.bytes());
+            let taken = found.unwrap_or(next.bytes().len());
+            keep(&mut spill, &next.bytes()[..taken])?;
+            tail = next;
+            if found.is_some() {
+                break tail.offset() + taken as u64;
+            }
+        };
+        let spilled = match spill {
+            None => None,
+            Some(mut file) => {
+                file.rewind().map_err(failed)?;
+                Some(RawSource::File { file: Arc::new(file), base: start })
+            }
+        };
+        Ok((end, spilled))
+    }
+}
+
+/// Offset after the first raw newline of a map at or after `from`, giving pages back on the way.
+fn newline_in_map(
+    map: &MappedFile,
+    from: usize,
+    seen: Window<'_>,
+    terminator: Terminator,
+) -> usize {
+    let bytes = map.bytes();
+    // What was seen holds none, except perhaps the first half of one at its end.
+    let mut at = seen.bytes.len().saturating_sub(1).max(from);
+    let mut search = NewlineSearch::after(terminator, &bytes[from..at]);
+    while at < bytes.len() {
+        let end = bytes.len().min(at + SEARCH_BYTES);
+        if let Some(found) = search.find(&bytes[at..end]) {
+            return at + found;
+        }
+        map.release(ByteRange { start: at as u64, end: end as u64 });
+        at = end;
+    }
+    bytes.len()
+}
+
+/// Searches the first raw newline in pieces.
+struct NewlineSearch {
+    terminator: Terminator,
+    /// Whether the last byte of the pieces so far was a CR.
+    after_cr: bool,
+}
+
+impl NewlineSearch {
+    fn after(terminator: Terminator, searched: &[u8]) -> Self {
+        Self { terminator, after_cr: searched.last() == Some(&b'\r') }
+    }
+
+    /// Offset in `piece` after the newline, if it ends there.
+    fn find(&mut self, piece: &[u8]) -> Option<usize> {
+        let found = match self.terminator {
+            Terminator::Auto | Terminator::Lf => memchr(b'\n', piece).map(|at| at + 1),
+            Terminator::Cr => memchr(b'\r', piece).map(|at| at + 1),
+            Terminator::CrLf if self.after_cr && piece.first() == Some(&b'\n') => Some(1),
+            Terminator::CrLf => memchr::memmem::find(piece, b"\r\n").map(|at| at + 2),
+        };
+        if let Some(&last) = piece.last() {
+            self.after_cr = last == b'\r';
+        }
+        found
+    }
+}
+
+fn usize_of(offset: u64) -> usize {
+    usize::try_from(offset).expect("a mapped or held byte has an address")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newline_may_stand_across_two_pieces() {
+        let mut search = NewlineSearch::after(Terminator::CrLf, b"ab\r");
+        assert_eq!(search.find(b"\nx"), Some(1));
+        let mut search = NewlineSearch::after(Terminator::CrLf, b"ab");
+        assert_eq!(search.find(b"\nx\r"), None);
+        assert_eq!(search.find(b""), None);
+        assert_eq!(search.find(b"\n"), Some(1));
+        let mut search = NewlineSearch::after(Terminator::Auto, b"ab");
+        assert_eq!(search.find(b"c\r\nd"), Some(3));
+    }
+}

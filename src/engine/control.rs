@@ -1,0 +1,136 @@
+//! What the outside sees of a running load, and how it asks it to stop.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Counters of a running load. Written by the threads of the load, read by anybody at any time;
+/// each number is right by itself, the set of them may be a moment apart.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    pub(super) bytes_total: AtomicU64,
+    pub(super) bytes_read: AtomicU64,
+    pub(super) records_read: AtomicU64,
+    pub(super) rows_loaded: AtomicU64,
+    pub(super) rows_rejected: AtomicU64,
+    pub(super) ring_batches: AtomicUsize,
+    pub(super) ring_capacity: AtomicUsize,
+    pub(super) ring_high_water: AtomicUsize,
+    pub(super) chunks_ahead: AtomicUsize,
+    pub(super) chunks_ahead_max: AtomicUsize,
+}
+
+impl Metrics {
+    pub(super) fn batch_queued(&self) {
+        let now = self.ring_batches.fetch_add(1, Ordering::Relaxed) + 1;
+        self.ring_high_water.fetch_max(now, Ordering::Relaxed);
+    }
+
+    pub(super) fn batch_taken(&self) {
+        self.ring_batches.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A look at the counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// Bytes of all inputs; 0 when one of them is a stream of unknown length.
+    pub bytes_total: u64,
+    /// Bytes parsed.
+    pub bytes_read: u64,
+    /// Records parsed.
+    pub records_read: u64,
+    /// Rows committed.
+    pub rows_loaded: u64,
+    /// Records rejected and committed as such.
+    pub rows_rejected: u64,
+    /// Full batches waiting in all rings.
+    pub ring_batches: usize,
+    /// Batches that fit in all rings.
+    pub ring_capacity: usize,
+    /// Most batches seen waiting.
+    pub ring_high_water: usize,
+    /// Blocks read and not yet taken by a parser (streams only).
+    pub chunks_ahead: usize,
+    /// Bound of `chunks_ahead`; 0 over a map.
+    pub chunks_ahead_max: usize,
+}
+
+type StopHook = Box<dyn Fn() + Send>;
+
+/// Handle to a running load: counters, and the way to stop it.
+#[derive(Default)]
+pub struct Control {
+    pub(super) metrics: Metrics,
+    signal: AtomicI32,
+    stop: AtomicBool,
+    hooks: Mutex<Vec<StopHook>>,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").field("metrics", &self.metrics).finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    /// A handle for one load.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// Asks the load to stop because of `signal`: open transactions are rolled back, and the load
+    /// ends with [`crate::error::ErrorKind::Interrupted`]. Returns at once.
+    pub fn stop(&self, signal: i32) {
+        self.signal.store(signal, Ordering::Relaxed);
+        self.halt();
+    }
+
+    /// The signal given to [`Self::stop`], 0 if none.
+    #[must_use]
+    pub fn signal(&self) -> i32 {
+        self.signal.load(Ordering::Relaxed)
+    }
+
+    /// Whether the load is asked to stop, or has failed.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// The counters now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let m = &self.metrics;
+        Snapshot {
+            bytes_total: m.bytes_total.load(Ordering::Relaxed),
+            bytes_read: m.bytes_read.load(Ordering::Relaxed),
+            records_read: m.records_read.load(Ordering::Relaxed),
+            rows_loaded: m.rows_loaded.load(Ordering::Relaxed),
+            rows_rejected: m.rows_rejected.load(Ordering::Relaxed),
+            ring_batches: m.ring_batches.load(Ordering::Relaxed),
+            ring_capacity: m.ring_capacity.load(Ordering::Relaxed),
+            ring_high_water: m.ring_high_water.load(Ordering::Relaxed),
+            chunks_ahead: m.chunks_ahead.load(Ordering::Relaxed),
+            chunks_ahead_max: m.chunks_ahead_max.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Stops without a signal: a thread of the load failed.
+    pub(super) fn halt(&self) {
+        self.stop.store(true, Ordering::Release);
+        let hooks = self.hooks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for hook in hooks.iter() {
+            hook();
+        }
+    }
+
+    /// Runs `hook` when the load is stopped, at once if it is already: wakes who waits.
+    pub(super) fn on_stop(&self, hook: StopHook) {
+        let mut hooks = self.hooks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.is_stopped() {
+            hook();
+        }
+        hooks.push(hook);
+    }
+}

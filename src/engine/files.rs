@@ -1,0 +1,212 @@
+//! The opened inputs of a load and the chunks they are cut in.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::config::{InputSpec, LoadConfig};
+use crate::error::{Error, Result};
+use crate::input::{Block, BlockFeed, Input, MappedFile, Opened, RawSource, Watch};
+use crate::record::ByteRange;
+use crate::report::Counts;
+use crate::split::{Chain, ChunkStart};
+
+/// An opened input whose head has been looked at.
+#[derive(Debug)]
+pub struct InputFile {
+    /// What it was opened from.
+    pub spec: InputSpec,
+    /// The opened input.
+    pub opened: Opened,
+    /// Offset of the first byte behind the byte order mark, the skipped lines and the header.
+    pub body_offset: u64,
+    /// Lines before it.
+    pub body_lines: u64,
+}
+
+/// One chunk of a file.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub(super) index: u64,
+    pub(super) bytes: ChunkBytes,
+}
+
+#[derive(Debug)]
+pub(super) enum ChunkBytes {
+    Map { map: Arc<MappedFile>, range: ByteRange },
+    Block(Arc<Block>),
+}
+
+#[derive(Debug)]
+enum Way {
+    Map(Arc<MappedFile>),
+    Blocks(BlockFeed),
+}
+
+/// Counts of one file, written by all threads.
+#[derive(Debug, Default)]
+pub(super) struct FileCounts {
+    /// Records read for certain: their chunk is proven.
+    pub(super) records_read: AtomicU64,
+    pub(super) bytes_read: AtomicU64,
+    pub(super) bytes_committed: AtomicU64,
+    pub(super) loaded: AtomicU64,
+    pub(super) rejected: AtomicU64,
+    pub(super) filtered: AtomicU64,
+}
+
+/// One input of a running load.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    pub(super) index: usize,
+    pub(super) path: PathBuf,
+    pub(super) raw: Option<RawSource>,
+    pub(super) chain: Chain,
+    pub(super) counts: FileCounts,
+    pub(super) body: ChunkStart,
+    length: Option<u64>,
+    watch: Option<Watch>,
+    way: Way,
+    chunk_bytes: u64,
+    next_chunk: Mutex<u64>,
+    /// Records after which the file is not read further (`--limit`, with `--offset-records`).
+    record_limit: Option<u64>,
+    ended_early: AtomicBool,
+}
+
+impl OpenFile {
+    pub(super) fn new(index: usize, file: InputFile, config: &LoadConfig) -> Result<Self> {
+        let path = PathBuf::from(&file.opened.path_display);
+        let body =
+            ChunkStart { byte_offset: file.body_offset, records: 0, lines: file.body_lines };
+        let way = match file.opened.input {
+            Input::Map(map) => Way::Map(Arc::new(map)),
+            Input::Blocks(source) => Way::Blocks(
+                source
+                    .start(config.work.read_ahead)
+                    .map_err(|error| Error::io("starting the reader thread", error))?,
+            ),
+        };
+        Ok(Self {
+            index,
+            path,
+            raw: file.opened.raw,
+            chain: Chain::new(body),
+            counts: FileCounts::default(),
+            body,
+            length: file.opened.length,
+            watch: file.opened.watch,
+            way,
+            chunk_bytes: config.work.chunk_bytes,
+            next_chunk: Mutex::new(0),
+            record_limit: config.limit.map(|limit| limit.saturating_add(config.offset_records)),
+            ended_early: AtomicBool::new(false),
+        })
+    }
+
+    /// The next chunk that nobody has taken; waits for streams. `None` when there is none.
+    pub(super) fn take_chunk(&self) -> Result<Option<Chunk>> {
+        if self.ended_early.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        // Held while a stream is read: chunks are numbered in the order of their bytes.
+        let mut next = self.next_chunk.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let index = *next;
+        let bytes = match &self.way {
+            Way::Map(map) => {
+                let length = map.bytes().len() as u64;
+                // Boundaries at multiples of the size, so that whole pages can be given back.
+                let first = self.body.byte_offset / self.chunk_bytes;
+                let start = (first + index) * self.chunk_bytes;
+                if start >= length {
+                    return Ok(None);
+                }
+                let end = length.min(start + self.chunk_bytes);
+                ChunkBytes::Map { map: Arc::clone(map), range: ByteRange { start, end } }
+            }
+            Way::Blocks(feed) => match feed.take() {
+                Ok(Some(block)) => ChunkBytes::Block(block),
+                Ok(None) => return Ok(None),
+                Err(error) => {
+                    return Err(Error::io(format!("reading {}", self.path.display()), error));
+                }
+            },
+        };
+        *next += 1;
+        Ok(Some(Chunk { index, bytes }))
+    }
+
+    /// Whether so many records are all that is asked for.
+    pub(super) fn reached_limit(&self, records: u64) -> bool {
+        self.record_limit.is_some_and(|limit| records >= limit)
+    }
+
+    /// No further chunk is given out.
+    pub(super) fn end_early(&self) {
+        self.ended_early.store(true, Ordering::Release);
+    }
+
+    /// Wakes everybody who waits for this file.
+    pub(super) fn abort(&self) {
+        self.chain.abort();
+        if let Way::Blocks(feed) = &self.way {
+            feed.stop();
+        }
+    }
+
+    /// Whether the file is still what was opened.
+    ///
+    /// # Errors
+    /// An input error that names the difference.
+    pub(super) fn check_unchanged(&self) -> Result<()> {
+        let Some(watch) = &self.watch else { return Ok(()) };
+        watch.check().map_err(|change| {
+            Error::input(
+                &self.path,
+                format!("changed while it was read: {change}"),
+                "load a copy that nobody writes to",
+            )
+        })
+    }
+
+    /// Counts of the report. What was read and neither committed nor filtered is rolled back.
+    pub(super) fn report(&self) -> Counts {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let records_read = get(&self.counts.records_read);
+        let (rows_loaded, rows_rejected) = (get(&self.counts.loaded), get(&self.counts.rejected));
+        let rows_filtered = get(&self.counts.filtered);
+        let accounted = rows_loaded + rows_rejected + rows_filtered;
+        Counts {
+            bytes: get(&self.counts.bytes_committed) + self.body.byte_offset,
+            records_read,
+            rows_loaded,
+            rows_rejected,
+            rows_filtered,
+            rows_rolled_back: records_read.saturating_sub(accounted),
+            ..Counts::default()
+        }
+    }
+
+    /// What a finished load must have done with this file.
+    ///
+    /// # Errors
+    /// The sentence that is not true.
+    pub(super) fn check_complete(&self) -> Result<(), String> {
+        let counts = self.report();
+        let path = self.path.display();
+        if !counts.add_up() || counts.rows_rolled_back != 0 {
+            return Err(format!("{path}: the counts do not add up: {counts:?}"));
+        }
+        if self.ended_early.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let reached = self.chain.reached().byte_offset;
+        if self.length.is_some_and(|length| length != reached) {
+            return Err(format!("{path}: read up to byte {reached} of {:?}", self.length));
+        }
+        if counts.bytes != reached {
+            return Err(format!("{path}: {} of {reached} bytes are committed", counts.bytes));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,521 @@
+//! A load from its configuration to its report: builds the threads, joins them, first error wins.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use super::arenas::Shape;
+use super::control::Control;
+use super::files::{InputFile, OpenFile};
+use super::monitor::Monitor;
+use super::parser::{Parser, ParserTimes};
+use super::shared::Shared;
+use super::writer::{Writer, WriterTimes};
+use super::{topology, verdict};
+use crate::arena::Batch;
+use crate::config::schema::Column;
+use crate::config::{FieldSource, InputMode, LoadConfig, Mode};
+use crate::error::{BadRecord, Error, ErrorKind, Result};
+use crate::parse::convert::Converter;
+use crate::parse::record_reader::RecordReader;
+use crate::parse::rows::RowParser;
+use crate::rejects::RejectFiles;
+use crate::report::{
+    CommitStage, Counts, FileReport, ParseStage, Report, RingStage, Stages, Status, TargetReport,
+    WriteStage,
+};
+use crate::ring::{Consumer, Producer, Sleeper, Waker, ring};
+use crate::sink::{Layout, Target};
+
+/// Fewest arenas of a parser: one to fill, one on its way, one coming back.
+const ARENAS_MIN: usize = 3;
+
+/// A load that is ready to run.
+#[derive(Debug)]
+pub struct Load {
+    /// What to do.
+    pub config: LoadConfig,
+    /// The opened inputs, in the order of `config.inputs`.
+    pub inputs: Vec<InputFile>,
+    /// Where to.
+    pub target: TargetHandle,
+    /// Counters, and the way to stop the load.
+    pub control: Arc<Control>,
+}
+
+/// A shared target; a type of its own so that a load can be printed in debug output.
+#[derive(Clone)]
+pub struct TargetHandle(pub Arc<dyn Target>);
+
+impl std::fmt::Debug for TargetHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("TargetHandle").field(&self.0.info()).finish()
+    }
+}
+
+/// How a load ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was done, also when an error ended it.
+    pub report: Report,
+    /// The error that ended it.
+    pub error: Option<Error>,
+}
+
+/// Times of all threads.
+struct Times {
+    parsers: Vec<ParserTimes>,
+    writers: Vec<WriterTimes>,
+}
+
+/// The rings of a load, sorted by the thread that owns the end.
+struct Rings {
+    parser_out: Vec<Vec<Producer<Batch>>>,
+    parser_back: Vec<Vec<Consumer<Batch>>>,
+    writer_in: Vec<Vec<Consumer<Batch>>>,
+    writer_back: Vec<Vec<Producer<Batch>>>,
+}
+
+/// A load that has run.
+struct Ran {
+    shared: Arc<Shared>,
+    rejects: RejectFiles,
+    times: Times,
+    warnings: Vec<String>,
+}
+
+impl Load {
+    /// Runs the load on threads of its own and returns when all of them have ended.
+    ///
+    /// The table exists and the columns are mapped. Nothing is printed; progress is in the
+    /// [`Control`].
+    #[must_use]
+    pub fn run(self) -> Outcome {
+        let started = Instant::now();
+        let target = self.target.clone();
+        let info = target.0.info();
+        let mut report = Report {
+            target: TargetReport {
+                url: info.url,
+                table: self.config.table.clone(),
+                profile: info.profile,
+            },
+            ..Report::default()
+        };
+        let error = match self.run_threads() {
+            Ok(ran) => finish(ran, &target, started, &mut report),
+            Err(error) => Some(error),
+        };
+        report.seconds = started.elapsed().as_secs_f64();
+        report.status = status(error.as_ref(), &report.totals);
+        report.error = error.as_ref().map(ToString::to_string);
+        Outcome { report, error }
+    }
+
+    fn run_threads(mut self) -> Result<Ran> {
+        let columns: Vec<Column> =
+            self.config.columns.iter().map(|column| column.column.clone()).collect();
+        let layout = self.target.0.layout(&self.config.table, &columns)?;
+        let warnings = self.fit_to(&layout);
+        let shape = Shape::new(
+            &layout,
+            &columns,
+            self.config.work.batch_rows,
+            self.config.work.batch_bytes,
+        );
+        let parsers = self.row_parsers(&layout)?;
+        self.prepare_table()?;
+        let work = self.config.work.clone();
+        let files = open_files(self.inputs, &self.config, &self.control)?;
+        let names = files.iter().map(|file| file.path.clone()).collect();
+        let rejects = RejectFiles::new(self.config.rejects.clone(), names, work.writers);
+        let parser_sleepers: Vec<_> = (0..work.parsers).map(|_| Sleeper::new()).collect();
+        let writer_sleepers: Vec<_> = (0..work.writers).map(|_| Sleeper::new()).collect();
+        let arenas = arenas_per_parser(&self.config, &layout, &shape);
+        let rings = Rings::new(&parser_sleepers, &writer_sleepers, work.ring_batches, arenas);
+        let metrics = &self.control.metrics;
+        let capacity = work.parsers * work.writers * work.ring_batches;
+        metrics.ring_capacity.store(capacity, Ordering::Relaxed);
+        let shared = Arc::new(Shared::new(
+            self.config,
+            layout,
+            files,
+            Arc::clone(&self.control),
+            arenas,
+            writer_sleepers.iter().map(Sleeper::waker).collect(),
+        ));
+        stop_wakes(&shared, &parser_sleepers, &writer_sleepers);
+        let threads = Threads {
+            shared: &shared,
+            target: &self.target,
+            columns: &columns,
+            rejects: &rejects,
+            shape,
+        };
+        let times = threads.run(parsers, rings, parser_sleepers, writer_sleepers);
+        Ok(Ran { shared, rejects, times, warnings })
+    }
+
+    /// Holds the numbers of the configuration to what the target takes.
+    fn fit_to(&mut self, layout: &Layout) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let work = &mut self.config.work;
+        if work.writers > layout.writers_max {
+            warnings.push(format!(
+                "{} writers are asked for; this target takes {}",
+                work.writers, layout.writers_max
+            ));
+            work.writers = layout.writers_max;
+        }
+        if work.batch_rows > layout.batch_rows_max {
+            warnings.push(format!(
+                "{} rows a batch are asked for; this target takes {}",
+                work.batch_rows, layout.batch_rows_max
+            ));
+            work.batch_rows = layout.batch_rows_max;
+        }
+        if work.input_mode == InputMode::Multi && work.parsers > self.inputs.len() {
+            work.parsers = self.inputs.len().max(1);
+        }
+        warnings
+    }
+
+    fn row_parsers(&self, layout: &Layout) -> Result<Vec<RowParser>> {
+        let config = &self.config;
+        let converters = || {
+            let convert = |(column, &cell)| {
+                Converter::new(column, cell, &config.dialect, &config.formats, layout.nul_in_text)
+                    .map_err(|unsupported| Error::usage(unsupported.message, "--schema"))
+            };
+            config.columns.iter().zip(&layout.cells).map(convert).collect::<Result<Vec<_>>>()
+        };
+        let fields = config.columns.iter().map(|column| match column.source {
+            FieldSource::Field(field) => Some(field),
+            FieldSource::Constant(_) => None,
+        });
+        let fields: Vec<_> = fields.collect();
+        (0..config.work.parsers)
+            .map(|_| {
+                let reader = RecordReader::new(&config.dialect, config.field_count);
+                Ok(RowParser::new(reader, converters()?, fields.clone()))
+            })
+            .collect()
+    }
+
+    /// What happens to the table before the first row.
+    fn prepare_table(&self) -> Result<()> {
+        for sql in &self.config.before {
+            self.target.0.run_sql(sql)?;
+        }
+        if self.config.mode == Mode::Truncate {
+            self.target.0.truncate(&self.config.table)?;
+        }
+        Ok(())
+    }
+}
+
+fn open_files(
+    inputs: Vec<InputFile>,
+    config: &LoadConfig,
+    control: &Control,
+) -> Result<Vec<Arc<OpenFile>>> {
+    let lengths: Option<u64> = inputs.iter().map(|input| input.opened.length).sum();
+    control.metrics.bytes_total.store(lengths.unwrap_or(0), Ordering::Relaxed);
+    inputs
+        .into_iter()
+        .enumerate()
+        .map(|(index, input)| Ok(Arc::new(OpenFile::new(index, input, config)?)))
+        .collect()
+}
+
+/// Arenas of each parser: enough to fill the rings and a commit unit, as far as memory allows.
+fn arenas_per_parser(config: &LoadConfig, layout: &Layout, shape: &Shape) -> usize {
+    let work = &config.work;
+    let rows = shape.rows() as u64;
+    let unit = if layout.replays { work.commit_rows.div_ceil(rows) } else { 0 };
+    let units = usize::try_from(unit).unwrap_or(usize::MAX).saturating_mul(work.writers);
+    let wanted = (work.writers * work.ring_batches)
+        .saturating_add(units.div_ceil(work.parsers))
+        .saturating_add(2);
+    // Texts grow as they are seen, up to the bound of a batch.
+    let arena_bytes = (2 * shape.bytes()).min(work.batch_bytes).max(1);
+    let affordable = work.memory_limit / 2 / work.parsers / arena_bytes;
+    wanted.min(affordable).max(ARENAS_MIN)
+}
+
+/// Wakes every thread of the load when it is stopped.
+fn stop_wakes(shared: &Arc<Shared>, parsers: &[Sleeper], writers: &[Sleeper]) {
+    let wakers: Vec<Waker> = parsers.iter().chain(writers).map(Sleeper::waker).collect();
+    let files = shared.files.clone();
+    shared.control.on_stop(Box::new(move || {
+        for file in &files {
+            file.abort();
+        }
+        for waker in &wakers {
+            waker.wake();
+        }
+    }));
+}
+
+impl Rings {
+    fn new(parsers: &[Sleeper], writers: &[Sleeper], batches: usize, arenas: usize) -> Self {
+        let mut rings = Self {
+            parser_out: empty(parsers.len()),
+            parser_back: empty(parsers.len()),
+            writer_in: empty(writers.len()),
+            writer_back: empty(writers.len()),
+        };
+        for (p, parser) in parsers.iter().enumerate() {
+            for (w, writer) in writers.iter().enumerate() {
+                let (out, inbox) = ring(batches, parser.waker(), writer.waker());
+                rings.parser_out[p].push(out);
+                rings.writer_in[w].push(inbox);
+                // All arenas of a parser may come back through one ring.
+                let (back, free) = ring(arenas, writer.waker(), parser.waker());
+                rings.writer_back[w].push(back);
+                rings.parser_back[p].push(free);
+            }
+        }
+        rings
+    }
+}
+
+fn empty<T>(count: usize) -> Vec<Vec<T>> {
+    std::iter::repeat_with(Vec::new).take(count).collect()
+}
+
+/// What the threads of a load are made of.
+struct Threads<'a> {
+    shared: &'a Shared,
+    target: &'a TargetHandle,
+    columns: &'a [Column],
+    rejects: &'a RejectFiles,
+    shape: Shape,
+}
+
+impl Threads<'_> {
+    fn run(
+        &self,
+        row_parsers: Vec<RowParser>,
+        rings: Rings,
+        parser_sleepers: Vec<Sleeper>,
+        writer_sleepers: Vec<Sleeper>,
+    ) -> Times {
+        let monitor = Monitor::new();
+        thread::scope(|scope| {
+            let watching = thread::Builder::new()
+                .name("fastload-monitor".into())
+                .spawn_scoped(scope, || monitor.watch(&self.shared.control));
+            let mut writers = Vec::new();
+            let ends = rings.writer_in.into_iter().zip(rings.writer_back);
+            for (id, ((inbox, back), sleeper)) in ends.zip(writer_sleepers).enumerate() {
+                let body = move || self.writer(id, inbox, back, sleeper);
+                writers.push(self.spawn(scope, format!("fastload-write-{id}"), body));
+            }
+            let mut parsers = Vec::new();
+            let ends = rings.parser_out.into_iter().zip(rings.parser_back);
+            let ends = ends.zip(parser_sleepers).zip(row_parsers);
+            for (id, (((out, back), sleeper), rows)) in ends.enumerate() {
+                let shape = self.shape.clone();
+                let body = move || {
+                    let cores = &self.shared.config.work.pin_cores;
+                    pin(cores, id);
+                    Some(Parser::new(self.shared, id, rows, shape, out, back, sleeper).run())
+                };
+                parsers.push(self.spawn(scope, format!("fastload-parse-{id}"), body));
+            }
+            let times = Times {
+                parsers: parsers.into_iter().filter_map(join).collect(),
+                writers: writers.into_iter().filter_map(join).collect(),
+            };
+            monitor.end();
+            if let Ok(watching) = watching {
+                // It only reads counters; a panic there has been reported by the hook.
+                drop(watching.join());
+            }
+            times
+        })
+    }
+
+    fn writer(
+        &self,
+        id: usize,
+        inbox: Vec<Consumer<Batch>>,
+        back: Vec<Producer<Batch>>,
+        sleeper: Sleeper,
+    ) -> Option<WriterTimes> {
+        let work = &self.shared.config.work;
+        pin(&work.pin_cores, work.parsers + id);
+        match self.target.0.open(&self.shared.config.table, self.columns) {
+            Ok(sink) => {
+                let segment = self.rejects.segment(id);
+                Some(Writer::new(self.shared, sink, inbox, back, sleeper, segment).run())
+            }
+            Err(error) => {
+                self.shared.fail(error.into());
+                None
+            }
+        }
+    }
+
+    /// Starts a thread whose panic is a failed load, and nothing else.
+    fn spawn<'scope, T: Send + 'scope>(
+        &'scope self,
+        scope: &'scope thread::Scope<'scope, '_>,
+        name: String,
+        body: impl FnOnce() -> Option<T> + Send + 'scope,
+    ) -> Option<thread::ScopedJoinHandle<'scope, Option<T>>> {
+        let shared = self.shared;
+        let guarded = move || match catch_unwind(AssertUnwindSafe(body)) {
+            Ok(result) => result,
+            Err(panic) => {
+                shared.fail(ErrorKind::Internal(panic_text(panic.as_ref())).into());
+                None
+            }
+        };
+        match thread::Builder::new().name(name).spawn_scoped(scope, guarded) {
+            Ok(handle) => Some(handle),
+            Err(error) => {
+                shared.fail(Error::io("starting a thread", error));
+                None
+            }
+        }
+    }
+}
+
+fn pin(cores: &[usize], index: usize) {
+    match topology::pin_current_thread(cores, index) {
+        Some(core) => tracing::debug!(core, "pinned"),
+        None if cores.is_empty() => {}
+        None => tracing::warn!(?cores, index, "the system did not pin the thread"),
+    }
+}
+
+fn join<T>(handle: Option<thread::ScopedJoinHandle<'_, Option<T>>>) -> Option<T> {
+    // Panics are caught inside.
+    handle?.join().ok()?
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a thread panicked".to_owned())
+}
+
+/// After the threads: completeness, reject files, report. Returns the error of the load.
+fn finish(
+    ran: Ran,
+    target: &TargetHandle,
+    started: Instant,
+    report: &mut Report,
+) -> Option<Error> {
+    let Ran { shared, rejects, times, warnings } = ran;
+    let mut error = shared.take_error().or_else(|| interrupted(&shared));
+    if error.is_none() {
+        error = complete(&shared, target).err();
+    }
+    // Rejects of committed units stand, however the load ended.
+    let reject_paths = rejects.merge().unwrap_or_else(|merge_error| {
+        error.get_or_insert(Error::io("writing the reject file", merge_error));
+        Vec::new()
+    });
+    report.warnings = warnings;
+    report.files = file_reports(&shared, &reject_paths);
+    for file in &report.files {
+        report.totals.add(&file.counts);
+    }
+    report.rejects.path = reject_paths.into_iter().flatten().next();
+    let seconds = started.elapsed().as_secs_f64();
+    report.seconds = seconds;
+    report.stages = stages(&shared, &times);
+    report.bottleneck = verdict::bottleneck(
+        &report.stages,
+        seconds,
+        times.parsers.len(),
+        times.writers.len(),
+    );
+    #[expect(clippy::cast_precision_loss, reason = "a rate is shown with few digits")]
+    if seconds > 0.0 {
+        report.rows_per_second = report.totals.rows_loaded as f64 / seconds;
+        report.bytes_per_second = report.totals.bytes as f64 / seconds;
+    }
+    report.rejects.by_class = shared.rejects_by_class();
+    error
+}
+
+fn interrupted(shared: &Shared) -> Option<Error> {
+    let signal = shared.control.signal();
+    (signal != 0).then(|| ErrorKind::Interrupted { signal }.into())
+}
+
+/// What must be true of a load that ended without an error.
+fn complete(shared: &Shared, target: &TargetHandle) -> Result<()> {
+    if shared.counter.passed_at_end() {
+        let message = "more records are rejected than --max-errors allows";
+        let bad = BadRecord { message: message.to_owned(), ..BadRecord::default() };
+        return Err(ErrorKind::RejectLimit(Box::new(bad)).into());
+    }
+    shared.check_inputs()?;
+    for file in &shared.files {
+        file.check_complete().map_err(ErrorKind::Internal)?;
+    }
+    target.0.finish()?;
+    for sql in &shared.config.after {
+        target.0.run_sql(sql)?;
+    }
+    Ok(())
+}
+
+fn file_reports(shared: &Shared, rejects: &[Option<PathBuf>]) -> Vec<FileReport> {
+    let one = |file: &Arc<OpenFile>| FileReport {
+        path: file.path.clone(),
+        counts: file.report(),
+        rejects: rejects.get(file.index).cloned().flatten(),
+    };
+    shared.files.iter().map(one).collect()
+}
+
+fn stages(shared: &Shared, times: &Times) -> Stages {
+    let sum = |parts: &mut dyn Iterator<Item = Duration>| parts.sum::<Duration>().as_secs_f64();
+    let mut batches = Histogram::<u64>::new(3).expect("three digits are a valid precision");
+    for writer in &times.writers {
+        batches.add(&writer.batch_us).expect("histograms that grow by themselves take all values");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of a batch are under 2^53")]
+    let quantile_ms = |quantile| batches.value_at_quantile(quantile) as f64 / 1_000.0;
+    Stages {
+        parse: ParseStage {
+            busy_seconds: sum(&mut times.parsers.iter().map(|times| times.busy)),
+            input_seconds: sum(&mut times.parsers.iter().map(|times| times.input)),
+        },
+        ring: RingStage {
+            full_seconds: sum(&mut times.parsers.iter().map(|times| times.full)),
+            empty_seconds: sum(&mut times.writers.iter().map(|times| times.idle)),
+            high_water: shared.metrics().ring_high_water.load(Ordering::Relaxed),
+        },
+        write: WriteStage {
+            busy_seconds: sum(&mut times.writers.iter().map(|times| times.write)),
+            batch_p50_ms: quantile_ms(0.5),
+            batch_p99_ms: quantile_ms(0.99),
+        },
+        commit: CommitStage {
+            busy_seconds: sum(&mut times.writers.iter().map(|times| times.commit)),
+        },
+    }
+}
+
+fn status(error: Option<&Error>, totals: &Counts) -> Status {
+    match error.map(Error::kind) {
+        None if totals.rows_rejected > 0 => Status::LoadedWithRejects,
+        None => Status::Loaded,
+        Some(ErrorKind::RejectLimit(_) | ErrorKind::Interrupted { .. }) => Status::Stopped,
+        Some(_) => Status::Failed,
+    }
+}

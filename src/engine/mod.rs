@@ -1,0 +1,24 @@
+//! The engine: parser threads and writer threads around the rings, joined to one load.
+//!
+//! `load.rs` builds the threads and the rings, joins them and makes the report. `parser.rs` and
+//! `chunk.rs` are a parser thread, `writer.rs` a writer thread. Nothing here knows a database, a
+//! terminal or a signal.
+
+mod arenas;
+mod chunk;
+mod control;
+mod files;
+mod limit;
+mod load;
+mod monitor;
+mod parser;
+mod reject_text;
+mod rejecting;
+mod shared;
+pub mod topology;
+mod verdict;
+mod writer;
+
+pub use control::{Control, Metrics, Snapshot};
+pub use files::InputFile;
+pub use load::{Load, Outcome};

@@ -1,0 +1,453 @@
+//! A parser thread: chunks into arenas, proven arenas into the rings.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::arenas::Shape;
+use super::files::OpenFile;
+use super::rejecting;
+use super::shared::Shared;
+use crate::arena::{Batch, Segment};
+use crate::error::{Error, ErrorKind};
+use crate::input::RawSource;
+use crate::parse::rows::{Cursor, Pause, RowParser, Window};
+use crate::record::ByteRange;
+use crate::ring::{Consumer, Producer, PushError, Sleeper};
+use crate::split::ChunkStart;
+
+/// Base of a segment whose chunk is not proven yet.
+const UNPROVEN: u64 = u64::MAX;
+
+/// Longest sleep before a look at whether the load was stopped.
+const NAP: Duration = Duration::from_millis(200);
+
+/// What a parser did with its time.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct ParserTimes {
+    /// In chunks.
+    pub(super) busy: Duration,
+    /// Waiting for input.
+    pub(super) input: Duration,
+    /// Waiting for room in a ring or for an arena.
+    pub(super) full: Duration,
+}
+
+/// Why a chunk is not finished.
+pub(super) enum Halt {
+    /// The guess was wrong; the chunk begins at the proven start that is named.
+    Misguessed(ChunkStart),
+    /// The load is stopped.
+    Stopped,
+    /// The load fails.
+    Failed(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A chunk as far as it is parsed.
+pub(super) struct Attempt<'f> {
+    pub(super) file: &'f OpenFile,
+    pub(super) index: u64,
+    /// Offset in the file at which the attempt began.
+    pub(super) start: u64,
+    /// The proven start, once it is.
+    pub(super) proven: Option<ChunkStart>,
+    /// Records and lines of the chunk so far; `at` is relative to the present window.
+    pub(super) cursor: Cursor,
+    /// Records of the chunk when its open segment began.
+    segment_records: u32,
+    /// What the open batch held when the attempt began.
+    mark: crate::arena::batch::Mark,
+    /// Batches that were filled by this attempt before it was proven.
+    held: Vec<Batch>,
+}
+
+/// One parser thread's things.
+pub(super) struct Parser<'s> {
+    pub(super) shared: &'s Shared,
+    id: usize,
+    pub(super) rows: RowParser,
+    shape: Shape,
+    /// Idle arenas.
+    free: Vec<Batch>,
+    arenas_made: usize,
+    arenas_max: usize,
+    /// The arena being filled. Only a stopped load takes it away.
+    pub(super) open: Option<Batch>,
+    out: Vec<Producer<Batch>>,
+    back: Vec<Consumer<Batch>>,
+    sleeper: Sleeper,
+    pub(super) times: ParserTimes,
+    pub(super) carry: Vec<u8>,
+}
+
+impl<'s> Parser<'s> {
+    pub(super) fn new(
+        shared: &'s Shared,
+        id: usize,
+        rows: RowParser,
+        shape: Shape,
+        out: Vec<Producer<Batch>>,
+        back: Vec<Consumer<Batch>>,
+        sleeper: Sleeper,
+    ) -> Self {
+        Self {
+            shared,
+            id,
+            rows,
+            free: Vec::new(),
+            arenas_made: 0,
+            arenas_max: shared.arenas_per_parser,
+            open: None,
+            shape,
+            out,
+            back,
+            sleeper,
+            times: ParserTimes::default(),
+            carry: Vec::new(),
+        }
+    }
+
+    /// Parses chunks until there are none or the load is stopped.
+    pub(super) fn run(mut self) -> ParserTimes {
+        match self.parse_all() {
+            Ok(()) | Err(Halt::Stopped) => {}
+            Err(Halt::Failed(error)) => self.shared.fail(error),
+            Err(Halt::Misguessed(_)) => {
+                let message = "a misguess left its chunk".to_owned();
+                self.shared.fail(ErrorKind::Internal(message).into());
+            }
+        }
+        self.times
+    }
+
+    fn parse_all(&mut self) -> Result<(), Halt> {
+        let mut own_file = None;
+        loop {
+            if self.shared.is_stopped() {
+                return Err(Halt::Stopped);
+            }
+            let started = Instant::now();
+            let taken = self.shared.next_chunk(&mut own_file)?;
+            self.times.input += started.elapsed();
+            let Some((file, chunk)) = taken else { break };
+            let (started, full_before) = (Instant::now(), self.times.full);
+            self.parse_chunk(file, &chunk)?;
+            let waited = self.times.full - full_before;
+            self.times.busy += started.elapsed().saturating_sub(waited);
+        }
+        match self.open.take() {
+            Some(batch) if !batch.is_empty() => self.send(batch),
+            _ => Ok(()),
+        }
+    }
+
+    /// Begins an attempt at a chunk; an arena is open afterwards.
+    pub(super) fn begin<'f>(
+        &mut self,
+        file: &'f OpenFile,
+        index: u64,
+        start: u64,
+        proven: Option<ChunkStart>,
+    ) -> Result<Attempt<'f>, Halt> {
+        if self.open.is_none() {
+            self.open = Some(self.wait_for_arena()?);
+        }
+        let mark = self.open_batch().mark();
+        Ok(Attempt {
+            file,
+            index,
+            start,
+            proven,
+            cursor: Cursor::default(),
+            segment_records: 0,
+            mark,
+            held: Vec::new(),
+        })
+    }
+
+    fn open_batch(&mut self) -> &mut Batch {
+        self.open.as_mut().expect("an arena is open while a chunk is parsed")
+    }
+
+    /// Opens a segment of the attempt's chunk at `byte_offset`; what is parsed next belongs to it.
+    pub(super) fn open_segment(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        byte_offset: u64,
+        source: RawSource,
+    ) {
+        attempt.segment_records = attempt.cursor.records;
+        let (base_record, base_line) =
+            attempt.proven.map_or((UNPROVEN, 0), |start| (start.records, start.lines));
+        let file = attempt.file.index;
+        let batch = self.open_batch();
+        let first_row = batch.rows();
+        batch.segments.push(Segment {
+            file,
+            range: ByteRange { start: byte_offset, end: byte_offset },
+            base_record,
+            base_line,
+            records: 0,
+            first_row,
+            source,
+        });
+    }
+
+    /// Closes the open segment at `byte_offset`.
+    pub(super) fn close_segment(&mut self, attempt: &Attempt<'_>, byte_offset: u64) {
+        let records = u64::from(attempt.cursor.records - attempt.segment_records);
+        let segment =
+            self.open_batch().segments.last_mut().expect("a chunk has its segment open");
+        segment.range.end = byte_offset;
+        segment.records = records;
+    }
+
+    /// Parses what stands in `window` from `attempt.cursor` to `until`, through as many arenas as
+    /// it takes. Comes back with [`Pause::ChunkEnd`], [`Pause::NeedMore`] or [`Pause::Endless`];
+    /// the segment is still open then.
+    pub(super) fn parse_window(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        window: Window<'_>,
+        until: usize,
+        source: &RawSource,
+    ) -> Result<Pause, Halt> {
+        self.rows.seek(attempt.cursor.at);
+        loop {
+            let batch = self.open.as_mut().expect("an arena is open while a chunk is parsed");
+            let pause = self.rows.parse(window, until, &mut attempt.cursor, batch);
+            let at = window.byte_offset + attempt.cursor.at as u64;
+            match pause {
+                Pause::BatchFull => {
+                    self.close_segment(attempt, at);
+                    self.next_arena(attempt)?;
+                }
+                Pause::NeedStride { column, bytes } => {
+                    self.shape.widen(column, bytes);
+                    self.close_segment(attempt, at);
+                    self.widen_arena(attempt)?;
+                    self.rows.seek(attempt.cursor.at);
+                }
+                Pause::ChunkEnd | Pause::NeedMore | Pause::Endless { .. } => return Ok(pause),
+            }
+            self.open_segment(attempt, at, source.clone());
+        }
+    }
+
+    /// Goes on in an arena of the new shape: the open one when it has no rows.
+    fn widen_arena(&mut self, attempt: &mut Attempt<'_>) -> Result<(), Halt> {
+        if self.open_batch().rows() > 0 {
+            return self.next_arena(attempt);
+        }
+        // Without rows there may still be segments and rejects; laying out forgets them.
+        let batch = self.open.as_mut().expect("an arena is open while a chunk is parsed");
+        let segments = std::mem::take(&mut batch.segments);
+        let rejects = std::mem::take(&mut batch.rejects);
+        self.shape.lay_out(batch);
+        batch.segments = segments;
+        batch.rejects = rejects;
+        Ok(())
+    }
+
+    /// Puts the open arena away, to the writers or to those that wait for proof, and opens another.
+    fn next_arena(&mut self, attempt: &mut Attempt<'_>) -> Result<(), Halt> {
+        let full = self.open.take().expect("an arena is open while a chunk is parsed");
+        self.shape.settle(&full);
+        attempt.held.push(full);
+        if attempt.proven.is_none() && self.take_arena().is_none_or(|arena| self.keep(arena)) {
+            self.prove(attempt)?;
+        }
+        if attempt.proven.is_some() {
+            for batch in std::mem::take(&mut attempt.held) {
+                self.send_proven(attempt, batch)?;
+            }
+        }
+        self.open = Some(self.wait_for_arena()?);
+        Ok(())
+    }
+
+    /// Returns an arena to the idle ones; there is one then, so nobody need wait for proof.
+    fn keep(&mut self, arena: Batch) -> bool {
+        self.free.push(arena);
+        false
+    }
+
+    /// Waits until the chunk's start is proven.
+    ///
+    /// # Errors
+    /// [`Halt::Misguessed`] when the attempt began elsewhere; everything it parsed is forgotten.
+    pub(super) fn prove(&mut self, attempt: &mut Attempt<'_>) -> Result<(), Halt> {
+        if attempt.proven.is_some() {
+            return Ok(());
+        }
+        let Some(start) = attempt.file.chain.wait(attempt.index) else {
+            return Err(Halt::Stopped);
+        };
+        if start.byte_offset != attempt.start {
+            self.forget(attempt);
+            return Err(Halt::Misguessed(start));
+        }
+        attempt.proven = Some(start);
+        for batch in attempt.held.iter_mut().chain(self.open.as_mut()) {
+            for segment in &mut batch.segments {
+                if segment.base_record == UNPROVEN {
+                    segment.base_record = start.records;
+                    segment.base_line = start.lines;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back everything that the attempt put in arenas.
+    fn forget(&mut self, attempt: &mut Attempt<'_>) {
+        let mut filled = std::mem::take(&mut attempt.held).into_iter();
+        // The first arena was open before the attempt; the others hold nothing else.
+        if let Some(mut first) = filled.next() {
+            first.truncate(attempt.mark);
+            if let Some(batch) = self.open.replace(first) {
+                self.free.push(batch);
+            }
+        } else if let Some(open) = &mut self.open {
+            open.truncate(attempt.mark);
+        }
+        self.free.extend(filled);
+    }
+
+    /// The chunk is parsed and proven; `end` is the offset of the first record of the next one.
+    pub(super) fn finish(&mut self, mut attempt: Attempt<'_>, end: u64) -> Result<(), Halt> {
+        let start = attempt.proven.expect("only proven chunks finish");
+        let next = ChunkStart {
+            byte_offset: end,
+            records: start.records + u64::from(attempt.cursor.records),
+            lines: start.lines + u64::from(attempt.cursor.lines),
+        };
+        // Batches that left during the chunk were counted then; these are the rest of it.
+        for batch in &attempt.held {
+            self.count(&attempt, batch)?;
+        }
+        if let Some(batch) = &self.open {
+            self.count(&attempt, batch)?;
+        }
+        attempt.file.chain.publish(attempt.index, next);
+        for batch in std::mem::take(&mut attempt.held) {
+            self.send(batch)?;
+        }
+        if attempt.file.reached_limit(next.records) {
+            attempt.file.end_early();
+        }
+        Ok(())
+    }
+
+    fn send_proven(&mut self, attempt: &Attempt<'_>, batch: Batch) -> Result<(), Halt> {
+        self.count(attempt, &batch)?;
+        self.send(batch)
+    }
+
+    /// Counts records and rejects of the attempt's chunk in `batch`, in file order, against the
+    /// limit.
+    fn count(&self, attempt: &Attempt<'_>, batch: &Batch) -> Result<(), Halt> {
+        let base = attempt.proven.expect("only proven chunks are counted").records;
+        let own = |segment: &&Segment| {
+            segment.file == attempt.file.index
+                && segment.base_record == base
+                && segment.range.start >= attempt.start
+        };
+        let (mut records, mut bytes) = (0, 0);
+        for segment in batch.segments.iter().filter(own) {
+            records += segment.records;
+            bytes += segment.range.len();
+        }
+        self.shared.read(attempt.file.index, bytes, records);
+        let rejects = || batch.rejects.iter().filter(|r| own(&&batch.segments[r.segment]));
+        let count = rejects().count() as u64;
+        if count == 0 {
+            return Ok(());
+        }
+        if let Some(passed) = self.shared.counter.add_rejects(count) {
+            let index = usize::try_from(passed).expect("rejects of a batch fit in memory");
+            if let Some(reject) = rejects().nth(index) {
+                let segment = &batch.segments[reject.segment];
+                let bad = rejecting::limit_error_for_parse(
+                    self.shared,
+                    segment,
+                    |reject| batch.reject_position(reject),
+                    reject,
+                );
+                self.shared.counter.note_lowest(segment.file, bad.clone());
+                return Err(Error::from(ErrorKind::RejectLimit(Box::new(bad))).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a batch to the writer with the shortest queue.
+    fn send(&mut self, batch: Batch) -> Result<(), Halt> {
+        let mut batch = batch;
+        loop {
+            if self.shared.is_stopped() {
+                return Err(Halt::Stopped);
+            }
+            let shortest = self.out.iter_mut().filter(|ring| !ring.is_abandoned());
+            let Some(ring) = shortest.min_by_key(|ring| ring.len()) else {
+                return Err(Halt::Stopped);
+            };
+            // Counted before the push: the writer may take it at once.
+            self.shared.metrics().batch_queued();
+            match ring.push(batch) {
+                Ok(()) => return Ok(()),
+                Err(PushError::Full(back) | PushError::Abandoned(back)) => {
+                    self.shared.metrics().batch_taken();
+                    batch = back;
+                }
+            }
+            let started = Instant::now();
+            let (shared, out) = (self.shared, &self.out);
+            self.sleeper.sleep_until_or_timeout(NAP, || {
+                shared.is_stopped() || out.iter().any(|ring| !ring.is_full() || ring.is_abandoned())
+            });
+            self.times.full += started.elapsed();
+        }
+    }
+
+    /// An idle arena, laid out, if there is one now or one more may be made.
+    fn take_arena(&mut self) -> Option<Batch> {
+        let arena = self.free.pop().or_else(|| self.back.iter_mut().find_map(Consumer::pop));
+        if let Some(mut arena) = arena {
+            self.shape.lay_out(&mut arena);
+            return Some(arena);
+        }
+        if self.arenas_made < self.arenas_max {
+            self.arenas_made += 1;
+            return Some(self.shape.make(self.id));
+        }
+        None
+    }
+
+    fn wait_for_arena(&mut self) -> Result<Batch, Halt> {
+        loop {
+            if let Some(arena) = self.take_arena() {
+                return Ok(arena);
+            }
+            if self.shared.is_stopped() {
+                return Err(Halt::Stopped);
+            }
+            let started = Instant::now();
+            // Tells the writers to commit what they hold: a unit larger than memory must not wait
+            // for rows that have no arena to come in.
+            self.shared.starving.fetch_add(1, Ordering::AcqRel);
+            self.shared.wake_writers();
+            let (shared, back) = (self.shared, &self.back);
+            self.sleeper.sleep_until_or_timeout(NAP, || {
+                shared.is_stopped() || back.iter().any(|ring| !ring.is_empty())
+            });
+            self.shared.starving.fetch_sub(1, Ordering::AcqRel);
+            self.times.full += started.elapsed();
+        }
+    }
+}

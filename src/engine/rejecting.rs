@@ -1,0 +1,164 @@
+//! Rejects of a batch into the reject file, and the error of a load that had one too many.
+
+use std::io;
+
+use super::reject_text::reason_text;
+use super::shared::Shared;
+use crate::arena::{Batch, ParseReject, Reason, Segment};
+use crate::codes;
+use crate::config::FieldSource;
+use crate::error::{BadRecord, Error, ErrorKind};
+use crate::record::ByteRange;
+use crate::rejects::{RejectRecord, RejectSegment};
+use crate::sink::RowReject;
+
+/// Bytes of a bad record that its error shows at most.
+const SHOWN_BYTES: u64 = 4 << 10;
+
+/// Writes the rejects of batches.
+pub(super) struct Rejecting<'s> {
+    pub(super) shared: &'s Shared,
+}
+
+impl Rejecting<'_> {
+    /// Appends all rejects of `batch`, those of the parser and those of the database.
+    pub(super) fn write_all(
+        &self,
+        segment: &mut RejectSegment,
+        batch: &Batch,
+        refused: &[RowReject],
+    ) -> io::Result<()> {
+        for reject in &batch.rejects {
+            segment.append(&parse_record(self.shared, batch, reject))?;
+        }
+        for reject in refused {
+            segment.append(&row_record(self.shared, batch, reject))?;
+        }
+        Ok(())
+    }
+}
+
+/// Index from 1 of the field that fills a column; `None` for a constant.
+fn field_index(shared: &Shared, column: usize) -> Option<u32> {
+    match shared.config.columns[column].source {
+        FieldSource::Field(field) => u32::try_from(field + 1).ok(),
+        FieldSource::Constant(_) => None,
+    }
+}
+
+fn parse_record(shared: &Shared, batch: &Batch, reject: &ParseReject) -> RejectRecord {
+    let segment = &batch.segments[reject.segment];
+    let (column_index, column) = match reject.reason {
+        Reason::Malformed { field, .. } => (Some(field + 1), None),
+        Reason::Fault { column, .. } => {
+            (field_index(shared, column as usize), Some(column as usize))
+        }
+    };
+    RejectRecord {
+        file: segment.file,
+        position: batch.reject_position(reject),
+        byte_length: reject.byte_length,
+        column_index,
+        column: column.map(|column| shared.config.columns[column].column.name.clone()),
+        type_name: column.map(|column| shared.config.columns[column].column.ty.to_string()),
+        class: reject.reason.class(),
+        code: codes::of_reason(&reject.reason),
+        sqlstate: None,
+        native: None,
+        message: reason_text(&reject.reason, &shared.config),
+        source: segment.source.clone(),
+    }
+}
+
+fn row_record(shared: &Shared, batch: &Batch, reject: &RowReject) -> RejectRecord {
+    let segment = batch.segment_of_row(reject.row);
+    let column = reject.column;
+    RejectRecord {
+        file: segment.file,
+        position: batch.row_position(reject.row),
+        byte_length: u64::from(batch.row_sources[reject.row].byte_length),
+        column_index: column.and_then(|column| field_index(shared, column)),
+        column: column.map(|column| shared.config.columns[column].column.name.clone()),
+        type_name: column.map(|column| shared.config.columns[column].column.ty.to_string()),
+        class: reject.class,
+        code: codes::of_database(reject.class),
+        sqlstate: reject.sqlstate.clone(),
+        native: reject.native,
+        message: reject.message.clone(),
+        source: segment.source.clone(),
+    }
+}
+
+/// The error of a load stopped by a record that the parser refused.
+pub(super) fn limit_error_for_parse(
+    shared: &Shared,
+    segment: &Segment,
+    position_of: impl Fn(&ParseReject) -> crate::record::Position,
+    reject: &ParseReject,
+) -> BadRecord {
+    let (fault_byte_offset, field, column) = match reject.reason {
+        Reason::Malformed { byte_offset, field, .. } => (byte_offset, Some(field + 1), None),
+        Reason::Fault { byte_offset, column, .. } => {
+            (byte_offset, field_index(shared, column as usize), Some(column as usize))
+        }
+    };
+    let column = column.map(|column| &shared.config.columns[column].column);
+    BadRecord {
+        path: shared.files[segment.file].path.clone(),
+        position: position_of(reject),
+        fault_byte_offset: Some(fault_byte_offset),
+        bytes: shown_bytes(segment, reject.byte_offset, reject.byte_length),
+        column: column.map(|column| column.name.clone()),
+        type_name: column.map(|column| column.ty.to_string()),
+        field,
+        class: reject.reason.class().name(),
+        code: codes::of_reason(&reject.reason),
+        message: reason_text(&reject.reason, &shared.config),
+        help: codes::help(codes::of_reason(&reject.reason)).to_owned(),
+        limit: shared.counter.limit_count(),
+    }
+}
+
+/// The error of a load stopped by a row that the database refused.
+pub(super) fn limit_error_for_row(shared: &Shared, batch: &Batch, reject: &RowReject) -> Error {
+    let segment = batch.segment_of_row(reject.row);
+    let column = reject.column.map(|column| &shared.config.columns[column].column);
+    let source = batch.row_sources[reject.row];
+    let bad = BadRecord {
+        path: shared.files[segment.file].path.clone(),
+        position: batch.row_position(reject.row),
+        fault_byte_offset: None,
+        bytes: shown_bytes(segment, source.byte_offset, u64::from(source.byte_length)),
+        column: column.map(|column| column.name.clone()),
+        type_name: column.map(|column| column.ty.to_string()),
+        field: reject.column.and_then(|column| field_index(shared, column)),
+        class: reject.class.name(),
+        code: codes::of_database(reject.class),
+        message: database_words(reject),
+        help: codes::help(codes::of_database(reject.class)).to_owned(),
+        limit: shared.counter.limit_count(),
+    };
+    shared.counter.note_lowest(segment.file, bad.clone());
+    ErrorKind::RejectLimit(Box::new(bad)).into()
+}
+
+fn database_words(reject: &RowReject) -> String {
+    match (&reject.sqlstate, reject.native) {
+        (Some(state), Some(native)) => {
+            format!("{} (SQLSTATE {state}, native {native})", reject.message)
+        }
+        (None, Some(native)) => format!("{} (native {native})", reject.message),
+        (Some(state), None) => format!("{} (SQLSTATE {state})", reject.message),
+        (None, None) => reject.message.clone(),
+    }
+}
+
+/// The record as the terminal may show it; an unreadable source shows nothing.
+fn shown_bytes(segment: &Segment, start: u64, length: u64) -> Vec<u8> {
+    let range = ByteRange { start, end: start + length.min(SHOWN_BYTES) };
+    let mut bytes = Vec::new();
+    if let Err(error) = segment.source.copy_range(range, &mut bytes) {
+        tracing::debug!(%error, "the bad record cannot be read again");
+    }
+    bytes
+}

@@ -1,0 +1,160 @@
+//! What all threads of one load share.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::control::{Control, Metrics};
+use super::files::{Chunk, OpenFile};
+use super::limit::RejectCounter;
+use crate::config::{InputMode, LoadConfig};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ring::Waker;
+use crate::sink::Layout;
+
+/// Shared by reference among parsers and writers.
+pub(super) struct Shared {
+    pub(super) config: LoadConfig,
+    pub(super) layout: Layout,
+    pub(super) files: Vec<Arc<OpenFile>>,
+    pub(super) control: Arc<Control>,
+    pub(super) counter: RejectCounter,
+    pub(super) arenas_per_parser: usize,
+    /// Parsers that wait for an arena.
+    pub(super) starving: AtomicUsize,
+    writer_wakers: Vec<Waker>,
+    next_file: AtomicUsize,
+    error: Mutex<Option<Error>>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        config: LoadConfig,
+        layout: Layout,
+        files: Vec<Arc<OpenFile>>,
+        control: Arc<Control>,
+        arenas_per_parser: usize,
+        writer_wakers: Vec<Waker>,
+    ) -> Self {
+        Self {
+            counter: RejectCounter::new(config.max_errors),
+            config,
+            layout,
+            files,
+            control,
+            arenas_per_parser,
+            starving: AtomicUsize::new(0),
+            writer_wakers,
+            next_file: AtomicUsize::new(0),
+            error: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.control.metrics
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.control.is_stopped()
+    }
+
+    /// Ends the load with `error`; the first one stays.
+    pub(super) fn fail(&self, error: Error) {
+        let mut first = self.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        first.get_or_insert(error);
+        drop(first);
+        self.control.halt();
+    }
+
+    /// The error that ended the load. Of bad records the lowest one seen.
+    pub(super) fn take_error(&self) -> Option<Error> {
+        let mut first = self.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let error = first.take()?;
+        match (error.kind(), self.counter.lowest()) {
+            (ErrorKind::RejectLimit(_), Some(lowest)) => {
+                Some(ErrorKind::RejectLimit(Box::new(lowest)).into())
+            }
+            _ => Some(error),
+        }
+    }
+
+    pub(super) fn wake_writers(&self) {
+        for waker in &self.writer_wakers {
+            waker.wake();
+        }
+    }
+
+    /// Whether a record's number decides about it, so that nothing may be parsed on a guess.
+    pub(super) const fn needs_record_numbers(&self) -> bool {
+        self.config.limit.is_some() || self.config.offset_records > 0
+    }
+
+    /// The next chunk of the load; `own` is the file of a parser that takes whole files.
+    pub(super) fn next_chunk(
+        &self,
+        own: &mut Option<usize>,
+    ) -> Result<Option<(&OpenFile, Chunk)>> {
+        match self.config.work.input_mode {
+            InputMode::Single => self.next_chunk_of_all(),
+            InputMode::Multi => self.next_chunk_of_own(own),
+        }
+    }
+
+    fn next_chunk_of_all(&self) -> Result<Option<(&OpenFile, Chunk)>> {
+        loop {
+            let index = self.next_file.load(Ordering::Acquire);
+            let Some(file) = self.files.get(index) else { return Ok(None) };
+            if let Some(chunk) = file.take_chunk()? {
+                return Ok(Some((file, chunk)));
+            }
+            // Whoever comes first moves on; the others look again.
+            let next = index + 1;
+            let moved =
+                self.next_file.compare_exchange(index, next, Ordering::AcqRel, Ordering::Acquire);
+            tracing::trace!(file = index, moved = moved.is_ok(), "no further chunk");
+        }
+    }
+
+    fn next_chunk_of_own(&self, own: &mut Option<usize>) -> Result<Option<(&OpenFile, Chunk)>> {
+        loop {
+            let index = *own.get_or_insert_with(|| self.next_file.fetch_add(1, Ordering::AcqRel));
+            let Some(file) = self.files.get(index) else { return Ok(None) };
+            if let Some(chunk) = file.take_chunk()? {
+                return Ok(Some((file, chunk)));
+            }
+            *own = None;
+        }
+    }
+
+    /// Records that are read for certain.
+    pub(super) fn read(&self, file: usize, bytes: u64, records: u64) {
+        let counts = &self.files[file].counts;
+        counts.records_read.fetch_add(records, Ordering::Relaxed);
+        counts.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+        self.counter.add_records(records);
+        self.metrics().records_read.fetch_add(records, Ordering::Relaxed);
+        self.metrics().bytes_read.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Records before `--offset-records`.
+    pub(super) fn filtered(&self, file: usize, records: u64) {
+        let counts = &self.files[file].counts;
+        counts.filtered.fetch_add(records, Ordering::Relaxed);
+        counts.records_read.fetch_add(records, Ordering::Relaxed);
+        self.metrics().records_read.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Records of a committed unit.
+    pub(super) fn committed(&self, file: usize, bytes: u64, loaded: u64, rejected: u64) {
+        let counts = &self.files[file].counts;
+        counts.bytes_committed.fetch_add(bytes, Ordering::Relaxed);
+        counts.loaded.fetch_add(loaded, Ordering::Relaxed);
+        counts.rejected.fetch_add(rejected, Ordering::Relaxed);
+        self.metrics().rows_loaded.fetch_add(loaded, Ordering::Relaxed);
+        self.metrics().rows_rejected.fetch_add(rejected, Ordering::Relaxed);
+    }
+
+    /// Before a commit: are the inputs still what was opened?
+    pub(super) fn check_inputs(&self) -> Result<()> {
+        self.files.iter().try_for_each(|file| file.check_unchanged())
+    }
+}

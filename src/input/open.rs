@@ -1,0 +1,306 @@
+//! Looks at an input before it is read and chooses the way its bytes come in.
+
+use std::fs::{File, FileType};
+use std::io::{self, Seek};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::RawSource;
+use super::block::{BlockFeedSource, BlockSource};
+use super::identity::Watch;
+use super::mmap::MappedFile;
+use super::read::ReadBlocks;
+use crate::config::{InputSpec, IoWay};
+use crate::error::{Error, Result};
+
+/// The bytes of an input, one of two ways.
+#[derive(Debug)]
+pub enum Input {
+    /// The whole file as one slice.
+    Map(MappedFile),
+    /// Owned blocks, read ahead once they are started.
+    Blocks(BlockFeedSource),
+}
+
+/// An opened input and what is known about it before it is read.
+#[derive(Debug)]
+pub struct Opened {
+    /// The path as it was given, `-` for standard input; for messages.
+    pub path_display: String,
+    /// Bytes of the input, where that is known before it is read; 0 is an empty file.
+    pub length: Option<u64>,
+    /// Tells whether a regular file changed since it was opened.
+    pub watch: Option<Watch>,
+    /// The bytes.
+    pub input: Input,
+    /// The file once more, when it can be read again; without it batches keep their bytes.
+    pub raw: Option<RawSource>,
+    /// What was done otherwise than asked, one sentence each; nothing is wrong.
+    pub notes: Vec<String>,
+}
+
+/// Opens an input; `block_bytes` is the size of the blocks if it comes in blocks.
+///
+/// What can be mapped is a regular file that has bytes. All else (pipes, sockets, terminals, files
+/// under /proc that say they are empty) is read in blocks whatever `way` says. Standard input that is
+/// a regular file at its beginning is treated as that file. Opening a FIFO waits for its writer.
+///
+/// # Errors
+/// `Input` errors: missing, unreadable, a directory, a block device. An empty file is none: its
+/// length is 0.
+///
+/// # Panics
+/// When `block_bytes` is 0.
+pub fn open(spec: &InputSpec, way: IoWay, block_bytes: usize) -> Result<Opened> {
+    let (path, file) = match spec {
+        InputSpec::Path(path) => (path.clone(), open_path(path)?),
+        InputSpec::Stdin => {
+            let path = PathBuf::from("-");
+            let file = io::stdin()
+                .as_fd()
+                .try_clone_to_owned()
+                .map_err(|error| refused(&path, &error))?;
+            (path, File::from(file))
+        }
+    };
+    let metadata = file.metadata().map_err(|error| refused(&path, &error))?;
+    let opening = Opening {
+        named: matches!(spec, InputSpec::Path(_)),
+        path,
+        file,
+        way,
+        block_bytes,
+        notes: Vec::new(),
+    };
+    if metadata.is_dir() {
+        Err(opening.unfit(
+            "it is a directory",
+            "name its files, or quote a glob: 'DIR/*.csv'",
+        ))
+    } else if metadata.file_type().is_block_device() {
+        Err(opening.unfit(
+            "it is a block device",
+            "read it through a pipe: fastload - < DEVICE",
+        ))
+    } else if metadata.is_file() {
+        opening.regular(metadata.len())
+    } else {
+        Ok(opening.stream(metadata.file_type()))
+    }
+}
+
+fn open_path(path: &Path) -> Result<File> {
+    File::open(path).map_err(|error| refused(path, &error))
+}
+
+fn refused(path: &Path, error: &io::Error) -> Error {
+    let (message, help) = match error.kind() {
+        io::ErrorKind::NotFound => ("there is no such file".to_owned(), ""),
+        io::ErrorKind::PermissionDenied => (
+            "it cannot be read: permission denied".to_owned(),
+            "run as a user who may read it, or pipe it in: fastload - < FILE",
+        ),
+        _ => (format!("it cannot be opened: {error}"), ""),
+    };
+    Error::input(path, message, help)
+}
+
+/// An open file on its way to an [`Opened`].
+struct Opening {
+    path: PathBuf,
+    /// Whether `path` leads to the file; standard input has no path.
+    named: bool,
+    file: File,
+    way: IoWay,
+    block_bytes: usize,
+    notes: Vec<String>,
+}
+
+impl Opening {
+    fn unfit(&self, message: &str, help: &str) -> Error {
+        Error::input(&self.path, message, help)
+    }
+
+    fn regular(mut self, size_bytes: u64) -> Result<Opened> {
+        let io_error = |error: io::Error| refused(&self.path, &error);
+        // A file of its own begins at 0; standard input where the shell or a program before left it.
+        let position = self.file.stream_position().map_err(io_error)?;
+        if position > 0 {
+            self.notes.push(format!(
+                "standard input is a file at byte {position}: it is read from there, in blocks"
+            ));
+            return Ok(self.blocks(None, None, None));
+        }
+        // Files that a kernel makes up as they are read say 0 or a round number.
+        if size_bytes == 0 && self.file.read_at(&mut [0], 0).map_err(io_error)? > 0 {
+            self.notes
+                .push("it has bytes although its length is 0: it is read in blocks".into());
+            return Ok(self.blocks(None, None, None));
+        }
+        let file = Arc::new(self.file.try_clone().map_err(io_error)?);
+        let path = self.named.then_some(self.path.as_path());
+        let watch = Watch::new(Arc::clone(&file), path).map_err(io_error)?;
+        if self.way == IoWay::Mmap && size_bytes > 0 {
+            match MappedFile::new(&self.file, size_bytes) {
+                Ok(map) => {
+                    return Ok(Opened {
+                        path_display: self.path.display().to_string(),
+                        length: Some(size_bytes),
+                        watch: Some(watch),
+                        input: Input::Map(map),
+                        raw: Some(RawSource::File { file, base: 0 }),
+                        notes: self.notes,
+                    });
+                }
+                Err(error) => {
+                    // Such a file's length is not to be trusted either.
+                    self.notes.push(format!(
+                        "it cannot be mapped ({error}): it is read in blocks"
+                    ));
+                    return Ok(self.blocks(None, None, None));
+                }
+            }
+        }
+        let raw = RawSource::File { file, base: 0 };
+        Ok(self.blocks(Some(size_bytes), Some(watch), Some(raw)))
+    }
+
+    fn stream(mut self, file_type: FileType) -> Opened {
+        if self.way == IoWay::Mmap {
+            let what = if file_type.is_fifo() {
+                "a pipe"
+            } else if file_type.is_socket() {
+                "a socket"
+            } else {
+                "a device"
+            };
+            self.notes
+                .push(format!("{what} cannot be mapped: it is read in blocks"));
+        }
+        self.blocks(None, None, None)
+    }
+
+    /// Blocks of a regular file of known length, or of a stream.
+    fn blocks(self, length: Option<u64>, watch: Option<Watch>, raw: Option<RawSource>) -> Opened {
+        let source: Box<dyn BlockSource> = Box::new(ReadBlocks::new(self.file, length));
+        Opened {
+            path_display: self.path.display().to_string(),
+            length,
+            watch,
+            input: Input::Blocks(BlockFeedSource::new(
+                source,
+                self.block_bytes,
+                length.is_none(),
+            )),
+            raw,
+            notes: self.notes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn all_bytes(opened: Opened) -> Vec<u8> {
+        match opened.input {
+            Input::Map(map) => map.bytes().to_vec(),
+            Input::Blocks(source) => {
+                let feed = source.start(2).expect("a thread");
+                let mut bytes = Vec::new();
+                while let Some(block) = feed.take().expect("readable") {
+                    assert_eq!(block.offset, bytes.len() as u64);
+                    bytes.extend_from_slice(block.bytes());
+                }
+                bytes
+            }
+        }
+    }
+
+    fn open_at(path: &Path, way: IoWay) -> Result<Opened> {
+        open(&InputSpec::Path(path.to_path_buf()), way, 7)
+    }
+
+    fn message(path: &Path) -> String {
+        match open_at(path, IoWay::Mmap).expect_err("unfit").into_kind() {
+            ErrorKind::Input { message, .. } => message,
+            kind => panic!("{kind:?}"),
+        }
+    }
+
+    #[test]
+    fn every_way_gives_the_same_bytes() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("data");
+        let bytes = b"id,name\n1,one\n2,two\n";
+        std::fs::write(&path, bytes).expect("written");
+        for way in [IoWay::Mmap, IoWay::Read, IoWay::Uring] {
+            let opened = open_at(&path, way).expect("opens");
+            assert_eq!(opened.length, Some(bytes.len() as u64));
+            assert_eq!(matches!(opened.input, Input::Map(_)), way == IoWay::Mmap);
+            assert_eq!(opened.path_display, path.display().to_string());
+            assert_eq!(opened.watch.as_ref().map(Watch::check), Some(Ok(())));
+            let mut again = Vec::new();
+            let range = crate::record::ByteRange { start: 8, end: 13 };
+            opened
+                .raw
+                .as_ref()
+                .expect("a file can be read again")
+                .copy_range(range, &mut again)
+                .expect("readable");
+            assert_eq!(again, b"1,one");
+            assert_eq!(all_bytes(opened), bytes, "{way:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_the_callers_business() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        for way in [IoWay::Mmap, IoWay::Read, IoWay::Uring] {
+            let opened = open_at(file.path(), way).expect("opens");
+            assert_eq!(opened.length, Some(0));
+            assert_eq!(all_bytes(opened), b"");
+        }
+    }
+
+    #[test]
+    fn what_is_no_input_says_so() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert_eq!(message(&dir.path().join("none")), "there is no such file");
+        assert_eq!(message(dir.path()), "it is a directory");
+    }
+
+    #[test]
+    fn a_file_under_proc_is_read_although_it_says_it_is_empty() {
+        let path = Path::new("/proc/self/maps");
+        for way in [IoWay::Mmap, IoWay::Read, IoWay::Uring] {
+            let opened = open_at(path, way).expect("opens");
+            assert_eq!(opened.length, None);
+            assert!(opened.watch.is_none() && opened.raw.is_none());
+            assert_eq!(opened.notes.len(), 1);
+            assert!(!all_bytes(opened).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_fifo_is_read_in_blocks() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.expect("mkfifo runs").success());
+        for way in [IoWay::Mmap, IoWay::Read, IoWay::Uring] {
+            let writer = std::thread::spawn({
+                let path = path.clone();
+                move || std::fs::write(path, "a,b\nc,d\n")
+            });
+            let opened = open_at(&path, way).expect("opens");
+            assert_eq!(opened.length, None);
+            assert_eq!(opened.notes.len(), usize::from(way == IoWay::Mmap));
+            assert_eq!(all_bytes(opened), b"a,b\nc,d\n");
+            writer.join().expect("ends").expect("written");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! SMALLINT, INTEGER, BIGINT: an optional sign and decimal digits, nothing else.
+
+use crate::record::Fault;
+
+use super::field::{Decode, Value};
+use super::swar::{
+    KEEP_LAST, all_digits8, halves, non_digits16, number8, number16, splat8, splat16,
+};
+
+/// Integers up to the limit of their SQL type, whatever the width of the cell.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Integer {
+    /// Largest value; the smallest is one below its negative.
+    max: u64,
+}
+
+impl Integer {
+    /// Integers from `-max - 1` to `max`.
+    pub fn up_to(max: i64) -> Self {
+        Self {
+            max: max.unsigned_abs(),
+        }
+    }
+
+    #[inline(always)]
+    fn parse(self, value: Value<'_>) -> Result<i64, Fault> {
+        let (digits, negative) = value.split_sign();
+        let magnitude = match digits.len {
+            1..=8 => {
+                let (_, last) = halves(digits.last16());
+                let kept = u64::MAX << (64 - 8 * digits.len);
+                let values = (last ^ splat8(b'0')) & kept;
+                if !all_digits8(values) {
+                    return Err(Fault::Syntax);
+                }
+                number8(values)
+            }
+            9..=16 => {
+                let values = (digits.last16() ^ splat16(b'0')) & KEEP_LAST[digits.len];
+                if non_digits16(values) != 0 {
+                    return Err(Fault::Syntax);
+                }
+                number16(values)
+            }
+            _ => long_magnitude(digits)?,
+        };
+        if magnitude > self.max + u64::from(negative) {
+            return Err(Fault::OutOfRange);
+        }
+        let signed = magnitude.cast_signed();
+        Ok(if negative {
+            signed.wrapping_neg()
+        } else {
+            signed
+        })
+    }
+}
+
+/// Number of no digits (a fault), or of more than 16.
+#[inline(never)]
+fn long_magnitude(digits: Value<'_>) -> Result<u64, Fault> {
+    let bytes = digits.bytes();
+    if bytes.is_empty() {
+        return Err(Fault::Syntax);
+    }
+    let mut magnitude = Some(0_u64);
+    for &byte in bytes {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return Err(Fault::Syntax);
+        }
+        magnitude = magnitude
+            .and_then(|number| number.checked_mul(10))
+            .and_then(|number| number.checked_add(u64::from(digit)));
+    }
+    magnitude.ok_or(Fault::OutOfRange)
+}
+
+impl Decode<i64> for Integer {
+    #[inline(always)]
+    fn decode(&self, value: Value<'_>) -> Result<i64, Fault> {
+        self.parse(value)
+    }
+}
+
+impl Decode<i32> for Integer {
+    #[inline(always)]
+    fn decode(&self, value: Value<'_>) -> Result<i32, Fault> {
+        i32::try_from(self.parse(value)?).map_err(|_| Fault::OutOfRange)
+    }
+}
+
+impl Decode<i16> for Integer {
+    #[inline(always)]
+    fn decode(&self, value: Value<'_>) -> Result<i16, Fault> {
+        i16::try_from(self.parse(value)?).map_err(|_| Fault::OutOfRange)
+    }
+}

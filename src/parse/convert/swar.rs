@@ -1,0 +1,112 @@
+//! Digits eight and sixteen at a time inside ordinary words.
+//!
+//! A word holds text with its first byte in the lowest place (little endian), aligned to the end
+//! of the field: what stands before the field is cleared, and a cleared byte counts as a leading
+//! zero.
+
+/// The byte `b` in each place of a 64-bit word.
+pub(super) const fn splat8(b: u8) -> u64 {
+    u64::from_le_bytes([b; 8])
+}
+
+/// The byte `b` in each place of a 128-bit word.
+pub(super) const fn splat16(b: u8) -> u128 {
+    u128::from_le_bytes([b; 16])
+}
+
+/// `KEEP_LAST[n]` keeps the last `n` bytes of a 16-byte word.
+pub(super) const KEEP_LAST: [u128; 17] = {
+    let mut masks = [0; 17];
+    let mut n = 1;
+    while n <= 16 {
+        masks[n] = u128::MAX << (8 * (16 - n));
+        n += 1;
+    }
+    masks
+};
+
+/// Whether each byte is at most 9. Exact.
+#[inline(always)]
+pub(super) const fn all_digits8(values: u64) -> bool {
+    // A byte over 0x7f carries into the next one, but then its own high bit has told already.
+    ((values.wrapping_add(splat8(0x76))) | values) & splat8(0x80) == 0
+}
+
+/// 0x80 in each byte that is over 9. Exact in each byte.
+#[inline(always)]
+pub(super) const fn non_digits16(values: u128) -> u128 {
+    (((values & splat16(0x7f)) + splat16(0x76)) | values) & splat16(0x80)
+}
+
+/// Number made of eight digit values (0 to 9 each), the first one in the lowest byte.
+#[inline(always)]
+pub(super) const fn number8(values: u64) -> u64 {
+    const PAIRS: u64 = 0x0000_00ff_0000_00ff;
+    // Bytes to numbers under 100 in every other byte, then two multiplications that add up the
+    // four pairs in the upper half of the word.
+    let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);
+    let first_and_third = (pairs & PAIRS).wrapping_mul(100 + (1_000_000 << 32));
+    let second_and_fourth = ((pairs >> 16) & PAIRS).wrapping_mul(1 + (10_000 << 32));
+    first_and_third.wrapping_add(second_and_fourth) >> 32
+}
+
+/// The two halves of a 16-byte word, the one that comes first in the text first.
+#[inline(always)]
+pub(super) const fn halves(word: u128) -> (u64, u64) {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = word.to_le_bytes();
+    (
+        u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        u64::from_le_bytes([i, j, k, l, m, n, o, p]),
+    )
+}
+
+/// Number made of sixteen digit values.
+#[inline(always)]
+pub(super) const fn number16(values: u128) -> u64 {
+    let (first, last) = halves(values);
+    number8(first) * 100_000_000 + number8(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_eight_and_sixteen_digits() {
+        let values = |text: &[u8; 8]| u64::from_le_bytes(*text) ^ splat8(b'0');
+        assert_eq!(number8(values(b"12345678")), 12_345_678);
+        assert_eq!(number8(values(b"99999999")), 99_999_999);
+        assert_eq!(number8(values(b"00000000")), 0);
+        let word = u128::from_le_bytes(*b"1234567890123456") ^ splat16(b'0');
+        assert_eq!(number16(word), 1_234_567_890_123_456);
+        assert_eq!(number16(word & KEEP_LAST[3]), 456);
+        assert_eq!(number16(word & KEEP_LAST[0]), 0);
+    }
+
+    #[test]
+    fn digits_are_told_from_all_other_bytes() {
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                let mut text = *b"01987650";
+                text[place] = byte;
+                let word = u64::from_le_bytes(text) ^ splat8(b'0');
+                assert_eq!(
+                    all_digits8(word),
+                    byte.is_ascii_digit(),
+                    "{byte:#x} at {place}"
+                );
+            }
+            for place in 0..16 {
+                let mut text = *b"0198765012345678";
+                text[place] = byte;
+                let found = non_digits16(u128::from_le_bytes(text) ^ splat16(b'0'));
+                let expected = if byte.is_ascii_digit() {
+                    0
+                } else {
+                    0x80 << (8 * place)
+                };
+                assert_eq!(found, expected, "{byte:#x} at {place}");
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! CHAR and VARCHAR: text of the file's encoding, checked, as UTF-8 in the arena.
+//!
+//! A CHAR is not padded, and blanks over its length are as much too long as anything else. The
+//! order of the faults is: encoding, NUL byte, length.
+
+use crate::config::dialect::Encoding;
+use crate::config::schema::{LengthUnit, TextLength};
+use crate::record::Fault;
+
+use super::field::{Render, Rules, Stop, Value};
+use super::swar::{halves, splat8, splat16};
+
+/// UTF-8 text of a column.
+#[derive(Debug, Clone)]
+pub(super) struct Utf8 {
+    limit: Limit,
+}
+
+/// Text of an encoding of one byte a character.
+#[derive(Debug, Clone)]
+pub(super) struct SingleByte {
+    limit: Limit,
+    /// UTF-8 of each byte.
+    characters: Box<[Character; 256]>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Character {
+    utf8: [u8; 3],
+    len: u8,
+}
+
+/// What a column takes.
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    max: usize,
+    unit: LengthUnit,
+    nul_in_text: bool,
+}
+
+/// `KEEP_FIRST[n]` keeps the first `n` bytes of a 16-byte word.
+const KEEP_FIRST: [u128; 17] = {
+    let mut masks = [0; 17];
+    let mut n = 1;
+    while n <= 16 {
+        masks[n] = u128::MAX >> (8 * (16 - n));
+        n += 1;
+    }
+    masks
+};
+
+/// Longest text that is copied and checked sixteen bytes at a time; what is longer goes through
+/// the library routines, whose calls cost nothing beside the work.
+const SHORT_BYTES: usize = 64;
+
+impl Limit {
+    fn new(length: Option<TextLength>, nul_in_text: bool) -> Self {
+        match length {
+            Some(length) => Self {
+                max: length.max as usize,
+                unit: length.unit,
+                nul_in_text,
+            },
+            None => Self {
+                max: usize::MAX,
+                unit: LengthUnit::Bytes,
+                nul_in_text,
+            },
+        }
+    }
+
+    /// Checks text of valid UTF-8.
+    fn check(self, text: &str) -> Result<(), Fault> {
+        if !self.nul_in_text && text.as_bytes().contains(&0) {
+            return Err(Fault::NulByte);
+        }
+        // There are no more characters than bytes.
+        if text.len() > self.max
+            && (self.unit == LengthUnit::Bytes || text.chars().count() > self.max)
+        {
+            return Err(Fault::TooLong);
+        }
+        Ok(())
+    }
+}
+
+/// 0 when each byte is ASCII and not NUL.
+#[inline(always)]
+const fn unusual(word: u128) -> u64 {
+    let (a, b) = halves(word);
+    // The lowest zero byte borrows and becomes 0xff; without one nothing borrows.
+    let zeros = a.wrapping_sub(splat8(1)) | b.wrapping_sub(splat8(1));
+    (a | b | zeros) & splat8(0x80)
+}
+
+/// Copies text of at most [`SHORT_BYTES`] bytes to the front of `row` if it is plain ASCII and
+/// there is room on both sides for whole words. Where it says `false`, the front of `row` is
+/// anything.
+#[inline(always)]
+fn copy_short_ascii(value: Value<'_>, row: &mut [u8]) -> bool {
+    let Value { window, start, len } = value;
+    let padded = len.next_multiple_of(16);
+    if len > SHORT_BYTES {
+        return false;
+    }
+    let (Some(from), Some(to)) = (window.get(start..start + padded), row.get_mut(..padded)) else {
+        return false;
+    };
+    let (Some((last_from, from)), Some((last_to, to))) = (
+        from.as_chunks::<16>().0.split_last(),
+        to.as_chunks_mut::<16>().0.split_last_mut(),
+    ) else {
+        return false;
+    };
+    let mut seen = 0;
+    for (from, to) in from.iter().zip(to) {
+        seen |= unusual(u128::from_le_bytes(*from));
+        *to = *from;
+    }
+    let keep = KEEP_FIRST[len - (padded - 16)];
+    let last = (u128::from_le_bytes(*last_from) & keep) | (splat16(1) & !keep);
+    *last_to = *last_from;
+    (seen | unusual(last)) == 0
+}
+
+impl Utf8 {
+    pub fn new(length: Option<TextLength>, nul_in_text: bool) -> Self {
+        Self {
+            limit: Limit::new(length, nul_in_text),
+        }
+    }
+
+    fn check(&self, bytes: &[u8]) -> Result<(), Fault> {
+        let text = simdutf8::basic::from_utf8(bytes).map_err(|_| Fault::Encoding)?;
+        self.limit.check(text)
+    }
+
+    #[inline(never)]
+    fn render_checked(&self, bytes: &[u8], row: &mut [u8], stride: usize) -> Result<usize, Stop> {
+        self.check(bytes)?;
+        if bytes.len() > stride {
+            return Err(Stop::NeedStride(bytes.len()));
+        }
+        row[..bytes.len()].copy_from_slice(bytes);
+        Ok(bytes.len())
+    }
+}
+
+impl Render for Utf8 {
+    #[inline(always)]
+    fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
+        let fits = value.len <= self.limit.max && value.len <= stride;
+        if fits && copy_short_ascii(value, row) {
+            return Ok(value.len);
+        }
+        self.render_checked(value.bytes(), row, stride)
+    }
+
+    fn render_escaped(
+        &self,
+        rules: &Rules,
+        raw: &[u8],
+        quoted: bool,
+        row: &mut [u8],
+        stride: usize,
+    ) -> Option<Result<usize, Stop>> {
+        let room = row.get_mut(..raw.len()).filter(|_| raw.len() <= stride)?;
+        let len = rules.unescape(raw, quoted, room);
+        Some(self.check(&room[..len]).map(|()| len).map_err(Stop::from))
+    }
+}
+
+impl SingleByte {
+    /// Text of `encoding`, or `None` for one of several bytes a character.
+    pub fn new(encoding: Encoding, length: Option<TextLength>, nul_in_text: bool) -> Option<Self> {
+        let mut characters = Box::new([Character::default(); 256]);
+        for (byte, character) in (0..=u8::MAX).zip(characters.iter_mut()) {
+            let decoded = match encoding {
+                Encoding::Utf8 => return None,
+                Encoding::Latin1 => char::from(byte),
+                Encoding::Windows1252 => windows_1252(byte),
+            };
+            let mut utf8 = [0; 3];
+            let len = decoded.encode_utf8(&mut utf8).len();
+            *character = Character {
+                len: u8::try_from(len).expect("a character has at most 4 bytes"),
+                utf8,
+            };
+        }
+        Some(Self {
+            limit: Limit::new(length, nul_in_text),
+            characters,
+        })
+    }
+
+    fn characters(&self, bytes: &[u8]) -> impl Iterator<Item = &Character> {
+        bytes
+            .iter()
+            .map(|&byte| &self.characters[usize::from(byte)])
+    }
+
+    #[inline(never)]
+    fn render_transcoded(
+        &self,
+        bytes: &[u8],
+        row: &mut [u8],
+        stride: usize,
+    ) -> Result<usize, Stop> {
+        if !self.limit.nul_in_text && bytes.contains(&0) {
+            return Err(Fault::NulByte.into());
+        }
+        let len: usize = self.characters(bytes).map(|c| usize::from(c.len)).sum();
+        let counted = match self.limit.unit {
+            LengthUnit::Bytes => len,
+            LengthUnit::Characters => bytes.len(),
+        };
+        if counted > self.limit.max {
+            return Err(Fault::TooLong.into());
+        }
+        if len > stride {
+            return Err(Stop::NeedStride(len));
+        }
+        let mut room = &mut row[..len];
+        for character in self.characters(bytes) {
+            let (place, rest) = room.split_at_mut(usize::from(character.len));
+            place.copy_from_slice(&character.utf8[..place.len()]);
+            room = rest;
+        }
+        Ok(len)
+    }
+}
+
+/// The character of a byte as the WHATWG encoding standard maps it; bytes without a character of
+/// their own are the control characters of the same number.
+fn windows_1252(byte: u8) -> char {
+    encoding_rs::WINDOWS_1252
+        .decode_without_bom_handling(&[byte])
+        .0
+        .chars()
+        .next()
+        .expect("each byte of windows-1252 is a character")
+}
+
+impl Render for SingleByte {
+    #[inline(always)]
+    fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
+        let fits = value.len <= self.limit.max && value.len <= stride;
+        if fits && copy_short_ascii(value, row) {
+            return Ok(value.len);
+        }
+        self.render_transcoded(value.bytes(), row, stride)
+    }
+}

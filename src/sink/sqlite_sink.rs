@@ -1,0 +1,283 @@
+//! The writing connection of a SQLite load.
+//!
+//! What makes a load exact here:
+//! - `INSERT OR ABORT` overrides every ON CONFLICT clause of the table, so no row is skipped,
+//!   replaced or half undone without an error ("The ON CONFLICT Clause");
+//! - several rows go in one statement, because a statement costs more than a row; when one of
+//!   them is refused, ABORT has undone the whole statement and nothing else, and its rows are
+//!   sent again one by one. No savepoint is needed for that;
+//! - a trigger may do what ABORT does not undo (`RAISE(FAIL)`, `RAISE(IGNORE)`), a virtual table
+//!   may not undo at all, and a foreign key into the same table sees how rows are grouped. Such
+//!   tables take one row a statement, inside a savepoint of its own;
+//! - `RAISE(ROLLBACK)` ends the transaction and takes the earlier rows with it: that is seen and
+//!   ends the load.
+
+use rusqlite::Connection;
+
+use super::sqlite::{SqliteTarget, check_column_count, insert_sql, rows_per_statement};
+use super::sqlite_bind::Statements;
+use super::sqlite_catalog::{TableName, refuse_nul};
+use super::sqlite_errors::{row_reject, sink_error};
+use super::sqlite_guard::Guards;
+use super::{ErrorClass, RowReject, Sink, SinkError};
+use crate::arena::Batch;
+use crate::config::schema::Column;
+use crate::record::RejectClass;
+
+/// The one writing connection.
+pub(super) struct SqliteSink {
+    target: SqliteTarget,
+    /// As the user wrote it.
+    table: String,
+    columns: Vec<Column>,
+    session: Session,
+}
+
+/// What a connection has prepared.
+struct Session {
+    statements: Statements,
+    name: TableName,
+    column_names: Vec<String>,
+    guards: Guards,
+    /// One row in a savepoint at a time.
+    delicate: bool,
+    group_rows: usize,
+    group: usize,
+    single: usize,
+}
+
+impl SqliteSink {
+    pub(super) fn connect(
+        target: SqliteTarget,
+        table: &str,
+        columns: &[Column],
+    ) -> Result<Self, SinkError> {
+        let session = Session::prepare(&target, table, columns)?;
+        Ok(Self {
+            target,
+            table: table.to_owned(),
+            columns: columns.to_vec(),
+            session,
+        })
+    }
+
+    fn connection(&self) -> &Connection {
+        self.session.statements.connection()
+    }
+
+    fn execute(&self, doing: &str, sql: &str) -> Result<(), SinkError> {
+        self.connection()
+            .execute_batch(sql)
+            .map_err(|error| sink_error(doing, &error))
+    }
+}
+
+impl Session {
+    fn prepare(target: &SqliteTarget, table: &str, columns: &[Column]) -> Result<Self, SinkError> {
+        let connection = target.connect()?;
+        let name = TableName::resolve(&connection, table)?;
+        check_column_count(&connection, columns.len())?;
+        let catalog = name
+            .catalog(&connection)?
+            .ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
+        let guards = Guards::new(columns, &catalog);
+        let delicate = name.is_delicate(&connection)?;
+        let group_rows = if delicate {
+            1
+        } else {
+            rows_per_statement(&connection, columns.len())
+        };
+        let column_names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
+        for column in &column_names {
+            refuse_nul("column", column)?;
+        }
+        let mut statements = Statements::new(connection);
+        let mut prepare = |rows| {
+            statements
+                .prepare(&insert_sql(&name, &column_names, rows))
+                .map_err(|error| sink_error(&format!("prepare the insert into {table}"), &error))
+        };
+        let single = prepare(1)?;
+        let group = if group_rows > 1 {
+            prepare(group_rows)?
+        } else {
+            single
+        };
+        Ok(Self {
+            statements,
+            name,
+            column_names,
+            guards,
+            delicate,
+            group_rows,
+            group,
+            single,
+        })
+    }
+
+    /// Sends the rows that the guards let pass; `rejects` holds the others and takes those that
+    /// the database refuses.
+    fn send(&mut self, batch: &Batch, rejects: &mut Vec<RowReject>) -> Result<(), SinkError> {
+        let mut refused = std::mem::take(rejects).into_iter().peekable();
+        let mut group = Vec::with_capacity(self.group_rows);
+        for row in 0..batch.rows() {
+            if let Some(reject) = refused.next_if(|reject| reject.row == row) {
+                self.send_one_by_one(batch, &group, rejects)?;
+                group.clear();
+                rejects.push(reject);
+                continue;
+            }
+            group.push(row);
+            if group.len() == self.group_rows {
+                self.send_group(batch, &group, rejects)?;
+                group.clear();
+            }
+        }
+        self.send_one_by_one(batch, &group, rejects)
+    }
+
+    /// All rows in one statement; when that fails for a row, one after the other.
+    fn send_group(
+        &mut self,
+        batch: &Batch,
+        rows: &[usize],
+        rejects: &mut Vec<RowReject>,
+    ) -> Result<(), SinkError> {
+        if rows.len() == 1 {
+            return self.send_one_by_one(batch, rows, rejects);
+        }
+        match self.statements.insert(self.group, batch, rows) {
+            Ok(()) => self.check_changes(rows.len()),
+            Err(error) => {
+                // ABORT has undone the statement: none of its rows is in, the transaction stands.
+                self.reject_of(&error, rows[0])?;
+                self.send_one_by_one(batch, rows, rejects)
+            }
+        }
+    }
+
+    fn send_one_by_one(
+        &mut self,
+        batch: &Batch,
+        rows: &[usize],
+        rejects: &mut Vec<RowReject>,
+    ) -> Result<(), SinkError> {
+        for row in rows {
+            let outcome = if self.delicate {
+                self.send_in_savepoint(batch, *row)?
+            } else {
+                match self.statements.insert(self.single, batch, &[*row]) {
+                    Ok(()) => self.check_changes(1).map(|()| None)?,
+                    Err(error) => Some(self.reject_of(&error, *row)?),
+                }
+            };
+            rejects.extend(outcome);
+        }
+        Ok(())
+    }
+
+    /// A row whose failure may leave something behind.
+    fn send_in_savepoint(
+        &mut self,
+        batch: &Batch,
+        row: usize,
+    ) -> Result<Option<RowReject>, SinkError> {
+        self.savepoint("SAVEPOINT fastload_row")?;
+        let reject = match self.statements.insert(self.single, batch, &[row]) {
+            Ok(()) if self.statements.connection().changes() == 1 => None,
+            Ok(()) => Some(RowReject {
+                row,
+                class: RejectClass::Other,
+                column: None,
+                sqlstate: None,
+                native: None,
+                message: "a trigger of the table left the row out (RAISE(IGNORE))".to_owned(),
+            }),
+            Err(error) => Some(self.reject_of(&error, row)?),
+        };
+        if reject.is_some() {
+            self.savepoint("ROLLBACK TO fastload_row")?;
+        }
+        self.savepoint("RELEASE fastload_row")?;
+        Ok(reject)
+    }
+
+    fn savepoint(&self, sql: &str) -> Result<(), SinkError> {
+        self.statements
+            .connection()
+            .execute_batch(sql)
+            .map_err(|error| sink_error(sql, &error))
+    }
+
+    /// The reject, when the error is a row's fault and the transaction still stands.
+    fn reject_of(&self, error: &rusqlite::Error, row: usize) -> Result<RowReject, SinkError> {
+        let doing = format!("insert into {}", self.name.table);
+        let reject = row_reject(error, row, &self.name.table, &self.column_names)
+            .ok_or_else(|| sink_error(&doing, error))?;
+        if self.statements.connection().is_autocommit() {
+            // Sent again, the same row would do it again.
+            return Err(SinkError {
+                class: ErrorClass::Permanent,
+                sqlstate: None,
+                native: reject.native,
+                message: format!(
+                    "{doing}: the table rolls the whole transaction back for a bad row \
+                     (RAISE(ROLLBACK) in a trigger): {}",
+                    reject.message
+                ),
+            });
+        }
+        Ok(reject)
+    }
+
+    /// Counts what the statement put in; only a table changed under our feet makes a difference.
+    fn check_changes(&self, rows: usize) -> Result<(), SinkError> {
+        let changes = self.statements.connection().changes();
+        if usize::try_from(changes) == Ok(rows) {
+            return Ok(());
+        }
+        Err(SinkError::permanent(format!(
+            "{} of {rows} rows went into {}: a trigger was added during the load",
+            changes, self.name.table
+        )))
+    }
+}
+
+impl Sink for SqliteSink {
+    fn write(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
+        if batch.rows() == 0 {
+            return Ok(Vec::new());
+        }
+        if self.connection().is_autocommit() {
+            // IMMEDIATE: the write lock is waited for here, not in the middle of the rows.
+            self.execute("begin a transaction", "BEGIN IMMEDIATE")?;
+        }
+        let mut rejects = self.session.guards.check(batch);
+        self.session.send(batch, &mut rejects)?;
+        Ok(rejects)
+    }
+
+    fn commit(&mut self) -> Result<(), SinkError> {
+        if self.connection().is_autocommit() {
+            return Ok(());
+        }
+        self.execute("commit", "COMMIT").inspect_err(|_| {
+            // A commit that was refused (a reader holds the file, a deferred foreign key is open)
+            // leaves the transaction open. Rolled back, its outcome is certain; should even that
+            // fail, the connection's end does it.
+            let _ = self.rollback();
+        })
+    }
+
+    fn rollback(&mut self) -> Result<(), SinkError> {
+        if self.connection().is_autocommit() {
+            return Ok(());
+        }
+        self.execute("roll back", "ROLLBACK")
+    }
+
+    fn reconnect(&mut self) -> Result<(), SinkError> {
+        self.session = Session::prepare(&self.target, &self.table, &self.columns)?;
+        Ok(())
+    }
+}

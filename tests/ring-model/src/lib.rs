@@ -1,0 +1,6 @@
+//! The product's ring, compiled with loom's threads and atomics.
+
+pub mod model;
+
+#[path = "../../../src/ring.rs"]
+pub mod ring;
