@@ -11,14 +11,14 @@ use super::{InputMode, IoWay, Work};
 use crate::error::{Error, Result};
 use crate::limits;
 
-/// Smallest arena that a memory limit may lead to.
-const SMALLEST_BATCH_BYTES: u64 = 64 << 10;
-
 /// Most threads of one role: past it a number is a slip.
 const MOST_THREADS: usize = 1024;
 
-/// Memory of the program besides arenas and input: code, SQLite's cache, stacks.
-const BASE_BYTES: u64 = 24 << 20;
+/// Memory of arenas and blocks by default: with the program itself it stays under 96 MB.
+const MEMORY_LIMIT_BYTES: u64 = 64 << 20;
+
+/// Least memory that arenas and blocks can work in.
+const LEAST_MEMORY_BYTES: u64 = 1 << 20;
 
 /// One effective value, for `--explain`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,11 +167,20 @@ impl WorkOptions {
             ("chunk-bytes", options.chunk_bytes),
             ("batch-bytes", options.batch_bytes),
             ("commit-bytes", options.commit_bytes),
-            ("memory-limit", options.memory_limit),
         ] {
             if size == Some(Size(0)) {
                 return Err(out_of_range(layered, key, "must be at least 1 byte"));
             }
+        }
+        if options
+            .memory_limit
+            .is_some_and(|Size(bytes)| bytes < LEAST_MEMORY_BYTES)
+        {
+            return Err(out_of_range(
+                layered,
+                "memory-limit",
+                "must be at least 1MiB",
+            ));
         }
         for (key, span) in [
             ("commit-every", options.commit_every),
@@ -190,7 +199,7 @@ impl WorkOptions {
     /// Fills in what was not said.
     ///
     /// # Errors
-    /// A memory limit in which nothing fits.
+    /// A core that this process may not use.
     pub fn settle(&self, around: &Surroundings) -> Result<Settled> {
         let given = &self.layered.options;
         let mut picker = Picker {
@@ -269,7 +278,14 @@ impl WorkOptions {
             limits::READ_AHEAD_CHUNKS,
             "hides one slow read",
         );
-        let mut work = Work {
+        let Size(memory_limit) = p.pick(
+            "memory-limit",
+            given.memory_limit,
+            Size(MEMORY_LIMIT_BYTES),
+            "arenas and blocks in all",
+        );
+        let work = Work {
+            memory_limit: usize::try_from(memory_limit).unwrap_or(usize::MAX),
             writers,
             parsers,
             pin_cores: cores_to_pin(pin, around)?,
@@ -300,43 +316,11 @@ impl WorkOptions {
             max_retries: p.pick("max-retries", given.max_retries, 3, "a fixed number"),
             retry_backoff: p.pick("retry-backoff", given.retry_backoff, 2.0, "1 s, 2 s, 4 s"),
         };
-        if let Some(Size(limit)) = p.maybe("memory-limit", given.memory_limit) {
-            self.fit(&mut work, limit, p)?;
-        }
         Ok(Settled {
             work,
             effective: picker.effective,
             warnings,
         })
-    }
-
-    /// Makes arenas smaller until arenas and input fit under the limit.
-    fn fit(&self, work: &mut Work, limit: u64, picker: &mut Picker<'_>) -> Result<()> {
-        let arenas = arenas(work);
-        let window = (work.read_ahead + work.parsers) as u64 * work.chunk_bytes;
-        let left = limit.saturating_sub(BASE_BYTES).saturating_sub(window);
-        let each = (left / arenas).min(work.batch_bytes as u64);
-        if each < SMALLEST_BATCH_BYTES.min(work.batch_bytes as u64) {
-            let least = BASE_BYTES + window + arenas * SMALLEST_BATCH_BYTES;
-            return Err(Error::usage(
-                format!("--memory-limit {} is too small here", Size(limit).show()),
-                format!(
-                    "with {} parsers, {} writers and {} batches a ring at least {} are needed; \
-                     lower --parsers, --ring-batches, --read-ahead or --chunk-bytes",
-                    work.parsers,
-                    work.writers,
-                    work.ring_batches,
-                    Size(least).show()
-                ),
-            ));
-        }
-        let each = usize::try_from(each).unwrap_or(usize::MAX);
-        if each < work.batch_bytes {
-            work.batch_bytes = each;
-            let why = format!("{arenas} arenas under --memory-limit");
-            picker.amend("batch-bytes", Size(each as u64).show(), why);
-        }
-        Ok(())
     }
 
     /// How long a connection attempt may take.
@@ -353,12 +337,6 @@ impl WorkOptions {
     pub fn query_timeout(&self) -> Option<Duration> {
         self.layered.options.query_timeout.map(|Span(time)| time)
     }
-}
-
-/// Arenas in circulation: those that may wait in rings, one being filled by each parser, one being
-/// sent by each writer.
-fn arenas(work: &Work) -> u64 {
-    (work.parsers * work.writers * work.ring_batches + work.parsers + work.writers) as u64
 }
 
 fn cores_to_pin(choice: CoreChoice, around: &Surroundings) -> Result<Vec<usize>> {
@@ -450,21 +428,6 @@ mod tests {
                 .to_string()
                 .contains("core 9")
         );
-    }
-
-    #[test]
-    fn the_memory_limit_makes_arenas_smaller() {
-        let with = |limit: u64| Options {
-            memory_limit: Some(Size(limit)),
-            ..Options::default()
-        };
-        let small = settle(with(64 << 20), &around()).unwrap();
-        let used = arenas(&small.work) * small.work.batch_bytes as u64;
-        assert!(used < 64 << 20, "{used}");
-        assert!(small.work.batch_bytes < limits::BATCH_BYTES);
-        let large = settle(with(8 << 30), &around()).unwrap();
-        assert_eq!(large.work.batch_bytes, limits::BATCH_BYTES);
-        assert!(settle(with(1 << 20), &around()).is_err());
     }
 
     #[test]
