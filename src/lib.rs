@@ -1,6 +1,7 @@
 //! Bulk loading of delimited files into databases.
 
 pub mod arena;
+pub mod cli;
 pub mod config;
 pub mod dialect;
 pub mod error;
@@ -11,4 +12,5 @@ pub mod parse;
 pub mod record;
 pub mod report;
 pub mod ring;
+pub mod sample;
 pub mod sink;
