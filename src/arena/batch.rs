@@ -199,6 +199,41 @@ impl Batch {
         self.rejects.truncate(mark.rejects);
     }
 
+    /// Keeps of one segment only the records whose relative number is in `keep`; returns how many
+    /// were left out.
+    ///
+    /// # Panics
+    /// If the segment is not the last one.
+    pub fn keep_records(&mut self, segment: usize, keep: std::ops::RangeInclusive<u64>) -> u64 {
+        assert_eq!(
+            segment + 1,
+            self.segments.len(),
+            "only the last segment is cut"
+        );
+        let mut to = self.segments[segment].first_row;
+        for from in to..self.rows {
+            if !keep.contains(&u64::from(self.row_sources[from].record)) {
+                continue;
+            }
+            if from != to {
+                for column in &mut self.columns {
+                    column.copy_row(from, to);
+                }
+                self.row_sources[to] = self.row_sources[from];
+            }
+            to += 1;
+        }
+        let rows_before = self.rows - self.segments[segment].first_row;
+        let rejects_before = self.rejects.iter().filter(|r| r.segment == segment).count();
+        self.rows = to;
+        self.rejects
+            .retain(|reject| reject.segment != segment || keep.contains(&u64::from(reject.record)));
+        let rows = to - self.segments[segment].first_row;
+        let rejects = self.rejects.iter().filter(|r| r.segment == segment).count();
+        self.segments[segment].records = (rows + rejects) as u64;
+        (rows_before + rejects_before - rows - rejects) as u64
+    }
+
     /// Records in the batch: rows and rejects.
     #[must_use]
     pub fn records(&self) -> u64 {

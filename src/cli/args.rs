@@ -148,13 +148,19 @@ pub struct BenchArgs {
 /// `fastload gen`.
 #[derive(Debug, Args)]
 pub struct GenArgs {
-    /// Rows to write
-    #[arg(long, default_value_t = 100_000, value_name = "N")]
-    pub rows: u64,
-    /// Seed: the same seed and rows give the same bytes
+    /// Records to write, bad ones included [default: 100000]
+    #[arg(long, value_name = "N", value_parser = setting::<u64>, conflicts_with = "size")]
+    pub rows: Option<u64>,
+    /// Bytes to write, in place of --rows
+    #[arg(long, value_name = "SIZE", value_parser = setting::<Size>)]
+    pub size: Option<Size>,
+    /// Seed: the same options give the same bytes
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
-    /// Make every N-th row a bad one, each kind in turn; 0: none
+    /// Leave out the line with the names
+    #[arg(long)]
+    pub no_header: bool,
+    /// Make every N-th record a bad one, each kind in turn
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub bad_every: u64,
     /// File to write in place of standard output

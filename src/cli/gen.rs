@@ -1,14 +1,15 @@
 //! `fastload gen`.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 
 use super::args::GenArgs;
+use crate::config::setting::Size;
 use crate::error::{Error, Result};
-use crate::sample::write_accounts;
+use crate::generate::{BadRecords, GenOptions, GenSize, accounts};
 
-/// Bytes collected before they are written.
-const BUFFER_BYTES: usize = 1 << 18;
+/// Records without `--rows` and `--size`.
+const DEFAULT_ROWS: u64 = 100_000;
 
 /// Writes the accounts.
 ///
@@ -28,8 +29,17 @@ pub(super) fn generate(args: &GenArgs) -> Result<()> {
     write(args, file).map_err(failed)
 }
 
-fn write(args: &GenArgs, out: impl Write) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(BUFFER_BYTES, out);
-    write_accounts(&mut out, args.rows, args.seed, args.bad_every)?;
+fn write(args: &GenArgs, mut out: impl Write) -> io::Result<()> {
+    let size = match (args.rows, args.size) {
+        (None, Some(Size(bytes))) => GenSize::Bytes(bytes),
+        (rows, _) => GenSize::Records(rows.unwrap_or(DEFAULT_ROWS)),
+    };
+    let options = GenOptions {
+        size,
+        seed: args.seed,
+        header: !args.no_header,
+        bad: BadRecords::Every(args.bad_every),
+    };
+    accounts(&options, &mut out)?;
     out.flush()
 }

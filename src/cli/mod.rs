@@ -8,5 +8,6 @@ pub mod exit;
 mod r#gen;
 mod logging;
 mod messages;
+mod progress;
 
 mod render;

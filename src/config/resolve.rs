@@ -290,7 +290,6 @@ fn check_combinations(options: &Options, target: &TargetUrl) -> Result<()> {
         ("--before", !options.before.is_empty()),
         ("--after", !options.after.is_empty()),
         ("--create", options.create == Some(true)),
-        ("--mode truncate", options.mode == Some(Mode::Truncate)),
     ] {
         if given && !has_tables {
             return Err(Error::usage(
@@ -298,6 +297,9 @@ fn check_combinations(options: &Options, target: &TargetUrl) -> Result<()> {
                 "leave it out, or name a database with --to",
             ));
         }
+    }
+    if options.mode == Some(Mode::Truncate) && matches!(target, TargetUrl::Null) {
+        return Err(Error::usage("--mode truncate means nothing for null:", "leave it out"));
     }
     if options.profile.is_some() && !target.takes_credentials() {
         return Err(Error::usage(

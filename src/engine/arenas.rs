@@ -53,8 +53,10 @@ impl Shape {
             IndicatorWidth::Narrow => 4,
             IndicatorWidth::Wide => 8,
         };
-        let row = |(&cell, &stride): (&CellType, &usize)| word + fixed_bytes(cell).unwrap_or(stride);
-        self.cells.iter().zip(strides).map(row).sum::<usize>() + size_of::<crate::arena::RowSource>()
+        let row =
+            |(&cell, &stride): (&CellType, &usize)| word + fixed_bytes(cell).unwrap_or(stride);
+        self.cells.iter().zip(strides).map(row).sum::<usize>()
+            + size_of::<crate::arena::RowSource>()
     }
 
     fn rows_for(&self, strides: &[usize]) -> usize {
@@ -106,12 +108,17 @@ impl Shape {
         if self.wide.is_none() {
             return;
         }
-        let fits = batch.columns.iter().zip(&self.strides).all(|(column, &stride)| {
-            fixed_bytes(column.cell_type()).is_some()
-                || (0..batch.rows()).all(|row| {
-                    usize::try_from(column.indicators.get(row)).map_or(true, |len| len <= stride)
-                })
-        });
+        let fits = batch
+            .columns
+            .iter()
+            .zip(&self.strides)
+            .all(|(column, &stride)| {
+                fixed_bytes(column.cell_type()).is_some()
+                    || (0..batch.rows()).all(|row| {
+                        usize::try_from(column.indicators.get(row))
+                            .map_or(true, |len| len <= stride)
+                    })
+            });
         if fits {
             self.wide = None;
         }
@@ -156,8 +163,16 @@ mod tests {
     use crate::config::schema::{LengthUnit, TextLength};
 
     fn text_columns(count: usize, max: u32) -> (Layout, Vec<Column>) {
-        let ty = SqlType::VarChar(Some(TextLength { max, unit: LengthUnit::Characters }));
-        let column = Column { name: "t".into(), ty, nullable: true, generated: false };
+        let ty = SqlType::VarChar(Some(TextLength {
+            max,
+            unit: LengthUnit::Characters,
+        }));
+        let column = Column {
+            name: "t".into(),
+            ty,
+            nullable: true,
+            generated: false,
+        };
         let layout = Layout {
             cells: vec![CellType::Text; count],
             indicators: IndicatorWidth::Wide,
@@ -194,7 +209,11 @@ mod tests {
         batch.set_rows(1);
         batch.columns[1].indicators.set(0, 10 << 20);
         shape.settle(&batch);
-        assert_eq!(shape.rows(), 1, "while values are huge the wide shape stays");
+        assert_eq!(
+            shape.rows(),
+            1,
+            "while values are huge the wide shape stays"
+        );
         batch.columns[1].indicators.set(0, 5);
         shape.settle(&batch);
         assert_eq!(shape.rows(), rows);

@@ -11,7 +11,9 @@ use super::parser::{Attempt, Halt, Parser};
 use crate::arena::{ParseReject, Reason};
 use crate::config::dialect::Terminator;
 use crate::error::Error;
-use crate::input::{Block, MappedFile, RawSource};
+use crate::input::RawSource;
+use crate::input::block::Block;
+use crate::input::mmap::MappedFile;
 use crate::parse::rows::{Pause, Window};
 use crate::record::{ByteRange, Malformed};
 use crate::split::{self, ChunkStart};
@@ -77,8 +79,11 @@ impl Parser<'_> {
         loop {
             // A guess inside a quoted field may run far; it is bounded by the longest record.
             let seen = bytes.len().min(until.max(attempt.cursor.at) + longest);
-            let window =
-                Window { bytes: &bytes[..seen], byte_offset: 0, last: seen == bytes.len() };
+            let window = Window {
+                bytes: &bytes[..seen],
+                byte_offset: 0,
+                last: seen == bytes.len(),
+            };
             match self.parse_window(&mut attempt, window, until, &source)? {
                 Pause::ChunkEnd => break,
                 Pause::NeedMore if seen == bytes.len() => unreachable!("the window is the file"),
@@ -96,7 +101,10 @@ impl Parser<'_> {
         self.close_segment(&attempt, end);
         self.prove(&mut attempt)?;
         self.finish(attempt, end)?;
-        map.release(ByteRange { start: range.start.min(start), end: range.end });
+        map.release(ByteRange {
+            start: range.start.min(start),
+            end: range.end,
+        });
         Ok(())
     }
 
@@ -127,8 +135,14 @@ impl Parser<'_> {
                     field,
                 },
             };
-            let batch = self.open.as_mut().expect("an arena is open while a chunk is parsed");
-            batch.rejects.push(ParseReject { segment: batch.segments.len() - 1, ..reject });
+            let batch = self
+                .open
+                .as_mut()
+                .expect("an arena is open while a chunk is parsed");
+            batch.rejects.push(ParseReject {
+                segment: batch.segments.len() - 1,
+                ..reject
+            });
         }
         attempt.cursor.lines += 1;
     }
@@ -140,11 +154,11 @@ impl Parser<'_> {
         block: &Arc<Block>,
         proven: Option<ChunkStart>,
     ) -> Result<(), Halt> {
-        let block_end = block.offset() + block.bytes().len() as u64;
+        let block_end = block.offset + block.bytes().len() as u64;
         let start = match proven {
             Some(start) => start.byte_offset,
             None => match split::guess(self.terminator(), block.bytes(), 0) {
-                Some(start) => block.offset() + start as u64,
+                Some(start) => block.offset + start as u64,
                 None => {
                     let start = file.chain.wait(index).ok_or(Halt::Stopped)?;
                     return Err(Halt::Misguessed(start));
@@ -168,11 +182,21 @@ impl Parser<'_> {
         block: &Arc<Block>,
         block_end: u64,
     ) -> Result<u64, Halt> {
-        let source =
-            attempt.file.raw.clone().unwrap_or_else(|| RawSource::Block(Arc::clone(block)));
-        let window = Window { bytes: block.bytes(), byte_offset: block.offset(), last: false };
+        let source = attempt
+            .file
+            .raw
+            .clone()
+            .unwrap_or_else(|| RawSource::Owned {
+                bytes: block.shared_bytes(),
+                base: block.offset,
+            });
+        let window = Window {
+            bytes: block.bytes(),
+            byte_offset: block.offset,
+            last: false,
+        };
         self.open_segment(attempt, attempt.start, source.clone());
-        attempt.cursor.at = usize_of(attempt.start - block.offset());
+        attempt.cursor.at = usize_of(attempt.start - block.offset);
         let pause = self.parse_window(attempt, window, block.bytes().len(), &source)?;
         let at = window.byte_offset + attempt.cursor.at as u64;
         self.close_segment(attempt, at);
@@ -193,7 +217,7 @@ impl Parser<'_> {
         let mut carry = std::mem::take(&mut self.carry);
         carry.clear();
         carry.extend_from_slice(&block.bytes()[attempt.cursor.at..]);
-        let carry_offset = block.offset() + attempt.cursor.at as u64;
+        let carry_offset = block.offset + attempt.cursor.at as u64;
         let mut tail = Arc::clone(block);
         let mut last = false;
         attempt.cursor.at = 0;
@@ -203,12 +227,24 @@ impl Parser<'_> {
             if attempt.cursor.at == carry.len() && last {
                 break;
             }
-            let source = attempt.file.raw.clone().unwrap_or_else(|| RawSource::Owned {
-                bytes: Arc::new(carry.clone()),
-                base: carry_offset,
-            });
-            let window = Window { bytes: &carry, byte_offset: carry_offset, last };
-            self.open_segment(attempt, carry_offset + attempt.cursor.at as u64, source.clone());
+            let source = attempt
+                .file
+                .raw
+                .clone()
+                .unwrap_or_else(|| RawSource::Owned {
+                    bytes: Arc::new(carry.clone()),
+                    base: carry_offset,
+                });
+            let window = Window {
+                bytes: &carry,
+                byte_offset: carry_offset,
+                last,
+            };
+            self.open_segment(
+                attempt,
+                carry_offset + attempt.cursor.at as u64,
+                source.clone(),
+            );
             let pause = self.parse_window(attempt, window, until, &source)?;
             if let Pause::Endless { fault } = pause {
                 self.prove(attempt)?;
@@ -242,7 +278,9 @@ impl Parser<'_> {
         let want = carry.len() * 2;
         let mut any = false;
         while !any || carry.len() < want {
-            let Some(next) = self.next_block(tail, file)? else { return Ok(any) };
+            let Some(next) = self.next_block(tail, file)? else {
+                return Ok(any);
+            };
             carry.extend_from_slice(next.bytes());
             *tail = next;
             any = true;
@@ -254,9 +292,7 @@ impl Parser<'_> {
         match block.next() {
             Ok(next) => Ok(next),
             Err(_) if self.shared.is_stopped() => Err(Halt::Stopped),
-            Err(error) => {
-                Err(Error::io(format!("reading {}", file.path.display()), error).into())
-            }
+            Err(error) => Err(Error::io(format!("reading {}", file.path.display()), error).into()),
         }
     }
 
@@ -284,21 +320,24 @@ impl Parser<'_> {
         let mut tail = Arc::clone(tail);
         let end = loop {
             let Some(next) = self.next_block(&tail, attempt.file)? else {
-                break tail.offset() + tail.bytes().len() as u64;
+                break tail.offset + tail.bytes().len() as u64;
             };
             let found = search.find(next.bytes());
             let taken = found.unwrap_or(next.bytes().len());
             keep(&mut spill, &next.bytes()[..taken])?;
             tail = next;
             if found.is_some() {
-                break tail.offset() + taken as u64;
+                break tail.offset + taken as u64;
             }
         };
         let spilled = match spill {
             None => None,
             Some(mut file) => {
                 file.rewind().map_err(failed)?;
-                Some(RawSource::File { file: Arc::new(file), base: start })
+                Some(RawSource::File {
+                    file: Arc::new(file),
+                    base: start,
+                })
             }
         };
         Ok((end, spilled))
@@ -321,7 +360,10 @@ fn newline_in_map(
         if let Some(found) = search.find(&bytes[at..end]) {
             return at + found;
         }
-        map.release(ByteRange { start: at as u64, end: end as u64 });
+        map.release(ByteRange {
+            start: at as u64,
+            end: end as u64,
+        });
         at = end;
     }
     bytes.len()
@@ -336,7 +378,10 @@ struct NewlineSearch {
 
 impl NewlineSearch {
     fn after(terminator: Terminator, searched: &[u8]) -> Self {
-        Self { terminator, after_cr: searched.last() == Some(&b'\r') }
+        Self {
+            terminator,
+            after_cr: searched.last() == Some(&b'\r'),
+        }
     }
 
     /// Offset in `piece` after the newline, if it ends there.

@@ -4,24 +4,92 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::config::{InputSpec, LoadConfig};
+use crate::config::{InputSpec, IoWay, LoadConfig};
 use crate::error::{Error, Result};
-use crate::input::{Block, BlockFeed, Input, MappedFile, Opened, RawSource, Watch};
+use crate::input::block::{Block, BlockFeed};
+use crate::input::identity::Watch;
+use crate::input::mmap::MappedFile;
+use crate::input::{Input, RawSource};
 use crate::record::ByteRange;
 use crate::report::Counts;
 use crate::split::{Chain, ChunkStart};
 
-/// An opened input whose head has been looked at.
+/// An opened input. Its head is looked at before the load begins, for dialect and header.
 #[derive(Debug)]
 pub struct InputFile {
     /// What it was opened from.
     pub spec: InputSpec,
-    /// The opened input.
-    pub opened: Opened,
+    /// Its name in messages and reports.
+    pub path: PathBuf,
+    /// Bytes, where that is known before it is read.
+    pub length: Option<u64>,
+    /// What was done otherwise than asked.
+    pub notes: Vec<String>,
     /// Offset of the first byte behind the byte order mark, the skipped lines and the header.
     pub body_offset: u64,
     /// Lines before it.
     pub body_lines: u64,
+    raw: Option<RawSource>,
+    watch: Option<Watch>,
+    way: Way,
+}
+
+impl InputFile {
+    /// Opens an input; what comes in blocks is read ahead from now on, `read_ahead` blocks of
+    /// `block_bytes` bytes.
+    ///
+    /// # Errors
+    /// As [`crate::input::open`]; when the reader thread cannot be started.
+    pub fn open(
+        spec: &InputSpec,
+        way: IoWay,
+        block_bytes: usize,
+        read_ahead: usize,
+    ) -> Result<Self> {
+        let opened = crate::input::open(spec, way, block_bytes)?;
+        let way = match opened.input {
+            Input::Map(map) => Way::Map(Arc::new(map)),
+            Input::Blocks(source) => Way::Blocks(
+                source
+                    .start(read_ahead)
+                    .map_err(|error| Error::io("starting the reader thread", error))?,
+            ),
+        };
+        Ok(Self {
+            spec: spec.clone(),
+            path: PathBuf::from(opened.path_display),
+            length: opened.length,
+            notes: opened.notes,
+            body_offset: 0,
+            body_lines: 0,
+            raw: opened.raw,
+            watch: opened.watch,
+            way,
+        })
+    }
+
+    /// The first bytes, up to `limit_bytes`, without consuming them. Fewer mean the end.
+    ///
+    /// # Errors
+    /// What reading gave.
+    pub fn head(&self, limit_bytes: usize) -> Result<Vec<u8>> {
+        match &self.way {
+            Way::Map(map) => Ok(map.bytes()[..map.bytes().len().min(limit_bytes)].to_vec()),
+            Way::Blocks(feed) => feed.head(limit_bytes).map_err(|error| {
+                Error::input(
+                    &self.path,
+                    format!("cannot be read: {error}"),
+                    String::new(),
+                )
+            }),
+        }
+    }
+
+    /// Whether the bytes can be read again from the start: a stream cannot.
+    #[must_use]
+    pub const fn is_rereadable(&self) -> bool {
+        self.raw.is_some()
+    }
 }
 
 /// One chunk of a file.
@@ -33,7 +101,10 @@ pub(super) struct Chunk {
 
 #[derive(Debug)]
 pub(super) enum ChunkBytes {
-    Map { map: Arc<MappedFile>, range: ByteRange },
+    Map {
+        map: Arc<MappedFile>,
+        range: ByteRange,
+    },
     Block(Arc<Block>),
 }
 
@@ -75,33 +146,29 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
-    pub(super) fn new(index: usize, file: InputFile, config: &LoadConfig) -> Result<Self> {
-        let path = PathBuf::from(&file.opened.path_display);
-        let body =
-            ChunkStart { byte_offset: file.body_offset, records: 0, lines: file.body_lines };
-        let way = match file.opened.input {
-            Input::Map(map) => Way::Map(Arc::new(map)),
-            Input::Blocks(source) => Way::Blocks(
-                source
-                    .start(config.work.read_ahead)
-                    .map_err(|error| Error::io("starting the reader thread", error))?,
-            ),
+    pub(super) fn new(index: usize, file: InputFile, config: &LoadConfig) -> Self {
+        let body = ChunkStart {
+            byte_offset: file.body_offset,
+            records: 0,
+            lines: file.body_lines,
         };
-        Ok(Self {
+        Self {
             index,
-            path,
-            raw: file.opened.raw,
+            path: file.path,
+            raw: file.raw,
             chain: Chain::new(body),
             counts: FileCounts::default(),
             body,
-            length: file.opened.length,
-            watch: file.opened.watch,
-            way,
+            length: file.length,
+            watch: file.watch,
+            way: file.way,
             chunk_bytes: config.work.chunk_bytes,
             next_chunk: Mutex::new(0),
-            record_limit: config.limit.map(|limit| limit.saturating_add(config.offset_records)),
+            record_limit: config
+                .limit
+                .map(|limit| limit.saturating_add(config.offset_records)),
             ended_early: AtomicBool::new(false),
-        })
+        }
     }
 
     /// The next chunk that nobody has taken; waits for streams. `None` when there is none.
@@ -110,7 +177,10 @@ impl OpenFile {
             return Ok(None);
         }
         // Held while a stream is read: chunks are numbered in the order of their bytes.
-        let mut next = self.next_chunk.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut next = self
+            .next_chunk
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let index = *next;
         let bytes = match &self.way {
             Way::Map(map) => {
@@ -122,7 +192,10 @@ impl OpenFile {
                     return Ok(None);
                 }
                 let end = length.min(start + self.chunk_bytes);
-                ChunkBytes::Map { map: Arc::clone(map), range: ByteRange { start, end } }
+                ChunkBytes::Map {
+                    map: Arc::clone(map),
+                    range: ByteRange { start, end },
+                }
             }
             Way::Blocks(feed) => match feed.take() {
                 Ok(Some(block)) => ChunkBytes::Block(block),
@@ -159,7 +232,9 @@ impl OpenFile {
     /// # Errors
     /// An input error that names the difference.
     pub(super) fn check_unchanged(&self) -> Result<()> {
-        let Some(watch) = &self.watch else { return Ok(()) };
+        let Some(watch) = &self.watch else {
+            return Ok(());
+        };
         watch.check().map_err(|change| {
             Error::input(
                 &self.path,
@@ -202,10 +277,16 @@ impl OpenFile {
         }
         let reached = self.chain.reached().byte_offset;
         if self.length.is_some_and(|length| length != reached) {
-            return Err(format!("{path}: read up to byte {reached} of {:?}", self.length));
+            return Err(format!(
+                "{path}: read up to byte {reached} of {:?}",
+                self.length
+            ));
         }
         if counts.bytes != reached {
-            return Err(format!("{path}: {} of {reached} bytes are committed", counts.bytes));
+            return Err(format!(
+                "{path}: {} of {reached} bytes are committed",
+                counts.bytes
+            ));
         }
         Ok(())
     }

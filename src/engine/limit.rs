@@ -68,7 +68,9 @@ impl RejectCounter {
     }
 
     fn share_passed(&self, records: u64) -> bool {
-        let RejectLimit::Share(share) = self.limit else { return false };
+        let RejectLimit::Share(share) = self.limit else {
+            return false;
+        };
         // Counts stay far below 2^53, so that the quotient is exact enough for a percentage.
         #[expect(clippy::cast_precision_loss, reason = "counts under 2^53")]
         let found = self.rejects.load(Ordering::Relaxed) as f64 / records as f64;
@@ -90,16 +92,25 @@ impl RejectCounter {
 
     /// Remembers a bad record if it stands before the one remembered.
     pub(super) fn note_lowest(&self, file: usize, bad: BadRecord) {
-        let mut lowest = self.lowest.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut lowest = self
+            .lowest
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let key = (file, bad.position.record);
-        if lowest.as_ref().is_none_or(|(file, known)| key < (*file, known.position.record)) {
+        if lowest
+            .as_ref()
+            .is_none_or(|(file, known)| key < (*file, known.position.record))
+        {
             *lowest = Some((file, bad));
         }
     }
 
     /// The lowest bad record of all that passed the limit.
     pub(super) fn lowest(&self) -> Option<BadRecord> {
-        let lowest = self.lowest.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let lowest = self
+            .lowest
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         lowest.as_ref().map(|(_, bad)| bad.clone())
     }
 }
@@ -113,8 +124,14 @@ mod tests {
         let counter = RejectCounter::new(RejectLimit::Count(2));
         assert_eq!(counter.add_rejects(2), None);
         assert_eq!(counter.add_rejects(3), Some(0));
-        assert_eq!(RejectCounter::new(RejectLimit::Count(2)).add_rejects(5), Some(2));
-        assert_eq!(RejectCounter::new(RejectLimit::Count(0)).add_rejects(1), Some(0));
+        assert_eq!(
+            RejectCounter::new(RejectLimit::Count(2)).add_rejects(5),
+            Some(2)
+        );
+        assert_eq!(
+            RejectCounter::new(RejectLimit::Count(0)).add_rejects(1),
+            Some(0)
+        );
     }
 
     #[test]

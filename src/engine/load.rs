@@ -24,7 +24,7 @@ use crate::error::{BadRecord, Error, ErrorKind, Result};
 use crate::parse::convert::Converter;
 use crate::parse::record_reader::RecordReader;
 use crate::parse::rows::RowParser;
-use crate::rejects::RejectFiles;
+use crate::rejects::{RejectFiles, RejectSegment};
 use crate::report::{
     CommitStage, Counts, FileReport, ParseStage, Report, RingStage, Stages, Status, TargetReport,
     WriteStage,
@@ -71,6 +71,8 @@ pub struct Outcome {
 struct Times {
     parsers: Vec<ParserTimes>,
     writers: Vec<WriterTimes>,
+    /// What the writers rejected.
+    segments: Vec<RejectSegment>,
 }
 
 /// The rings of a load, sorted by the thread that owns the end.
@@ -118,8 +120,12 @@ impl Load {
     }
 
     fn run_threads(mut self) -> Result<Ran> {
-        let columns: Vec<Column> =
-            self.config.columns.iter().map(|column| column.column.clone()).collect();
+        let columns: Vec<Column> = self
+            .config
+            .columns
+            .iter()
+            .map(|column| column.column.clone())
+            .collect();
         let layout = self.target.0.layout(&self.config.table, &columns)?;
         let warnings = self.fit_to(&layout);
         let shape = Shape::new(
@@ -131,13 +137,18 @@ impl Load {
         let parsers = self.row_parsers(&layout)?;
         self.prepare_table()?;
         let work = self.config.work.clone();
-        let files = open_files(self.inputs, &self.config, &self.control)?;
-        let names = files.iter().map(|file| file.path.clone()).collect();
-        let rejects = RejectFiles::new(self.config.rejects.clone(), names, work.writers);
+        let files = open_files(self.inputs, &self.config, &self.control);
+        let names: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
+        let rejects = RejectFiles::new(self.config.rejects.clone(), &names)?;
         let parser_sleepers: Vec<_> = (0..work.parsers).map(|_| Sleeper::new()).collect();
         let writer_sleepers: Vec<_> = (0..work.writers).map(|_| Sleeper::new()).collect();
         let arenas = arenas_per_parser(&self.config, &layout, &shape);
-        let rings = Rings::new(&parser_sleepers, &writer_sleepers, work.ring_batches, arenas);
+        let rings = Rings::new(
+            &parser_sleepers,
+            &writer_sleepers,
+            work.ring_batches,
+            arenas,
+        );
         let metrics = &self.control.metrics;
         let capacity = work.parsers * work.writers * work.ring_batches;
         metrics.ring_capacity.store(capacity, Ordering::Relaxed);
@@ -158,7 +169,12 @@ impl Load {
             shape,
         };
         let times = threads.run(parsers, rings, parser_sleepers, writer_sleepers);
-        Ok(Ran { shared, rejects, times, warnings })
+        Ok(Ran {
+            shared,
+            rejects,
+            times,
+            warnings,
+        })
     }
 
     /// Holds the numbers of the configuration to what the target takes.
@@ -189,10 +205,21 @@ impl Load {
         let config = &self.config;
         let converters = || {
             let convert = |(column, &cell)| {
-                Converter::new(column, cell, &config.dialect, &config.formats, layout.nul_in_text)
-                    .map_err(|unsupported| Error::usage(unsupported.message, "--schema"))
+                Converter::new(
+                    column,
+                    cell,
+                    &config.dialect,
+                    &config.formats,
+                    layout.nul_in_text,
+                )
+                .map_err(|unsupported| Error::usage(unsupported.message, "--schema"))
             };
-            config.columns.iter().zip(&layout.cells).map(convert).collect::<Result<Vec<_>>>()
+            config
+                .columns
+                .iter()
+                .zip(&layout.cells)
+                .map(convert)
+                .collect::<Result<Vec<_>>>()
         };
         let fields = config.columns.iter().map(|column| match column.source {
             FieldSource::Field(field) => Some(field),
@@ -223,13 +250,16 @@ fn open_files(
     inputs: Vec<InputFile>,
     config: &LoadConfig,
     control: &Control,
-) -> Result<Vec<Arc<OpenFile>>> {
-    let lengths: Option<u64> = inputs.iter().map(|input| input.opened.length).sum();
-    control.metrics.bytes_total.store(lengths.unwrap_or(0), Ordering::Relaxed);
+) -> Vec<Arc<OpenFile>> {
+    let lengths: Option<u64> = inputs.iter().map(|input| input.length).sum();
+    control
+        .metrics
+        .bytes_total
+        .store(lengths.unwrap_or(0), Ordering::Relaxed);
     inputs
         .into_iter()
         .enumerate()
-        .map(|(index, input)| Ok(Arc::new(OpenFile::new(index, input, config)?)))
+        .map(|(index, input)| Arc::new(OpenFile::new(index, input, config)))
         .collect()
 }
 
@@ -237,8 +267,14 @@ fn open_files(
 fn arenas_per_parser(config: &LoadConfig, layout: &Layout, shape: &Shape) -> usize {
     let work = &config.work;
     let rows = shape.rows() as u64;
-    let unit = if layout.replays { work.commit_rows.div_ceil(rows) } else { 0 };
-    let units = usize::try_from(unit).unwrap_or(usize::MAX).saturating_mul(work.writers);
+    let unit = if layout.replays {
+        work.commit_rows.div_ceil(rows)
+    } else {
+        0
+    };
+    let units = usize::try_from(unit)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(work.writers);
     let wanted = (work.writers * work.ring_batches)
         .saturating_add(units.div_ceil(work.parsers))
         .saturating_add(2);
@@ -329,9 +365,12 @@ impl Threads<'_> {
                 };
                 parsers.push(self.spawn(scope, format!("fastload-parse-{id}"), body));
             }
+            let parsers = parsers.into_iter().filter_map(join).collect();
+            let (writers, segments) = writers.into_iter().filter_map(join).unzip();
             let times = Times {
-                parsers: parsers.into_iter().filter_map(join).collect(),
-                writers: writers.into_iter().filter_map(join).collect(),
+                parsers,
+                writers,
+                segments,
             };
             monitor.end();
             if let Ok(watching) = watching {
@@ -348,7 +387,7 @@ impl Threads<'_> {
         inbox: Vec<Consumer<Batch>>,
         back: Vec<Producer<Batch>>,
         sleeper: Sleeper,
-    ) -> Option<WriterTimes> {
+    ) -> Option<(WriterTimes, RejectSegment)> {
         let work = &self.shared.config.work;
         pin(&work.pin_cores, work.parsers + id);
         match self.target.0.open(&self.shared.config.table, self.columns) {
@@ -378,7 +417,10 @@ impl Threads<'_> {
                 None
             }
         };
-        match thread::Builder::new().name(name).spawn_scoped(scope, guarded) {
+        match thread::Builder::new()
+            .name(name)
+            .spawn_scoped(scope, guarded)
+        {
             Ok(handle) => Some(handle),
             Err(error) => {
                 shared.fail(Error::io("starting a thread", error));
@@ -410,22 +452,24 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// After the threads: completeness, reject files, report. Returns the error of the load.
-fn finish(
-    ran: Ran,
-    target: &TargetHandle,
-    started: Instant,
-    report: &mut Report,
-) -> Option<Error> {
-    let Ran { shared, rejects, times, warnings } = ran;
+fn finish(ran: Ran, target: &TargetHandle, started: Instant, report: &mut Report) -> Option<Error> {
+    let Ran {
+        shared,
+        rejects,
+        mut times,
+        warnings,
+    } = ran;
     let mut error = shared.take_error().or_else(|| interrupted(&shared));
     if error.is_none() {
         error = complete(&shared, target).err();
     }
     // Rejects of committed units stand, however the load ended.
-    let reject_paths = rejects.merge().unwrap_or_else(|merge_error| {
-        error.get_or_insert(Error::io("writing the reject file", merge_error));
-        Vec::new()
-    });
+    let reject_paths = rejects
+        .merge(std::mem::take(&mut times.segments))
+        .unwrap_or_else(|merge_error| {
+            error.get_or_insert(merge_error);
+            Vec::new()
+        });
     report.warnings = warnings;
     report.files = file_reports(&shared, &reject_paths);
     for file in &report.files {
@@ -441,7 +485,10 @@ fn finish(
         times.parsers.len(),
         times.writers.len(),
     );
-    #[expect(clippy::cast_precision_loss, reason = "a rate is shown with few digits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a rate is shown with few digits"
+    )]
     if seconds > 0.0 {
         report.rows_per_second = report.totals.rows_loaded as f64 / seconds;
         report.bytes_per_second = report.totals.bytes as f64 / seconds;
@@ -459,7 +506,10 @@ fn interrupted(shared: &Shared) -> Option<Error> {
 fn complete(shared: &Shared, target: &TargetHandle) -> Result<()> {
     if shared.counter.passed_at_end() {
         let message = "more records are rejected than --max-errors allows";
-        let bad = BadRecord { message: message.to_owned(), ..BadRecord::default() };
+        let bad = BadRecord {
+            message: message.to_owned(),
+            ..BadRecord::default()
+        };
         return Err(ErrorKind::RejectLimit(Box::new(bad)).into());
     }
     shared.check_inputs()?;
@@ -486,9 +536,14 @@ fn stages(shared: &Shared, times: &Times) -> Stages {
     let sum = |parts: &mut dyn Iterator<Item = Duration>| parts.sum::<Duration>().as_secs_f64();
     let mut batches = Histogram::<u64>::new(3).expect("three digits are a valid precision");
     for writer in &times.writers {
-        batches.add(&writer.batch_us).expect("histograms that grow by themselves take all values");
+        batches
+            .add(&writer.batch_us)
+            .expect("histograms that grow by themselves take all values");
     }
-    #[expect(clippy::cast_precision_loss, reason = "microseconds of a batch are under 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "microseconds of a batch are under 2^53"
+    )]
     let quantile_ms = |quantile| batches.value_at_quantile(quantile) as f64 / 1_000.0;
     Stages {
         parse: ParseStage {

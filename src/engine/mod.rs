@@ -21,4 +21,4 @@ mod writer;
 
 pub use control::{Control, Metrics, Snapshot};
 pub use files::InputFile;
-pub use load::{Load, Outcome};
+pub use load::{Load, Outcome, TargetHandle};

@@ -26,9 +26,8 @@ enum Finding {
 }
 
 fn findings(now: &Snapshot) -> Vec<Finding> {
-    let nearly_full = |depth: usize, bound: usize| {
-        bound > 0 && depth * 100 > bound * NEARLY_FULL_PERCENT
-    };
+    let nearly_full =
+        |depth: usize, bound: usize| bound > 0 && depth * 100 > bound * NEARLY_FULL_PERCENT;
     let mut found = Vec::new();
     if nearly_full(now.chunks_ahead, now.chunks_ahead_max) {
         found.push(Finding::ParsersSlow);
@@ -53,13 +52,20 @@ impl Monitor {
     pub(super) fn new() -> Self {
         let sleeper = Sleeper::new();
         let waker = sleeper.waker();
-        Self { ended: AtomicBool::new(false), sleeper: Mutex::new(Some(sleeper)), waker }
+        Self {
+            ended: AtomicBool::new(false),
+            sleeper: Mutex::new(Some(sleeper)),
+            waker,
+        }
     }
 
     /// Watches until [`Self::end`].
     pub(super) fn watch(&self, control: &Control) {
-        let sleeper =
-            self.sleeper.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let sleeper = self
+            .sleeper
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
         let Some(mut sleeper) = sleeper else { return };
         while !sleeper.sleep_until_or_timeout(INTERVAL, || self.ended.load(Ordering::Acquire)) {
             let now = control.snapshot();
@@ -97,11 +103,33 @@ mod tests {
 
     #[test]
     fn the_old_monitors_three_findings() {
-        let now = Snapshot { ring_capacity: 10, chunks_ahead_max: 20, ..Snapshot::default() };
+        let now = Snapshot {
+            ring_capacity: 10,
+            chunks_ahead_max: 20,
+            ..Snapshot::default()
+        };
         assert_eq!(findings(&now), [Finding::QueuesEmpty]);
-        assert_eq!(findings(&Snapshot { ring_batches: 8, ..now }), []);
-        assert_eq!(findings(&Snapshot { ring_batches: 9, ..now }), [Finding::WritersSlow]);
-        assert_eq!(findings(&Snapshot { chunks_ahead: 17, ..now }), [Finding::ParsersSlow]);
+        assert_eq!(
+            findings(&Snapshot {
+                ring_batches: 8,
+                ..now
+            }),
+            []
+        );
+        assert_eq!(
+            findings(&Snapshot {
+                ring_batches: 9,
+                ..now
+            }),
+            [Finding::WritersSlow]
+        );
+        assert_eq!(
+            findings(&Snapshot {
+                chunks_ahead: 17,
+                ..now
+            }),
+            [Finding::ParsersSlow]
+        );
     }
 
     #[test]

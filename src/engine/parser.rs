@@ -171,7 +171,9 @@ impl<'s> Parser<'s> {
     }
 
     fn open_batch(&mut self) -> &mut Batch {
-        self.open.as_mut().expect("an arena is open while a chunk is parsed")
+        self.open
+            .as_mut()
+            .expect("an arena is open while a chunk is parsed")
     }
 
     /// Opens a segment of the attempt's chunk at `byte_offset`; what is parsed next belongs to it.
@@ -182,14 +184,18 @@ impl<'s> Parser<'s> {
         source: RawSource,
     ) {
         attempt.segment_records = attempt.cursor.records;
-        let (base_record, base_line) =
-            attempt.proven.map_or((UNPROVEN, 0), |start| (start.records, start.lines));
+        let (base_record, base_line) = attempt
+            .proven
+            .map_or((UNPROVEN, 0), |start| (start.records, start.lines));
         let file = attempt.file.index;
         let batch = self.open_batch();
         let first_row = batch.rows();
         batch.segments.push(Segment {
             file,
-            range: ByteRange { start: byte_offset, end: byte_offset },
+            range: ByteRange {
+                start: byte_offset,
+                end: byte_offset,
+            },
             base_record,
             base_line,
             records: 0,
@@ -201,10 +207,39 @@ impl<'s> Parser<'s> {
     /// Closes the open segment at `byte_offset`.
     pub(super) fn close_segment(&mut self, attempt: &Attempt<'_>, byte_offset: u64) {
         let records = u64::from(attempt.cursor.records - attempt.segment_records);
-        let segment =
-            self.open_batch().segments.last_mut().expect("a chunk has its segment open");
+        let segment = self
+            .open_batch()
+            .segments
+            .last_mut()
+            .expect("a chunk has its segment open");
         segment.range.end = byte_offset;
         segment.records = records;
+        if self.shared.needs_record_numbers() {
+            self.cut_segment(attempt);
+        }
+    }
+
+    /// Takes the records out that `--offset-records` and `--limit` leave out.
+    fn cut_segment(&mut self, attempt: &Attempt<'_>) {
+        let base = attempt
+            .proven
+            .expect("chunks are proven first when numbers decide")
+            .records;
+        let config = &self.shared.config;
+        let first = (config.offset_records + 1).saturating_sub(base);
+        let last = config.limit.map_or(u64::MAX, |limit| {
+            limit
+                .saturating_add(config.offset_records)
+                .saturating_sub(base)
+        });
+        // Records behind the limit are not counted as read.
+        let seen = u64::from(attempt.segment_records) + 1..=u64::from(attempt.cursor.records);
+        let filtered = seen.filter(|&record| record < first && record <= last);
+        let filtered = filtered.count() as u64;
+        let batch = self.open_batch();
+        let segment = batch.segments.len() - 1;
+        batch.keep_records(segment, first.max(1)..=last);
+        self.shared.filtered(attempt.file.index, filtered);
     }
 
     /// Parses what stands in `window` from `attempt.cursor` to `until`, through as many arenas as
@@ -219,7 +254,10 @@ impl<'s> Parser<'s> {
     ) -> Result<Pause, Halt> {
         self.rows.seek(attempt.cursor.at);
         loop {
-            let batch = self.open.as_mut().expect("an arena is open while a chunk is parsed");
+            let batch = self
+                .open
+                .as_mut()
+                .expect("an arena is open while a chunk is parsed");
             let pause = self.rows.parse(window, until, &mut attempt.cursor, batch);
             let at = window.byte_offset + attempt.cursor.at as u64;
             match pause {
@@ -245,7 +283,10 @@ impl<'s> Parser<'s> {
             return self.next_arena(attempt);
         }
         // Without rows there may still be segments and rejects; laying out forgets them.
-        let batch = self.open.as_mut().expect("an arena is open while a chunk is parsed");
+        let batch = self
+            .open
+            .as_mut()
+            .expect("an arena is open while a chunk is parsed");
         let segments = std::mem::take(&mut batch.segments);
         let rejects = std::mem::take(&mut batch.rejects);
         self.shape.lay_out(batch);
@@ -256,7 +297,10 @@ impl<'s> Parser<'s> {
 
     /// Puts the open arena away, to the writers or to those that wait for proof, and opens another.
     fn next_arena(&mut self, attempt: &mut Attempt<'_>) -> Result<(), Halt> {
-        let full = self.open.take().expect("an arena is open while a chunk is parsed");
+        let full = self
+            .open
+            .take()
+            .expect("an arena is open while a chunk is parsed");
         self.shape.settle(&full);
         attempt.held.push(full);
         if attempt.proven.is_none() && self.take_arena().is_none_or(|arena| self.keep(arena)) {
@@ -352,7 +396,10 @@ impl<'s> Parser<'s> {
     /// Counts records and rejects of the attempt's chunk in `batch`, in file order, against the
     /// limit.
     fn count(&self, attempt: &Attempt<'_>, batch: &Batch) -> Result<(), Halt> {
-        let base = attempt.proven.expect("only proven chunks are counted").records;
+        let base = attempt
+            .proven
+            .expect("only proven chunks are counted")
+            .records;
         let own = |segment: &&Segment| {
             segment.file == attempt.file.index
                 && segment.base_record == base
@@ -364,7 +411,12 @@ impl<'s> Parser<'s> {
             bytes += segment.range.len();
         }
         self.shared.read(attempt.file.index, bytes, records);
-        let rejects = || batch.rejects.iter().filter(|r| own(&&batch.segments[r.segment]));
+        let rejects = || {
+            batch
+                .rejects
+                .iter()
+                .filter(|r| own(&&batch.segments[r.segment]))
+        };
         let count = rejects().count() as u64;
         if count == 0 {
             return Ok(());
@@ -409,7 +461,10 @@ impl<'s> Parser<'s> {
             let started = Instant::now();
             let (shared, out) = (self.shared, &self.out);
             self.sleeper.sleep_until_or_timeout(NAP, || {
-                shared.is_stopped() || out.iter().any(|ring| !ring.is_full() || ring.is_abandoned())
+                shared.is_stopped()
+                    || out
+                        .iter()
+                        .any(|ring| !ring.is_full() || ring.is_abandoned())
             });
             self.times.full += started.elapsed();
         }
@@ -417,7 +472,10 @@ impl<'s> Parser<'s> {
 
     /// An idle arena, laid out, if there is one now or one more may be made.
     fn take_arena(&mut self) -> Option<Batch> {
-        let arena = self.free.pop().or_else(|| self.back.iter_mut().find_map(Consumer::pop));
+        let arena = self
+            .free
+            .pop()
+            .or_else(|| self.back.iter_mut().find_map(Consumer::pop));
         if let Some(mut arena) = arena {
             self.shape.lay_out(&mut arena);
             return Some(arena);

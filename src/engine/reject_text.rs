@@ -12,9 +12,11 @@ pub(super) fn reason_text(reason: &Reason, config: &LoadConfig) -> String {
         Reason::Malformed { what, field, .. } => {
             malformed_text(what, field, &config.dialect, config.field_count)
         }
-        Reason::Fault { what, column, .. } => {
-            fault_text(what, &config.columns[column as usize].column, &config.dialect)
-        }
+        Reason::Fault { what, column, .. } => fault_text(
+            what,
+            &config.columns[column as usize].column,
+            &config.dialect,
+        ),
     }
 }
 
@@ -45,7 +47,9 @@ fn fault_text(what: Fault, column: &Column, dialect: &Dialect) -> String {
         Fault::TooManyFractionDigits => format!("more digits after the point than {ty} holds"),
         Fault::NotInCalendar => format!("no such {ty} in the calendar"),
         Fault::TooLong => format!("longer than {ty}"),
-        Fault::FieldTooLong => format!("the field is longer than {} bytes", dialect.max_field_bytes),
+        Fault::FieldTooLong => {
+            format!("the field is longer than {} bytes", dialect.max_field_bytes)
+        }
         Fault::Encoding => format!("not valid {}", dialect.encoding.name()),
         Fault::NulByte => "a NUL byte, which the target cannot hold in text".to_owned(),
         Fault::Null => "no value for a NOT NULL column".to_owned(),

@@ -1,13 +1,11 @@
 //! Rejects of a batch into the reject file, and the error of a load that had one too many.
 
-use std::io;
-
 use super::reject_text::reason_text;
 use super::shared::Shared;
 use crate::arena::{Batch, ParseReject, Reason, Segment};
-use crate::codes;
+use crate::codes::Code;
 use crate::config::FieldSource;
-use crate::error::{BadRecord, Error, ErrorKind};
+use crate::error::{BadRecord, Error, ErrorKind, Result};
 use crate::record::ByteRange;
 use crate::rejects::{RejectRecord, RejectSegment};
 use crate::sink::RowReject;
@@ -27,7 +25,7 @@ impl Rejecting<'_> {
         segment: &mut RejectSegment,
         batch: &Batch,
         refused: &[RowReject],
-    ) -> io::Result<()> {
+    ) -> Result<()> {
         for reject in &batch.rejects {
             segment.append(&parse_record(self.shared, batch, reject))?;
         }
@@ -35,6 +33,13 @@ impl Rejecting<'_> {
             segment.append(&row_record(self.shared, batch, reject))?;
         }
         Ok(())
+    }
+}
+
+const fn code_of(reason: &Reason) -> Code {
+    match *reason {
+        Reason::Malformed { what, .. } => Code::of_malformed(what),
+        Reason::Fault { what, .. } => Code::of_fault(what),
     }
 }
 
@@ -62,7 +67,7 @@ fn parse_record(shared: &Shared, batch: &Batch, reject: &ParseReject) -> RejectR
         column: column.map(|column| shared.config.columns[column].column.name.clone()),
         type_name: column.map(|column| shared.config.columns[column].column.ty.to_string()),
         class: reject.reason.class(),
-        code: codes::of_reason(&reject.reason),
+        code: code_of(&reject.reason).code,
         sqlstate: None,
         native: None,
         message: reason_text(&reject.reason, &shared.config),
@@ -81,7 +86,7 @@ fn row_record(shared: &Shared, batch: &Batch, reject: &RowReject) -> RejectRecor
         column: column.map(|column| shared.config.columns[column].column.name.clone()),
         type_name: column.map(|column| shared.config.columns[column].column.ty.to_string()),
         class: reject.class,
-        code: codes::of_database(reject.class),
+        code: Code::of_refused_row(reject.class).code,
         sqlstate: reject.sqlstate.clone(),
         native: reject.native,
         message: reject.message.clone(),
@@ -97,10 +102,18 @@ pub(super) fn limit_error_for_parse(
     reject: &ParseReject,
 ) -> BadRecord {
     let (fault_byte_offset, field, column) = match reject.reason {
-        Reason::Malformed { byte_offset, field, .. } => (byte_offset, Some(field + 1), None),
-        Reason::Fault { byte_offset, column, .. } => {
-            (byte_offset, field_index(shared, column as usize), Some(column as usize))
-        }
+        Reason::Malformed {
+            byte_offset, field, ..
+        } => (byte_offset, Some(field + 1), None),
+        Reason::Fault {
+            byte_offset,
+            column,
+            ..
+        } => (
+            byte_offset,
+            field_index(shared, column as usize),
+            Some(column as usize),
+        ),
     };
     let column = column.map(|column| &shared.config.columns[column].column);
     BadRecord {
@@ -112,9 +125,9 @@ pub(super) fn limit_error_for_parse(
         type_name: column.map(|column| column.ty.to_string()),
         field,
         class: reject.reason.class().name(),
-        code: codes::of_reason(&reject.reason),
+        code: code_of(&reject.reason).code,
         message: reason_text(&reject.reason, &shared.config),
-        help: codes::help(codes::of_reason(&reject.reason)).to_owned(),
+        help: code_of(&reject.reason).help.to_owned(),
         limit: shared.counter.limit_count(),
     }
 }
@@ -122,7 +135,9 @@ pub(super) fn limit_error_for_parse(
 /// The error of a load stopped by a row that the database refused.
 pub(super) fn limit_error_for_row(shared: &Shared, batch: &Batch, reject: &RowReject) -> Error {
     let segment = batch.segment_of_row(reject.row);
-    let column = reject.column.map(|column| &shared.config.columns[column].column);
+    let column = reject
+        .column
+        .map(|column| &shared.config.columns[column].column);
     let source = batch.row_sources[reject.row];
     let bad = BadRecord {
         path: shared.files[segment.file].path.clone(),
@@ -133,9 +148,9 @@ pub(super) fn limit_error_for_row(shared: &Shared, batch: &Batch, reject: &RowRe
         type_name: column.map(|column| column.ty.to_string()),
         field: reject.column.and_then(|column| field_index(shared, column)),
         class: reject.class.name(),
-        code: codes::of_database(reject.class),
+        code: Code::of_refused_row(reject.class).code,
         message: database_words(reject),
-        help: codes::help(codes::of_database(reject.class)).to_owned(),
+        help: Code::of_refused_row(reject.class).help.to_owned(),
         limit: shared.counter.limit_count(),
     };
     shared.counter.note_lowest(segment.file, bad.clone());
@@ -155,7 +170,10 @@ fn database_words(reject: &RowReject) -> String {
 
 /// The record as the terminal may show it; an unreadable source shows nothing.
 fn shown_bytes(segment: &Segment, start: u64, length: u64) -> Vec<u8> {
-    let range = ByteRange { start, end: start + length.min(SHOWN_BYTES) };
+    let range = ByteRange {
+        start,
+        end: start + length.min(SHOWN_BYTES),
+    };
     let mut bytes = Vec::new();
     if let Err(error) = segment.source.copy_range(range, &mut bytes) {
         tracing::debug!(%error, "the bad record cannot be read again");

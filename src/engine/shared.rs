@@ -1,6 +1,7 @@
 //! What all threads of one load share.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::control::{Control, Metrics};
@@ -8,6 +9,7 @@ use super::files::{Chunk, OpenFile};
 use super::limit::RejectCounter;
 use crate::config::{InputMode, LoadConfig};
 use crate::error::{Error, ErrorKind, Result};
+use crate::record::RejectClass;
 use crate::ring::Waker;
 use crate::sink::Layout;
 
@@ -23,6 +25,7 @@ pub(super) struct Shared {
     pub(super) starving: AtomicUsize,
     writer_wakers: Vec<Waker>,
     next_file: AtomicUsize,
+    classes: [AtomicU64; RejectClass::ALL.len()],
     error: Mutex<Option<Error>>,
 }
 
@@ -45,6 +48,7 @@ impl Shared {
             starving: AtomicUsize::new(0),
             writer_wakers,
             next_file: AtomicUsize::new(0),
+            classes: Default::default(),
             error: Mutex::new(None),
         }
     }
@@ -59,7 +63,10 @@ impl Shared {
 
     /// Ends the load with `error`; the first one stays.
     pub(super) fn fail(&self, error: Error) {
-        let mut first = self.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut first = self
+            .error
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         first.get_or_insert(error);
         drop(first);
         self.control.halt();
@@ -67,7 +74,10 @@ impl Shared {
 
     /// The error that ended the load. Of bad records the lowest one seen.
     pub(super) fn take_error(&self) -> Option<Error> {
-        let mut first = self.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut first = self
+            .error
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let error = first.take()?;
         match (error.kind(), self.counter.lowest()) {
             (ErrorKind::RejectLimit(_), Some(lowest)) => {
@@ -89,10 +99,7 @@ impl Shared {
     }
 
     /// The next chunk of the load; `own` is the file of a parser that takes whole files.
-    pub(super) fn next_chunk(
-        &self,
-        own: &mut Option<usize>,
-    ) -> Result<Option<(&OpenFile, Chunk)>> {
+    pub(super) fn next_chunk(&self, own: &mut Option<usize>) -> Result<Option<(&OpenFile, Chunk)>> {
         match self.config.work.input_mode {
             InputMode::Single => self.next_chunk_of_all(),
             InputMode::Multi => self.next_chunk_of_own(own),
@@ -102,14 +109,17 @@ impl Shared {
     fn next_chunk_of_all(&self) -> Result<Option<(&OpenFile, Chunk)>> {
         loop {
             let index = self.next_file.load(Ordering::Acquire);
-            let Some(file) = self.files.get(index) else { return Ok(None) };
+            let Some(file) = self.files.get(index) else {
+                return Ok(None);
+            };
             if let Some(chunk) = file.take_chunk()? {
                 return Ok(Some((file, chunk)));
             }
             // Whoever comes first moves on; the others look again.
             let next = index + 1;
             let moved =
-                self.next_file.compare_exchange(index, next, Ordering::AcqRel, Ordering::Acquire);
+                self.next_file
+                    .compare_exchange(index, next, Ordering::AcqRel, Ordering::Acquire);
             tracing::trace!(file = index, moved = moved.is_ok(), "no further chunk");
         }
     }
@@ -117,7 +127,9 @@ impl Shared {
     fn next_chunk_of_own(&self, own: &mut Option<usize>) -> Result<Option<(&OpenFile, Chunk)>> {
         loop {
             let index = *own.get_or_insert_with(|| self.next_file.fetch_add(1, Ordering::AcqRel));
-            let Some(file) = self.files.get(index) else { return Ok(None) };
+            let Some(file) = self.files.get(index) else {
+                return Ok(None);
+            };
             if let Some(chunk) = file.take_chunk()? {
                 return Ok(Some((file, chunk)));
             }
@@ -131,8 +143,12 @@ impl Shared {
         counts.records_read.fetch_add(records, Ordering::Relaxed);
         counts.bytes_read.fetch_add(bytes, Ordering::Relaxed);
         self.counter.add_records(records);
-        self.metrics().records_read.fetch_add(records, Ordering::Relaxed);
-        self.metrics().bytes_read.fetch_add(bytes, Ordering::Relaxed);
+        self.metrics()
+            .records_read
+            .fetch_add(records, Ordering::Relaxed);
+        self.metrics()
+            .bytes_read
+            .fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Records before `--offset-records`.
@@ -140,7 +156,9 @@ impl Shared {
         let counts = &self.files[file].counts;
         counts.filtered.fetch_add(records, Ordering::Relaxed);
         counts.records_read.fetch_add(records, Ordering::Relaxed);
-        self.metrics().records_read.fetch_add(records, Ordering::Relaxed);
+        self.metrics()
+            .records_read
+            .fetch_add(records, Ordering::Relaxed);
     }
 
     /// Records of a committed unit.
@@ -149,12 +167,34 @@ impl Shared {
         counts.bytes_committed.fetch_add(bytes, Ordering::Relaxed);
         counts.loaded.fetch_add(loaded, Ordering::Relaxed);
         counts.rejected.fetch_add(rejected, Ordering::Relaxed);
-        self.metrics().rows_loaded.fetch_add(loaded, Ordering::Relaxed);
-        self.metrics().rows_rejected.fetch_add(rejected, Ordering::Relaxed);
+        self.metrics()
+            .rows_loaded
+            .fetch_add(loaded, Ordering::Relaxed);
+        self.metrics()
+            .rows_rejected
+            .fetch_add(rejected, Ordering::Relaxed);
+    }
+
+    /// Rejects of a committed unit, in the order of [`RejectClass::ALL`].
+    pub(super) fn committed_classes(&self, classes: &[u64]) {
+        for (sum, &count) in self.classes.iter().zip(classes) {
+            sum.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Committed rejects by the name of their class; classes without any are left out.
+    pub(super) fn rejects_by_class(&self) -> BTreeMap<String, u64> {
+        let counts = RejectClass::ALL.iter().zip(&self.classes);
+        counts
+            .map(|(class, count)| (class.name().to_owned(), count.load(Ordering::Relaxed)))
+            .filter(|&(_, count)| count > 0)
+            .collect()
     }
 
     /// Before a commit: are the inputs still what was opened?
     pub(super) fn check_inputs(&self) -> Result<()> {
-        self.files.iter().try_for_each(|file| file.check_unchanged())
+        self.files
+            .iter()
+            .try_for_each(|file| file.check_unchanged())
     }
 }

@@ -14,8 +14,8 @@ use super::rejecting::{self, Rejecting};
 use super::shared::Shared;
 use crate::arena::Batch;
 use crate::error::{Error, ErrorKind};
-use crate::record::ByteRange;
-use crate::rejects::{RejectSegment, SegmentMark};
+use crate::record::{ByteRange, RejectClass};
+use crate::rejects::{RejectMark, RejectSegment};
 use crate::ring::{Consumer, Producer, Sleeper};
 use crate::sink::{ErrorClass, RowReject, Sink, SinkError};
 
@@ -66,20 +66,23 @@ struct Unit {
     /// Whether `batches` holds every batch of the unit.
     complete: bool,
     counts: Vec<UnitCount>,
+    /// Rejects by class, in the order of [`RejectClass::ALL`].
+    classes: [u64; RejectClass::ALL.len()],
     ranges: Vec<(usize, ByteRange)>,
     rows: u64,
     bytes: u64,
     database_rejects: u64,
     opened: Option<Instant>,
-    segment_start: SegmentMark,
+    segment_start: RejectMark,
 }
 
 impl Unit {
-    fn new(segment_start: SegmentMark) -> Self {
+    fn new(segment_start: RejectMark) -> Self {
         Self {
             batches: Vec::new(),
             complete: true,
             counts: Vec::new(),
+            classes: [0; RejectClass::ALL.len()],
             ranges: Vec::new(),
             rows: 0,
             bytes: 0,
@@ -98,12 +101,21 @@ impl Unit {
         self.opened.get_or_insert_with(Instant::now);
         self.database_rejects += refused.len() as u64;
         self.rows += batch.rows() as u64;
+        let parsed = batch.rejects.iter().map(|reject| reject.reason.class());
+        for class in parsed.chain(refused.iter().map(|reject| reject.class)) {
+            self.classes[class as usize] += 1;
+        }
         let mut refused = refused.iter().peekable();
         for (index, segment) in batch.segments.iter().enumerate() {
-            let rows_end =
-                batch.segments.get(index + 1).map_or(batch.rows(), |next| next.first_row);
-            let parse_rejects =
-                batch.rejects.iter().filter(|reject| reject.segment == index).count() as u64;
+            let rows_end = batch
+                .segments
+                .get(index + 1)
+                .map_or(batch.rows(), |next| next.first_row);
+            let parse_rejects = batch
+                .rejects
+                .iter()
+                .filter(|reject| reject.segment == index)
+                .count() as u64;
             let mut rejected = parse_rejects;
             while refused.next_if(|reject| reject.row < rows_end).is_some() {
                 rejected += 1;
@@ -114,7 +126,12 @@ impl Unit {
                 "every record of a segment is a row or a reject"
             );
             self.bytes += segment.range.len();
-            self.count(segment.file, segment.range.len(), segment.records - rejected, rejected);
+            self.count(
+                segment.file,
+                segment.range.len(),
+                segment.records - rejected,
+                rejected,
+            );
             self.ranges.push((segment.file, segment.range));
         }
     }
@@ -126,7 +143,12 @@ impl Unit {
                 count.loaded += loaded;
                 count.rejected += rejected;
             }
-            None => self.counts.push(UnitCount { file, bytes, loaded, rejected }),
+            None => self.counts.push(UnitCount {
+                file,
+                bytes,
+                loaded,
+                rejected,
+            }),
         }
     }
 }
@@ -168,7 +190,7 @@ impl<'s> Writer<'s> {
     }
 
     /// Writes until all parsers are done or the load is stopped.
-    pub(super) fn run(mut self) -> WriterTimes {
+    pub(super) fn run(mut self) -> (WriterTimes, RejectSegment) {
         if let Err(error) = self.write_all() {
             self.shared.fail(error);
         }
@@ -178,11 +200,11 @@ impl<'s> Writer<'s> {
             if let Err(error) = self.sink.rollback() {
                 tracing::debug!(%error, "rollback");
             }
-            if let Err(error) = self.segment.truncate_to(self.unit.segment_start) {
-                self.shared.fail(Error::io("cutting the reject file back", error));
+            if let Err(error) = self.segment.truncate_to(&self.unit.segment_start) {
+                self.shared.fail(error);
             }
         }
-        self.times
+        (self.times, self.segment)
     }
 
     fn write_all(&mut self) -> Result<(), Error> {
@@ -229,7 +251,12 @@ impl<'s> Writer<'s> {
 
     fn sleep(&mut self) {
         let started = Instant::now();
-        let nap = self.shared.config.work.commit_every.map_or(NAP, |every| every.min(NAP));
+        let nap = self
+            .shared
+            .config
+            .work
+            .commit_every
+            .map_or(NAP, |every| every.min(NAP));
         let (shared, inbox) = (self.shared, &self.inbox);
         let holds_arenas = !self.unit.batches.is_empty();
         self.sleeper.sleep_until_or_timeout(nap, || {
@@ -252,14 +279,24 @@ impl<'s> Writer<'s> {
         }
         let work = &self.shared.config.work;
         let full = self.unit.rows >= work.commit_rows
-            || work.commit_bytes.is_some_and(|bytes| self.unit.bytes >= bytes);
-        if full || self.is_due() { self.commit() } else { Ok(()) }
+            || work
+                .commit_bytes
+                .is_some_and(|bytes| self.unit.bytes >= bytes);
+        if full || self.is_due() {
+            self.commit()
+        } else {
+            Ok(())
+        }
     }
 
     /// Sends one batch; transient errors replay the unit.
     fn write(&mut self, batch: &Batch) -> Result<Vec<RowReject>, Error> {
         let started = Instant::now();
-        let written = if batch.rows() == 0 { Ok(Vec::new()) } else { self.sink.write(batch) };
+        let written = if batch.rows() == 0 {
+            Ok(Vec::new())
+        } else {
+            self.sink.write(batch)
+        };
         let refused = match written {
             Ok(refused) => refused,
             Err(error) => self.retry(error, Some(batch))?,
@@ -273,17 +310,21 @@ impl<'s> Writer<'s> {
 
     /// Books a batch that is in the transaction: counts, rejects, limit.
     fn book(&mut self, batch: &Batch, refused: &[RowReject]) -> Result<(), Error> {
-        if let Some(first) = refused.first().filter(|_| self.shared.counter.stops_at_first()) {
+        if let Some(first) = refused
+            .first()
+            .filter(|_| self.shared.counter.stops_at_first())
+        {
             return Err(rejecting::limit_error_for_row(self.shared, batch, first));
         }
-        let rejecting = Rejecting { shared: self.shared };
-        rejecting
-            .write_all(&mut self.segment, batch, refused)
-            .map_err(|error| Error::io("writing the reject file", error))?;
+        let rejecting = Rejecting {
+            shared: self.shared,
+        };
+        rejecting.write_all(&mut self.segment, batch, refused)?;
         self.unit.book(batch, refused);
-        if let (Some(_), Some(first)) =
-            (self.shared.counter.peek(self.unit.database_rejects), refused.first())
-        {
+        if let (Some(_), Some(first)) = (
+            self.shared.counter.peek(self.unit.database_rejects),
+            refused.first(),
+        ) {
             return Err(rejecting::limit_error_for_row(self.shared, batch, first));
         }
         Ok(())
@@ -303,8 +344,10 @@ impl<'s> Writer<'s> {
             .build();
         let mut error = error;
         for wait in waits {
-            let transient =
-                matches!(error.class, ErrorClass::Transient | ErrorClass::ConnectionLost);
+            let transient = matches!(
+                error.class,
+                ErrorClass::Transient | ErrorClass::ConnectionLost
+            );
             if !transient || !self.can_replay() {
                 break;
             }
@@ -329,7 +372,8 @@ impl<'s> Writer<'s> {
 
     fn wait(&mut self, wait: Duration) {
         let shared = self.shared;
-        self.sleeper.sleep_until_or_timeout(wait, || shared.is_stopped());
+        self.sleeper
+            .sleep_until_or_timeout(wait, || shared.is_stopped());
     }
 
     fn replay(
@@ -342,10 +386,8 @@ impl<'s> Writer<'s> {
         } else {
             self.sink.rollback()?;
         }
-        let start = self.unit.segment_start;
-        self.segment
-            .truncate_to(start)
-            .map_err(|error| Error::io("cutting the reject file back", error))?;
+        let start = self.unit.segment_start.clone();
+        self.segment.truncate_to(&start)?;
         let batches = std::mem::take(&mut self.unit.batches);
         let opened = self.unit.opened;
         self.unit = Unit::new(start);
@@ -353,8 +395,11 @@ impl<'s> Writer<'s> {
         let mut failed = None;
         for batch in batches {
             if failed.is_none() {
-                let refused =
-                    if batch.rows() == 0 { Ok(Vec::new()) } else { self.sink.write(&batch) };
+                let refused = if batch.rows() == 0 {
+                    Ok(Vec::new())
+                } else {
+                    self.sink.write(&batch)
+                };
                 let booked = refused
                     .map_err(ReplayError::from)
                     .and_then(|refused| self.book(&batch, &refused).map_err(ReplayError::from));
@@ -375,16 +420,17 @@ impl<'s> Writer<'s> {
             return Ok(());
         }
         self.shared.check_inputs()?;
-        self.segment.flush().map_err(|error| Error::io("writing the reject file", error))?;
+        self.segment.flush()?;
         let started = Instant::now();
         let committed = self.commit_or_replay();
         self.times.commit += started.elapsed();
         committed?;
         for count in &self.unit.counts {
-            self.shared.committed(count.file, count.bytes, count.loaded, count.rejected);
+            self.shared
+                .committed(count.file, count.bytes, count.loaded, count.rejected);
         }
-        let passed = self.shared.counter.add_rejects(self.unit.database_rejects);
-        debug_assert!(passed.is_none() || self.shared.is_stopped() || self.inbox.len() > 1);
+        self.shared.committed_classes(&self.unit.classes);
+        self.shared.counter.add_rejects(self.unit.database_rejects);
         let unit = std::mem::replace(&mut self.unit, Unit::new(self.segment.mark()));
         for batch in unit.batches {
             self.give_back(batch);
@@ -392,19 +438,26 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
+    /// Commits; a unit that the database rolled back for certain is sent again.
     fn commit_or_replay(&mut self) -> Result<(), Error> {
-        loop {
-            match self.sink.commit() {
-                Ok(()) => return Ok(()),
-                Err(error) if error.class == ErrorClass::Transient && self.can_replay() => {
-                    self.retry(error, None)?;
-                    self.segment
-                        .flush()
-                        .map_err(|error| Error::io("writing the reject file", error))?;
-                }
-                Err(error) => return Err(self.in_doubt(error)),
-            }
+        if self.unit.rows == 0 {
+            // Nothing was sent: there is no transaction.
+            return Ok(());
         }
+        let mut replays = 0;
+        while let Err(error) = self.sink.commit() {
+            let again = error.class == ErrorClass::Transient && self.can_replay();
+            if !again {
+                return Err(self.in_doubt(error));
+            }
+            if replays == self.shared.config.work.max_retries {
+                return Err(error.into());
+            }
+            replays += 1;
+            self.retry(error, None)?;
+            self.segment.flush()?;
+        }
+        Ok(())
     }
 
     /// Without a ledger nobody can tell whether the commit took effect: it is never tried again.

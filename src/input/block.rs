@@ -240,7 +240,7 @@ impl fmt::Debug for Block {
             .field("index", &self.index)
             .field("offset", &self.offset)
             .field("bytes", &self.bytes.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

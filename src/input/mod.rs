@@ -1,13 +1,14 @@
 //! Inputs: files and streams as read-only bytes.
 //!
 //! [`open`] looks at what stands under a path and brings it in one of two ways: a memory map, one
-//! slice for the whole file, or owned blocks that a thread reads ahead, by `read` or by io_uring.
+//! slice for the whole file, or owned blocks that a thread reads ahead, by `read` or by `io_uring`.
 
 pub mod block;
 pub mod identity;
 pub mod mmap;
 mod open;
 pub mod read;
+pub mod uring;
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -12,6 +12,7 @@ use super::block::{BlockFeedSource, BlockSource};
 use super::identity::Watch;
 use super::mmap::MappedFile;
 use super::read::ReadBlocks;
+use super::uring::{self, UringBlocks};
 use crate::config::{InputSpec, IoWay};
 use crate::error::{Error, Result};
 
@@ -183,8 +184,24 @@ impl Opening {
     }
 
     /// Blocks of a regular file of known length, or of a stream.
-    fn blocks(self, length: Option<u64>, watch: Option<Watch>, raw: Option<RawSource>) -> Opened {
-        let source: Box<dyn BlockSource> = Box::new(ReadBlocks::new(self.file, length));
+    fn blocks(
+        mut self,
+        length: Option<u64>,
+        watch: Option<Watch>,
+        raw: Option<RawSource>,
+    ) -> Opened {
+        if self.way == IoWay::Uring
+            && let Err(error) = uring::probe()
+        {
+            self.way = IoWay::Read;
+            self.notes.push(format!(
+                "the kernel does not allow io_uring ({error}): it is read with plain read"
+            ));
+        }
+        let source: Box<dyn BlockSource> = match self.way {
+            IoWay::Uring => Box::new(UringBlocks::new(self.file, length)),
+            IoWay::Mmap | IoWay::Read => Box::new(ReadBlocks::new(self.file, length)),
+        };
         Opened {
             path_display: self.path.display().to_string(),
             length,

@@ -1,4 +1,4 @@
-//! Owned blocks by plain `read`: for pipes, special files, and kernels that forbid io_uring.
+//! Owned blocks by plain `read`: for pipes, special files, and kernels that forbid `io_uring`.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use super::block::{BlockSource, Inlet};
 /// Age of a block's first byte at which the block is handed over although it is not full.
 ///
 /// A pipe that trickles would otherwise keep its records back until a whole block is there.
-const BLOCK_AGE: Duration = Duration::from_secs(1);
+pub(super) const BLOCK_AGE: Duration = Duration::from_secs(1);
 
 /// Reads anything that is `Read`, one block after the other.
 #[derive(Debug)]

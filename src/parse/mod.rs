@@ -5,4 +5,5 @@ pub mod fields;
 mod general_walk;
 pub mod oracle;
 pub mod record_reader;
+pub mod rows;
 pub mod scan;

@@ -96,7 +96,9 @@ impl RecordReader {
     #[must_use]
     pub fn new(dialect: &Dialect, field_count: usize) -> Self {
         assert!(field_count > 0, "a record has at least one field");
-        dialect.validate().expect("dialects are validated where they are made");
+        dialect
+            .validate()
+            .expect("dialects are validated where they are made");
         let newline = super::oracle::line_byte(dialect);
         let delimiter = dialect.delimiter[0];
         let direct = dialect.delimiter.len() == 1
@@ -201,11 +203,17 @@ impl RecordReader {
             Some(end) => {
                 self.seek(end);
                 let newlines = self.count_newlines(&window[start..end]);
-                Step::Malformed { what, at, field, end, newlines }
+                Step::Malformed {
+                    what,
+                    at,
+                    field,
+                    end,
+                    newlines,
+                }
             }
-            None if window.len() - start > self.dialect.max_record_bytes + 2 => {
-                Step::Endless { fault: Some((what, at, field)) }
-            }
+            None if window.len() - start > self.dialect.max_record_bytes + 2 => Step::Endless {
+                fault: Some((what, at, field)),
+            },
             None => Step::NeedMore,
         }
     }
@@ -216,7 +224,10 @@ impl RecordReader {
                 if !self.positions_cover_line(window, start, end) {
                     self.seek(end);
                 }
-                Step::Skipped { end, newlines: self.count_newlines(&window[start..end]) }
+                Step::Skipped {
+                    end,
+                    newlines: self.count_newlines(&window[start..end]),
+                }
             }
             None if window.len() - start > self.dialect.max_record_bytes + 2 => {
                 Step::Endless { fault: None }
@@ -262,7 +273,8 @@ impl RecordReader {
     fn refill(&mut self, window: &[u8]) -> Option<usize> {
         while self.scanned_to < window.len() {
             let end = window.len().min(self.scanned_to + WINDOW_BYTES);
-            self.scanner.scan(&window[self.scanned_to..end], &mut self.positions);
+            self.scanner
+                .scan(&window[self.scanned_to..end], &mut self.positions);
             self.positions_base = self.scanned_to;
             self.scanned_to = end;
             if let Some(position) = self.positions.get(0) {
@@ -303,8 +315,9 @@ impl RecordReader {
                 fields.finish(field_start, content_end)?;
                 return Ok((at + 1, newlines + 1));
             } else if at == field_start {
-                let quoted =
-                    self.quoted(window, last, start, at).map_err(|halt| fields.blame(halt))?;
+                let quoted = self
+                    .quoted(window, last, start, at)
+                    .map_err(|halt| fields.blame(halt))?;
                 newlines += quoted.newlines;
                 let (from, length) = (at + 1, quoted.closed_at - at - 1);
                 match quoted.then {
@@ -315,7 +328,11 @@ impl RecordReader {
                             self.expect_end(window, last, start, field_start, &fields)?;
                         }
                     }
-                    Then::RecordEnd { content_end, end, newlines: at_end } => {
+                    Then::RecordEnd {
+                        content_end,
+                        end,
+                        newlines: at_end,
+                    } => {
                         fields.finish_quoted(from, length, quoted.escaped, content_end)?;
                         return Ok((end, newlines + at_end));
                     }
@@ -409,7 +426,12 @@ impl RecordReader {
             break at;
         };
         let then = self.after_quote(window, last, closed_at + 1)?;
-        Ok(Quoted { closed_at, escaped, newlines, then })
+        Ok(Quoted {
+            closed_at,
+            escaped,
+            newlines,
+            then,
+        })
     }
 
     /// The window ended inside quotes.
@@ -434,7 +456,11 @@ impl RecordReader {
     fn after_quote(&mut self, window: &[u8], last: bool, at: usize) -> Result<Then, Halt> {
         let Some(&byte) = window.get(at) else {
             return if last {
-                Ok(Then::RecordEnd { content_end: at, end: at, newlines: 0 })
+                Ok(Then::RecordEnd {
+                    content_end: at,
+                    end: at,
+                    newlines: 0,
+                })
             } else {
                 Err(Halt::More)
             };
@@ -450,7 +476,11 @@ impl RecordReader {
             Some(length) => {
                 let consumed = self.next_structural(window);
                 debug_assert_eq!(consumed, Some(at + length - 1));
-                Ok(Then::RecordEnd { content_end: at, end: at + length, newlines: 1 })
+                Ok(Then::RecordEnd {
+                    content_end: at,
+                    end: at + length,
+                    newlines: 1,
+                })
             }
         }
     }
@@ -466,7 +496,11 @@ struct Quoted {
 
 enum Then {
     Delimiter(usize),
-    RecordEnd { content_end: usize, end: usize, newlines: u32 },
+    RecordEnd {
+        content_end: usize,
+        end: usize,
+        newlines: u32,
+    },
 }
 
 /// Length of the terminator at `at`, 0 if there is none, `None` if the window ends too early to
@@ -558,7 +592,11 @@ impl<'a> FieldWriter<'a> {
         }
         self.store(from, length, quoted, escaped);
         if self.full() && !self.trailing_delimiter {
-            return Err(Halt::Bad(Malformed::TooManyFields, delimiter_at, self.seen()));
+            return Err(Halt::Bad(
+                Malformed::TooManyFields,
+                delimiter_at,
+                self.seen(),
+            ));
         }
         Ok(())
     }

@@ -4,6 +4,10 @@
 //! What differs between databases stays behind these two traits: the engine knows rows, batches,
 //! transactions and the classes of [`SinkError`], nothing else.
 
+pub mod csv;
+pub mod memory;
+pub mod null;
+pub mod odbc;
 pub mod sqlite;
 mod sqlite_bind;
 mod sqlite_catalog;
@@ -12,6 +16,7 @@ mod sqlite_exact;
 mod sqlite_guard;
 mod sqlite_sink;
 mod sqlite_types;
+mod text;
 
 use std::fmt;
 

@@ -181,6 +181,7 @@ impl Target for SqliteTarget {
             writers_max: 1,
             batch_rows: BATCH_ROWS,
             batch_rows_max: usize::MAX,
+            replays: false,
             nul_in_text: true,
             statement: insert_sql(&name, &names, rows),
         })
@@ -272,5 +273,4 @@ pub(super) fn insert_sql(name: &TableName, columns: &[String], rows: usize) -> S
 }
 
 #[cfg(test)]
-#[path = "sqlite_tests.rs"]
 mod tests;

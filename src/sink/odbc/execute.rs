@@ -1,0 +1,424 @@
+//! One writer's connection: batches sent as arrays, answers examined, bad rows isolated.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::catalog::{CatalogColumn, TableName};
+use super::connect::{OdbcSpec, Session};
+use super::isolate::{Attempt, RowFault, isolate};
+use super::probe::Facts;
+use super::profile::{Encode, Verdict, profile};
+use super::raw::{ArrayOutcome, Diagnostic, STATUS_UNTOUCHED, Statement};
+use crate::arena::column::NULL_INDICATOR;
+use crate::arena::{Batch, Values};
+use crate::record::RejectClass;
+use crate::sink::{ErrorClass, RowReject, Sink, SinkError};
+
+const SAVEPOINT: &str = "SAVEPOINT fastload_batch";
+const BACK_TO_SAVEPOINT: &str = "ROLLBACK TO SAVEPOINT fastload_batch";
+
+/// Bytes counted for a cell beside its text: its length on the wire, or its number.
+const CELL_BYTES: u64 = 16;
+
+/// Status values of a row that went in (`SQL_PARAM_SUCCESS`, `SQL_PARAM_SUCCESS_WITH_INFO`): the
+/// diagnostics say what there is to say about the second.
+const STATUS_IN: [u16; 2] = [0, 6];
+
+/// What every writer of one target shares.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Address and settings.
+    pub(super) spec: OdbcSpec,
+    /// What the probe found.
+    pub(super) facts: Facts,
+}
+
+/// Where the sink's transaction stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transaction {
+    None,
+    Open,
+    /// A statement failed for good: only a rollback helps.
+    Failed,
+}
+
+/// One writer's end.
+pub(super) struct OdbcSink {
+    plan: Arc<Plan>,
+    table: TableName,
+    columns: Vec<CatalogColumn>,
+    sending: Sending,
+    transaction: Transaction,
+}
+
+/// What belongs to one connection.
+struct Sending {
+    insert: Statement,
+    control: Statement,
+    encoder: Box<dyn Encode>,
+    session: Session,
+}
+
+impl Sending {
+    fn open(plan: &Plan, table: &TableName, columns: &[CatalogColumn]) -> Result<Self, SinkError> {
+        let profile = profile(plan.facts.profile);
+        let session = Session::open(&plan.spec, profile, plan.facts.width)?;
+        let quote = plan.facts.quote;
+        let sql = profile.insert_sql(&table.sql(quote), columns, quote);
+        let mut insert = session.statement()?;
+        if !profile.server_keeps_query_timeout() {
+            let seconds = usize::try_from(plan.spec.query_timeout.as_secs()).unwrap_or(0);
+            // A driver may refuse it (HYC00); the probe's facts say that it was only asked.
+            let _ = insert.set_query_timeout_seconds(seconds);
+        }
+        let prepared = insert.prepare(&sql).ok();
+        prepared.map_err(|outcome| session.error(&outcome))?;
+        Ok(Self {
+            insert,
+            control: session.statement()?,
+            encoder: profile.encoder(columns, plan.facts.width),
+            session,
+        })
+    }
+
+    fn control(&mut self, sql: &str) -> Result<(), SinkError> {
+        let outcome = self.control.execute_direct(sql).ok();
+        outcome.map_err(|outcome| self.session.error(&outcome))
+    }
+
+    /// Sends some rows under a savepoint: afterwards all of them are in, or none.
+    fn attempt(
+        &mut self,
+        batch: &Batch,
+        rows: Range<usize>,
+        columns: &[CatalogColumn],
+    ) -> Result<Attempt, SinkError> {
+        self.control(SAVEPOINT)?;
+        let (parameters, sets) = self.encoder.encode(batch, rows);
+        let result = self.insert.execute_array(&parameters, sets);
+        self.insert.close_cursor();
+        let attempt = judge(&self.session, &result, self.insert.statuses(), columns)?;
+        match &attempt {
+            Attempt::In => {
+                if let Some(sql) = self.session.profile.release_sql() {
+                    self.control(sql)?;
+                }
+            }
+            Attempt::Refused(_) => self.control(BACK_TO_SAVEPOINT)?,
+        }
+        Ok(attempt)
+    }
+}
+
+impl OdbcSink {
+    /// Connects and prepares.
+    pub(super) fn open(
+        plan: Arc<Plan>,
+        table: TableName,
+        columns: Vec<CatalogColumn>,
+    ) -> Result<Self, SinkError> {
+        let sending = Sending::open(&plan, &table, &columns)?;
+        Ok(Self {
+            plan,
+            table,
+            columns,
+            sending,
+            transaction: Transaction::None,
+        })
+    }
+
+    fn send(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
+        if self.transaction == Transaction::None {
+            for sql in self.sending.session.profile.transaction_sql() {
+                self.sending.control(sql)?;
+            }
+            self.transaction = Transaction::Open;
+        }
+        let (sending, columns) = (&mut self.sending, &self.columns);
+        let mut rejects = Vec::new();
+        for request in requests(batch, self.plan.facts.request_bytes) {
+            let rows = match request {
+                Request::Send(rows) => rows,
+                Request::TooLarge { row, bytes, most } => {
+                    rejects.push(too_large(row, bytes, most));
+                    continue;
+                }
+            };
+            let mut attempt = |rows| sending.attempt(batch, rows, columns);
+            if let Attempt::Refused(fault) = attempt(rows.clone())? {
+                rejects.extend(isolate(rows, fault, attempt)?);
+            }
+        }
+        Ok(rejects)
+    }
+}
+
+impl Sink for OdbcSink {
+    fn write(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
+        if self.transaction == Transaction::Failed {
+            return Err(SinkError::permanent(
+                "rows after a failed statement: the transaction must be rolled back first",
+            ));
+        }
+        let result = self.send(batch);
+        if result.is_err() {
+            self.transaction = Transaction::Failed;
+        }
+        result
+    }
+
+    fn commit(&mut self) -> Result<(), SinkError> {
+        if self.transaction == Transaction::Failed {
+            // PostgreSQL would answer such a commit with success, and roll back.
+            return Err(SinkError::permanent(
+                "a commit after a failed statement: the transaction must be rolled back first",
+            ));
+        }
+        self.sending.session.commit()?;
+        self.transaction = Transaction::None;
+        Ok(())
+    }
+
+    fn rollback(&mut self) -> Result<(), SinkError> {
+        self.sending.session.rollback()?;
+        self.transaction = Transaction::None;
+        Ok(())
+    }
+
+    fn reconnect(&mut self) -> Result<(), SinkError> {
+        self.sending = Sending::open(&self.plan, &self.table, &self.columns)?;
+        self.transaction = Transaction::None;
+        Ok(())
+    }
+}
+
+/// One request to the server, or a row that fits none.
+#[derive(Debug, PartialEq, Eq)]
+enum Request {
+    Send(Range<usize>),
+    TooLarge { row: usize, bytes: u64, most: u64 },
+}
+
+/// Cuts a batch where a request would be larger than the server takes.
+fn requests(batch: &Batch, most: Option<u64>) -> Vec<Request> {
+    let rows = batch.rows();
+    if rows == 0 {
+        return Vec::new();
+    }
+    let widest: u64 = batch
+        .columns
+        .iter()
+        .map(|column| wide(column.stride()) + CELL_BYTES)
+        .sum();
+    let most = match most {
+        Some(most) if widest.saturating_mul(wide(rows)) > most => most,
+        _ => return vec![Request::Send(0..rows)],
+    };
+    let mut requests = Vec::new();
+    let (mut start, mut sum) = (0, 0);
+    for row in 0..rows {
+        let bytes = row_bytes(batch, row);
+        if sum + bytes > most && start < row {
+            requests.push(Request::Send(start..row));
+            (start, sum) = (row, 0);
+        }
+        if bytes > most {
+            requests.push(Request::TooLarge { row, bytes, most });
+            start = row + 1;
+        } else {
+            sum += bytes;
+        }
+    }
+    if start < rows {
+        requests.push(Request::Send(start..rows));
+    }
+    requests
+}
+
+fn wide(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+fn row_bytes(batch: &Batch, row: usize) -> u64 {
+    let cells = batch.columns.iter().map(|column| {
+        let word = column.indicators.get(row);
+        match &column.values {
+            Values::Bytes { .. } if word != NULL_INDICATOR => {
+                u64::try_from(word).unwrap_or(0) + CELL_BYTES
+            }
+            _ => CELL_BYTES,
+        }
+    });
+    cells.sum()
+}
+
+fn too_large(row: usize, bytes: u64, most: u64) -> RowReject {
+    RowReject {
+        row,
+        class: RejectClass::Length,
+        column: None,
+        sqlstate: None,
+        native: None,
+        message: format!(
+            "the row has {bytes} bytes, and the server takes {most} in one request (half of its \
+             max_allowed_packet, where that is the bound)"
+        ),
+    }
+}
+
+/// What the answer to an array means. Only plain success, or success with infos that concern no
+/// value, is success.
+fn judge(
+    session: &Session,
+    result: &ArrayOutcome,
+    statuses: &[u16],
+    columns: &[CatalogColumn],
+) -> Result<Attempt, SinkError> {
+    let outcome = &result.outcome;
+    let telling = outcome
+        .diagnostics
+        .iter()
+        .find(|d| !outcome.is_ok() || !session.profile.is_harmless(d));
+    if outcome.is_no_data() {
+        return Ok(refused(
+            RejectClass::Other,
+            None,
+            "the statement inserted no row",
+            columns,
+        ));
+    }
+    if !outcome.is_ok() {
+        let verdict = telling.map(|d| session.profile.verdict(d));
+        return match verdict {
+            Some(Verdict::Row(class)) => Ok(refused(class, telling, "", columns)),
+            Some(Verdict::World(class)) => Err(session.described(class, telling)),
+            None => Err(session.described(ErrorClass::Permanent, None)),
+        };
+    }
+    if let Some(warning) = telling {
+        let class = match session.profile.verdict(warning) {
+            Verdict::Row(class) => class,
+            Verdict::World(_) => RejectClass::Other,
+        };
+        return Ok(refused(class, Some(warning), "", columns));
+    }
+    let odd = statuses
+        .iter()
+        .find(|&&status| status != STATUS_UNTOUCHED && !STATUS_IN.contains(&status));
+    if let Some(status) = odd {
+        let words = format!("the driver reports success, and status {status} for a row");
+        return Ok(refused(RejectClass::Other, None, &words, columns));
+    }
+    let sets = i64::try_from(statuses.len()).unwrap_or(i64::MAX);
+    match result.processed {
+        Some(processed) if processed != sets => {
+            let words = format!("the driver reports success, and {processed} of {sets} rows");
+            Ok(refused(RejectClass::Other, None, &words, columns))
+        }
+        _ => Ok(Attempt::In),
+    }
+}
+
+fn refused(
+    class: RejectClass,
+    words: Option<&Diagnostic>,
+    otherwise: &str,
+    columns: &[CatalogColumn],
+) -> Attempt {
+    let message = words.map_or(otherwise, |d| d.message.as_str());
+    Attempt::Refused(RowFault {
+        class,
+        column: named_column(message, columns),
+        sqlstate: words.map(|d| d.sqlstate.clone()),
+        native: words.map(|d| d.native),
+        message: message.to_owned(),
+    })
+}
+
+/// The column that a message names: `column "x"` (PostgreSQL) or `column 'x'` (MariaDB) at its
+/// first mention of a column; what stands behind may be data.
+fn named_column(message: &str, columns: &[CatalogColumn]) -> Option<usize> {
+    let lower = message.to_ascii_lowercase();
+    let after = lower.find("column ")? + "column ".len();
+    let rest = message.get(after..)?;
+    let mark = rest
+        .chars()
+        .next()
+        .filter(|c| ['"', '\'', '`'].contains(c))?;
+    columns.iter().position(|column| {
+        rest[1..]
+            .strip_prefix(column.column.name.as_str())
+            .is_some_and(|tail| tail.starts_with(mark))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arena::{CellType, IndicatorWidth};
+    use crate::config::schema::{Column, SqlType};
+    use crate::sink::odbc::profile::announced;
+
+    fn batch(lengths: &[i64]) -> Batch {
+        let mut batch = Batch::new(&[CellType::Text], IndicatorWidth::Wide, 0);
+        batch.lay_out(lengths.len(), &[100]);
+        for (row, &length) in lengths.iter().enumerate() {
+            batch.columns[0].indicators.set(row, length);
+        }
+        batch.set_rows(lengths.len());
+        batch
+    }
+
+    #[test]
+    fn requests_stay_under_the_bound() {
+        let batch = batch(&[4, 4, 100, 4, -1]);
+        assert_eq!(requests(&batch, None), [Request::Send(0..5)]);
+        assert_eq!(requests(&batch, Some(10_000)), [Request::Send(0..5)]);
+        assert_eq!(
+            requests(&batch, Some(40)),
+            [
+                Request::Send(0..2),
+                Request::TooLarge {
+                    row: 2,
+                    bytes: 116,
+                    most: 40
+                },
+                Request::Send(3..5),
+            ]
+        );
+        assert_eq!(
+            requests(&batch, Some(116)),
+            [
+                Request::Send(0..2),
+                Request::Send(2..3),
+                Request::Send(3..5)
+            ]
+        );
+    }
+
+    #[test]
+    fn columns_are_found_in_messages() {
+        let columns: Vec<CatalogColumn> = ["id", "na\"me", "na"]
+            .map(|name| CatalogColumn {
+                column: Column {
+                    name: name.to_owned(),
+                    ty: SqlType::Integer,
+                    nullable: true,
+                    generated: false,
+                },
+                server_type: String::new(),
+                announced: announced(SqlType::Integer),
+            })
+            .into();
+        for (message, column) in [
+            ("null value in column \"na\" of relation \"t\"", Some(2)),
+            ("Data too long for column 'id' at row 1", Some(0)),
+            ("Column 'na\"me' cannot be null", Some(1)),
+            ("Key (x)=(column \"other\" column \"id\")", None),
+            ("İ column \"id\"", Some(0)),
+            ("", None),
+        ] {
+            assert_eq!(named_column(message, &columns), column, "{message}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Databases behind ODBC.
+//!
+//! [`OdbcTarget`] asks a driver what it does ([`probe`]), loads through arrays that are the
+//! arenas themselves ([`raw`], [`execute`]), finds bad rows under savepoints ([`isolate`]), and
+//! keeps what is particular to a database in its [`profile`].
+
+mod catalog;
+mod connect;
+mod connection_text;
+mod execute;
+mod isolate;
+mod probe;
+mod profile;
+mod raw;
+
+use std::sync::Arc;
+
+pub use connect::OdbcSpec;
+pub use connection_text::ConnectionText;
+pub use profile::ProfileName;
+
+use catalog::{CatalogColumn, TableName, check_name};
+use connect::{Connection, Session};
+use execute::{OdbcSink, Plan};
+use probe::{Facts, probe, profile_of};
+use profile::{Profile, profile, quoted};
+
+use crate::config::schema::{Column, SqlType};
+use crate::sink::{Layout, Sink, SinkError, Target, TargetInfo};
+
+/// A database behind an ODBC driver.
+///
+/// It holds no connection: each question opens one, so that a load of hours does not depend on
+/// one that was idle meanwhile. Writers have their own.
+#[derive(Debug)]
+pub struct OdbcTarget {
+    plan: Arc<Plan>,
+    url: String,
+}
+
+impl OdbcTarget {
+    /// Connects, finds the profile, and asks the driver what it really does.
+    ///
+    /// # Errors
+    /// [`ErrorClass::CannotConnect`](crate::sink::ErrorClass::CannotConnect),
+    /// [`ErrorClass::LoginRefused`](crate::sink::ErrorClass::LoginRefused), or
+    /// [`ErrorClass::Permanent`](crate::sink::ErrorClass::Permanent) when the connection string is
+    /// malformed or the driver cannot be used safely. No message holds a secret.
+    pub fn connect(spec: OdbcSpec) -> Result<Self, SinkError> {
+        let keywords = spec.keywords(None)?;
+        let first = Connection::open(&keywords, spec.connect_timeout)?;
+        let profile = profile_of(&first, spec.profile);
+        drop(first);
+        // Again, with the keywords that this profile must have.
+        let session = Session::open(&spec, profile, crate::arena::IndicatorWidth::Wide)?;
+        let facts = probe(&session)?;
+        Ok(Self {
+            url: keywords.url(),
+            plan: Arc::new(Plan { spec, facts }),
+        })
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.plan.facts
+    }
+
+    fn profile(&self) -> &'static dyn Profile {
+        profile(self.facts().profile)
+    }
+
+    fn session(&self) -> Result<Session, SinkError> {
+        Session::open(&self.plan.spec, self.profile(), self.facts().width)
+    }
+
+    fn table(&self, name: &str) -> Result<TableName, SinkError> {
+        TableName::parse(name, self.facts().quote, &self.profile().bounds())
+    }
+
+    fn sql_name(&self, name: &str) -> Result<String, SinkError> {
+        Ok(self.table(name)?.sql(self.facts().quote))
+    }
+
+    /// The catalog's columns for the columns of a load.
+    fn selected(&self, table: &str, columns: &[Column]) -> Result<Vec<CatalogColumn>, SinkError> {
+        let name = self.table(table)?;
+        let session = self.session()?;
+        let found = self
+            .profile()
+            .columns(&session, &name, self.facts().quote)?;
+        let found =
+            found.ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
+        self.profile().check_table(&session, &name)?;
+        catalog::select(found, columns, table)
+    }
+
+    fn in_transaction(&self, sql: &str) -> Result<(), SinkError> {
+        let session = self.session()?;
+        session.run(sql)?;
+        session.commit()
+    }
+
+    fn create_sql(&self, table: &str, columns: &[Column]) -> String {
+        let quote = self.facts().quote;
+        let types = self.profile().type_names(columns, quote);
+        let lines: Vec<String> = columns
+            .iter()
+            .zip(types)
+            .map(|(column, ty)| {
+                let null = if column.nullable { "" } else { " NOT NULL" };
+                // The constraint follows the type's own check, which both databases accept.
+                format!("  {} {ty}{null}", quoted(&column.name, quote))
+            })
+            .collect();
+        format!("CREATE TABLE {table} (\n{}\n)", lines.join(",\n"))
+    }
+
+    fn check_creation(&self, table: &str, columns: &[Column]) -> Result<(), SinkError> {
+        let bounds = self.profile().bounds();
+        check_column_count(table, columns.len(), bounds.columns)?;
+        for column in columns {
+            check_name(&column.name, &bounds)?;
+            if let SqlType::Timestamp { precision } = column.ty
+                && precision > bounds.timestamp_digits
+            {
+                return Err(SinkError::permanent(format!(
+                    "column {:?} is TIMESTAMP({precision}), and the database keeps {} digits of a \
+                     second; give another type with --schema",
+                    column.name, bounds.timestamp_digits
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_column_count(table: &str, count: usize, most: Option<usize>) -> Result<(), SinkError> {
+    // Parameters are numbered in 16 bits.
+    let most = most.unwrap_or(usize::from(u16::MAX));
+    if count > most {
+        return Err(SinkError::permanent(format!(
+            "table {table}: {count} columns, and the database takes {most}; leave some out with \
+             --columns"
+        )));
+    }
+    if count == 0 {
+        return Err(SinkError::permanent(format!(
+            "table {table}: no column is loaded"
+        )));
+    }
+    Ok(())
+}
+
+impl Target for OdbcTarget {
+    fn info(&self) -> TargetInfo {
+        TargetInfo {
+            url: self.url.clone(),
+            profile: self.facts().profile.to_string(),
+            facts: self.facts().shown.clone(),
+        }
+    }
+
+    fn columns(&self, table: &str) -> Result<Option<Vec<Column>>, SinkError> {
+        let name = self.table(table)?;
+        let session = self.session()?;
+        let found = self
+            .profile()
+            .columns(&session, &name, self.facts().quote)?;
+        Ok(found.map(|columns| columns.into_iter().map(|column| column.column).collect()))
+    }
+
+    fn has_tables(&self) -> bool {
+        true
+    }
+
+    fn create_table_sql(&self, table: &str, columns: &[Column]) -> String {
+        // A name that cannot be is shown as it came; `create_table` refuses it.
+        let name = self.sql_name(table).unwrap_or_else(|_| table.to_owned());
+        self.create_sql(&name, columns)
+    }
+
+    fn create_table(&self, table: &str, columns: &[Column]) -> Result<(), SinkError> {
+        let name = self.sql_name(table)?;
+        self.check_creation(table, columns)?;
+        self.in_transaction(&self.create_sql(&name, columns))
+    }
+
+    fn truncate(&self, table: &str) -> Result<(), SinkError> {
+        let name = self.sql_name(table)?;
+        self.in_transaction(&self.profile().truncate_sql(&name))
+    }
+
+    fn run_sql(&self, sql: &str) -> Result<(), SinkError> {
+        self.in_transaction(sql)
+    }
+
+    fn layout(&self, table: &str, columns: &[Column]) -> Result<Layout, SinkError> {
+        let profile = self.profile();
+        let bounds = profile.bounds();
+        check_column_count(table, columns.len(), bounds.columns)?;
+        let selected = self.selected(table, columns)?;
+        let quote = self.facts().quote;
+        Ok(Layout {
+            cells: selected.iter().map(|column| profile.cell(column)).collect(),
+            indicators: self.facts().width,
+            writers_max: usize::MAX,
+            batch_rows: bounds.batch_rows,
+            batch_rows_max: bounds.batch_rows_max,
+            replays: true,
+            nul_in_text: bounds.nul_in_text,
+            statement: profile.insert_sql(&self.sql_name(table)?, &selected, quote),
+        })
+    }
+
+    fn open(&self, table: &str, columns: &[Column]) -> Result<Box<dyn Sink>, SinkError> {
+        let selected = self.selected(table, columns)?;
+        let name = self.table(table)?;
+        let sink = OdbcSink::open(Arc::clone(&self.plan), name, selected)?;
+        Ok(Box::new(sink))
+    }
+}

@@ -1,0 +1,225 @@
+//! What a driver really does, asked at connect.
+
+use std::rc::Rc;
+
+use super::connect::{Connection, Session, fetch_all};
+use super::profile::{Profile, ProfileName, profile};
+use super::raw::{self, LengthWord, Parameter, Statement};
+use crate::arena::IndicatorWidth;
+use crate::sink::SinkError;
+
+/// Information types of `SQLGetInfo` (`sql.h`, `sqlext.h`).
+mod info {
+    pub(super) const DRIVER_NAME: u16 = 6;
+    pub(super) const DRIVER_VER: u16 = 7;
+    pub(super) const DBMS_NAME: u16 = 17;
+    pub(super) const DBMS_VER: u16 = 18;
+    pub(super) const IDENTIFIER_QUOTE_CHAR: u16 = 29;
+    pub(super) const TXN_CAPABLE: u16 = 46;
+    pub(super) const PARAM_ARRAY_ROW_COUNTS: u16 = 153;
+}
+
+/// Text of one, two, three and four bytes a character: 4 characters.
+const SAMPLE: &str = "aé€😀";
+
+/// Characters in [`SAMPLE`].
+const SAMPLE_CHARACTERS: &str = "4";
+
+/// What the probe found.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    /// Profile.
+    pub(super) profile: ProfileName,
+    /// Width of the driver's length words.
+    pub(super) width: IndicatorWidth,
+    /// Character that quotes names; a blank where names cannot be quoted.
+    pub(super) quote: char,
+    /// Most bytes of rows in one request.
+    pub(super) request_bytes: Option<u64>,
+    /// Name and value, in reading order.
+    pub(super) shown: Vec<(String, String)>,
+}
+
+/// Name under which a database introduces itself.
+pub(super) fn dbms_name(connection: &Connection) -> String {
+    raw::info_text(connection, info::DBMS_NAME).unwrap_or_default()
+}
+
+/// Asks a driver whose profile is known.
+///
+/// # Errors
+/// When the width of its words is contradictory, when it changes text on the way, or when the
+/// database has no transactions.
+pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
+    let connection = &session.connection;
+    let text = |info| raw::info_text(connection, info).unwrap_or_default();
+    if raw::info_number(connection, info::TXN_CAPABLE).is_some_and(|word| word & 0xffff == 0) {
+        return Err(SinkError::permanent(
+            "the driver says that this database has no transactions",
+        ));
+    }
+    let (width, width_source) = width(session)?;
+    connection.set_width(width);
+    let characters = check_characters(session)?;
+    let profile = session.profile;
+    let mut request_bytes = profile.bounds().request_bytes;
+    if let Some(sql) = profile.request_bytes_sql() {
+        let answer = session.scalar(sql)?;
+        // Half of it: headers, and types that are wider on the wire than in the arena.
+        request_bytes = answer.and_then(|n| n.parse::<u64>().ok()).map(|n| n / 2);
+    }
+    let quote = text(info::IDENTIFIER_QUOTE_CHAR)
+        .chars()
+        .next()
+        .unwrap_or(' ');
+    let mut shown = vec![
+        (
+            "database",
+            format!("{} {}", text(info::DBMS_NAME), text(info::DBMS_VER)),
+        ),
+        (
+            "driver",
+            format!("{} {}", text(info::DRIVER_NAME), text(info::DRIVER_VER)),
+        ),
+        ("profile", profile.name().to_string()),
+        (
+            "length words",
+            format!(
+                "{} bytes ({width_source})",
+                match width {
+                    IndicatorWidth::Narrow => 4,
+                    IndicatorWidth::Wide => 8,
+                }
+            ),
+        ),
+        ("text", characters.to_owned()),
+        (
+            "largest array",
+            format!("{} rows", profile.bounds().batch_rows_max),
+        ),
+        ("array row counts", row_counts(connection).to_owned()),
+        (
+            "bad rows of an array",
+            "found by savepoint and halving".to_owned(),
+        ),
+        ("names quoted by", quote.to_string()),
+        (
+            "query timeout",
+            if profile.server_keeps_query_timeout() {
+                "kept by the server".to_owned()
+            } else {
+                "asked of the driver".to_owned()
+            },
+        ),
+    ];
+    if let Some(bytes) = request_bytes {
+        shown.push(("largest request", format!("{bytes} bytes of rows")));
+    }
+    let mut shown: Vec<_> = shown.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    for (name, sql) in profile.fact_sql() {
+        let value = session.scalar(sql)?.unwrap_or_else(|| "NULL".to_owned());
+        shown.push(((*name).to_owned(), value));
+    }
+    session.rollback()?;
+    Ok(Facts {
+        profile: profile.name(),
+        width,
+        quote,
+        request_bytes,
+        shown,
+    })
+}
+
+/// Profile of an open connection, unless one is forced.
+pub(super) fn profile_of(
+    connection: &Rc<Connection>,
+    forced: Option<ProfileName>,
+) -> &'static dyn Profile {
+    profile(forced.unwrap_or_else(|| ProfileName::of_database(&dbms_name(connection))))
+}
+
+fn row_counts(connection: &Connection) -> &'static str {
+    match raw::info_number(connection, info::PARAM_ARRAY_ROW_COUNTS) {
+        Some(1) => "one a row, says the driver (SQLGetInfo 153); not believed",
+        Some(2) => "one an array, says the driver (SQLGetInfo 153); not believed",
+        _ => "unknown (SQLGetInfo 153)",
+    }
+}
+
+/// Width of the words that the driver writes, and how it is known.
+///
+/// The statement is prepared with a parameter and executed, and the outputs of `SQLRowCount` and
+/// `SQLDescribeParam` are looked at. A driver that writes neither is taken to follow `sql.h`.
+fn width(session: &Session) -> Result<(IndicatorWidth, &'static str), SinkError> {
+    let sql = session
+        .profile
+        .characters_sql()
+        .unwrap_or("SELECT 1 WHERE 1 = ?");
+    let mut statement = session.statement()?;
+    let prepared = statement.prepare(sql);
+    let widths: Vec<IndicatorWidth> = if prepared.is_ok() {
+        statement.written_widths().into_iter().flatten().collect()
+    } else {
+        Vec::new()
+    };
+    drop(statement);
+    session.rollback()?;
+    agreed(&widths)
+}
+
+fn agreed(widths: &[IndicatorWidth]) -> Result<(IndicatorWidth, &'static str), SinkError> {
+    match widths {
+        [] => Ok((
+            IndicatorWidth::Wide,
+            "assumed: the driver wrote no word when asked",
+        )),
+        [first, rest @ ..] if rest.iter().all(|width| width == first) => Ok((*first, "measured")),
+        _ => Err(SinkError::permanent(
+            "the driver writes length words of 4 bytes in one call and of 8 in another; with \
+             either guess it would load wrong values without an error",
+        )),
+    }
+}
+
+/// Sends a text and asks the server how many characters it sees: a driver that takes UTF-8 for
+/// something else stores wrong text that reads back right through the same driver.
+fn check_characters(session: &Session) -> Result<&'static str, SinkError> {
+    let Some(sql) = session.profile.characters_sql() else {
+        return Ok("not checked on the server: this profile knows no query for it");
+    };
+    let mut statement = session.statement()?;
+    let answer = counted(&mut statement, sql).map_err(|outcome| session.error(&outcome))?;
+    if answer.as_deref() != Some(SAMPLE_CHARACTERS) {
+        return Err(SinkError::permanent(format!(
+            "the server sees {} characters in a UTF-8 text of {SAMPLE_CHARACTERS}: driver or \
+             connection use another character set; set it to UTF-8 in the connection string, or \
+             run with LC_ALL=C.UTF-8",
+            answer.as_deref().unwrap_or("no")
+        )));
+    }
+    Ok("UTF-8 arrives as UTF-8 (counted by the server)")
+}
+
+fn counted(statement: &mut Statement, sql: &str) -> Result<Option<String>, raw::Outcome> {
+    let width = statement.width();
+    statement.prepare(sql).ok()?;
+    let length = LengthWord::length(SAMPLE.len(), width);
+    let parameter = Parameter::of_text(SAMPLE.as_bytes(), &length, width);
+    statement.execute_array(&[parameter], 1).outcome.ok()?;
+    let rows = fetch_all(statement)?;
+    Ok(rows.into_iter().flatten().next().flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_must_agree() {
+        use IndicatorWidth::{Narrow, Wide};
+        assert_eq!(agreed(&[]).unwrap().0, Wide);
+        assert_eq!(agreed(&[Narrow]).unwrap().0, Narrow);
+        assert_eq!(agreed(&[Wide, Wide]).unwrap().0, Wide);
+        assert!(agreed(&[Wide, Narrow]).is_err());
+    }
+}

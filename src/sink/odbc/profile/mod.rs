@@ -1,0 +1,403 @@
+//! What is particular to one database: statements, types, error codes, session settings.
+
+mod array_literal;
+mod generic;
+mod mariadb;
+mod postgresql;
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::catalog::{CatalogColumn, TableName};
+use super::connect::Session;
+use super::raw::{Diagnostic, Parameter, ParameterType, sql_type};
+use crate::arena::{Batch, CellType, IndicatorWidth};
+use crate::config::schema::{Column, LengthUnit, SqlType};
+use crate::record::RejectClass;
+use crate::sink::{ErrorClass, SinkError};
+
+/// Name of a profile, as `--profile` takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProfileName {
+    /// PostgreSQL through psqlodbc.
+    Postgresql,
+    /// MariaDB and MySQL through MariaDB Connector/ODBC.
+    Mariadb,
+    /// Anything that speaks ODBC and standard SQL.
+    Generic,
+}
+
+impl ProfileName {
+    /// All profiles.
+    pub const ALL: [Self; 3] = [Self::Postgresql, Self::Mariadb, Self::Generic];
+
+    /// Name in options, reports and messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Postgresql => "postgresql",
+            Self::Mariadb => "mariadb",
+            Self::Generic => "generic",
+        }
+    }
+
+    /// The profile for what a database calls itself (`SQL_DBMS_NAME`).
+    #[must_use]
+    pub fn of_database(dbms_name: &str) -> Self {
+        let name = dbms_name.to_ascii_lowercase();
+        if name.contains("postgres") {
+            Self::Postgresql
+        } else if name.contains("mariadb") || name.contains("mysql") {
+            Self::Mariadb
+        } else {
+            Self::Generic
+        }
+    }
+}
+
+impl fmt::Display for ProfileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for ProfileName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|name| name.name() == text);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("no profile is called {text}; there are {names}")
+        })
+    }
+}
+
+/// The profile of that name.
+pub(super) fn profile(name: ProfileName) -> &'static dyn Profile {
+    match name {
+        ProfileName::Postgresql => &postgresql::Postgresql,
+        ProfileName::Mariadb => &mariadb::Mariadb,
+        ProfileName::Generic => &generic::Generic,
+    }
+}
+
+/// What a diagnostic of a failed statement means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// A row is at fault: the others of the batch can go in.
+    Row(RejectClass),
+    /// Something else is.
+    World(ErrorClass),
+}
+
+/// Bounds of a database and what it likes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// Columns of a table; `None` is unknown.
+    pub(super) columns: Option<usize>,
+    /// Length of a name.
+    pub(super) name: usize,
+    /// What the length of a name counts.
+    pub(super) name_unit: LengthUnit,
+    /// Rows in a batch that it likes.
+    pub(super) batch_rows: usize,
+    /// Most rows in a batch.
+    pub(super) batch_rows_max: usize,
+    /// Whether text may hold NUL.
+    pub(super) nul_in_text: bool,
+    /// Digits of a second that a timestamp keeps.
+    pub(super) timestamp_digits: u8,
+    /// Bytes of rows in one request, where a bound is known without asking the server.
+    pub(super) request_bytes: Option<u64>,
+}
+
+/// A keyword of the connection string under all its names, and the value it must have.
+pub(super) type RequiredKeyword = (&'static [&'static str], &'static str);
+
+/// Turns rows of an arena into parameters; holds the buffers that this takes.
+pub(super) trait Encode {
+    /// Parameters for some rows, and how many parameter sets they are.
+    fn encode<'a>(
+        &'a mut self,
+        batch: &'a Batch,
+        rows: Range<usize>,
+    ) -> (Vec<Parameter<'a>>, usize);
+}
+
+/// One kind of database.
+pub(super) trait Profile: Send + Sync {
+    /// Its name.
+    fn name(&self) -> ProfileName;
+
+    /// Bounds.
+    fn bounds(&self) -> Bounds;
+
+    /// Keywords that every connection must have.
+    fn connection_keywords(&self) -> &'static [RequiredKeyword] {
+        &[]
+    }
+
+    /// Statements run on every connect and reconnect.
+    fn session_sql(&self, query_timeout: Duration) -> Vec<String>;
+
+    /// Whether [`Self::session_sql`] has told the server the query timeout; if not, the driver's
+    /// statement attribute is set.
+    fn server_keeps_query_timeout(&self) -> bool {
+        false
+    }
+
+    /// Statements run at the start of each transaction.
+    fn transaction_sql(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Statement after a batch went in, where savepoints of one name pile up.
+    fn release_sql(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Query with one parameter that answers how many characters the server sees in it.
+    fn characters_sql(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Facts to ask the server for: name and query.
+    fn fact_sql(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// Query for the most bytes of one request.
+    fn request_bytes_sql(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Columns of a table, or `None` when there is no such table.
+    fn columns(
+        &self,
+        session: &Session,
+        table: &TableName,
+        quote: char,
+    ) -> Result<Option<Vec<CatalogColumn>>, SinkError>;
+
+    /// Refuses a table that cannot be loaded safely.
+    fn check_table(&self, _session: &Session, _table: &TableName) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Form of a column's cells.
+    fn cell(&self, column: &CatalogColumn) -> CellType;
+
+    /// The statement that loads rows.
+    fn insert_sql(&self, table: &str, columns: &[CatalogColumn], quote: char) -> String {
+        let names: Vec<String> = columns
+            .iter()
+            .map(|column| quoted(&column.column.name, quote))
+            .collect();
+        let marks = vec!["?"; columns.len()].join(", ");
+        format!(
+            "INSERT INTO {table} ({}) VALUES ({marks})",
+            names.join(", ")
+        )
+    }
+
+    /// Turns batches into the parameters of [`Self::insert_sql`].
+    fn encoder(&self, columns: &[CatalogColumn], width: IndicatorWidth) -> Box<dyn Encode>;
+
+    /// Types for `CREATE TABLE`, one a column.
+    fn type_names(&self, columns: &[Column], quote: char) -> Vec<String>;
+
+    /// The statement that empties a table, in a transaction.
+    fn truncate_sql(&self, table: &str) -> String {
+        format!("DELETE FROM {table}")
+    }
+
+    /// What an error means.
+    fn verdict(&self, diagnostic: &Diagnostic) -> Verdict {
+        standard_verdict(&diagnostic.sqlstate)
+    }
+
+    /// Class of an error outside of a batch, where no row can be at fault.
+    fn error_class(&self, diagnostic: &Diagnostic) -> ErrorClass {
+        match self.verdict(diagnostic) {
+            Verdict::World(class) => class,
+            Verdict::Row(_) => ErrorClass::Permanent,
+        }
+    }
+
+    /// Whether what a driver says beside a successful insert leaves every value as it was sent.
+    fn is_harmless(&self, diagnostic: &Diagnostic) -> bool {
+        HARMLESS_STATES.contains(&diagnostic.sqlstate.as_str())
+    }
+}
+
+/// States of successful calls that concern no value: an option was replaced (01S02), NULL was
+/// left out by an aggregate (01003), a privilege was not revoked or granted (01006, 01007).
+const HARMLESS_STATES: &[&str] = &["01S02", "01003", "01006", "01007"];
+
+/// What a SQLSTATE means by the standard; profiles put their own codes before it.
+pub(super) fn standard_verdict(sqlstate: &str) -> Verdict {
+    use RejectClass as R;
+    let row = match sqlstate {
+        "22001" | "01004" => Some(R::Length),
+        "22003" | "01S07" => Some(R::Range),
+        "22021" => Some(R::Encoding),
+        "22002" | "22004" | "23502" => Some(R::Null),
+        "23505" => Some(R::Duplicate),
+        _ => match sqlstate.get(..2) {
+            Some("22") => Some(R::Conversion),
+            Some("23" | "44") => Some(R::Constraint),
+            Some("01") => Some(R::Other),
+            _ => None,
+        },
+    };
+    if let Some(class) = row {
+        return Verdict::Row(class);
+    }
+    let class = match sqlstate {
+        "40003" | "HYT01" => ErrorClass::ConnectionLost,
+        "HYT00" | "HY008" => ErrorClass::Transient,
+        _ => match sqlstate.get(..2) {
+            Some("40") => ErrorClass::Transient,
+            Some("08") => ErrorClass::ConnectionLost,
+            Some("28") => ErrorClass::LoginRefused,
+            _ => ErrorClass::Permanent,
+        },
+    };
+    Verdict::World(class)
+}
+
+/// A name in quotes, with quotes inside doubled.
+pub(super) fn quoted(name: &str, quote: char) -> String {
+    if quote == ' ' {
+        // The driver says that its database knows no quoted names.
+        return name.to_owned();
+    }
+    let doubled = format!("{quote}{quote}");
+    format!("{quote}{}{quote}", name.replace(quote, &doubled))
+}
+
+/// The bytes of a text in hexadecimal: how names get into catalog queries, where the rules of
+/// string literals depend on settings.
+pub(super) fn hex(text: &str) -> String {
+    use fmt::Write as _;
+    text.bytes().fold(String::new(), |mut out, byte| {
+        write!(out, "{byte:02x}").expect("writing to a String cannot fail");
+        out
+    })
+}
+
+/// Plain arrays: the arena's columns are the parameters.
+pub(super) struct Arrays {
+    types: Vec<ParameterType>,
+}
+
+impl Arrays {
+    /// For columns whose announced types are known.
+    pub(super) fn new(types: Vec<ParameterType>) -> Self {
+        Self { types }
+    }
+}
+
+impl Encode for Arrays {
+    fn encode<'a>(
+        &'a mut self,
+        batch: &'a Batch,
+        rows: Range<usize>,
+    ) -> (Vec<Parameter<'a>>, usize) {
+        let parameters = batch.columns.iter().zip(&self.types);
+        let parameters = parameters
+            .map(|(column, announced)| {
+                let size = if announced.size == 0 {
+                    column.stride().max(1)
+                } else {
+                    announced.size
+                };
+                let announced = ParameterType { size, ..*announced };
+                Parameter::of_column(column, rows.start, rows.len(), announced)
+            })
+            .collect();
+        (parameters, rows.len())
+    }
+}
+
+/// SQL type to announce for a column by its own type. Size 0 is as wide as the arena's stride.
+pub(super) fn announced(ty: SqlType) -> ParameterType {
+    let (code, size, digits) = match ty {
+        SqlType::SmallInt => (sql_type::SMALLINT, 5, 0),
+        SqlType::Integer => (sql_type::INTEGER, 10, 0),
+        SqlType::BigInt => (sql_type::BIGINT, 19, 0),
+        SqlType::Decimal { precision, scale } => {
+            (sql_type::DECIMAL, usize::from(precision), i16::from(scale))
+        }
+        SqlType::Real => (sql_type::REAL, 7, 0),
+        SqlType::Double => (sql_type::DOUBLE, 15, 0),
+        SqlType::Char(_) => (sql_type::CHAR, 0, 0),
+        SqlType::VarChar(Some(_)) => (sql_type::VARCHAR, 0, 0),
+        SqlType::VarChar(None) => (sql_type::LONGVARCHAR, 0, 0),
+        SqlType::Date => (sql_type::DATE, 10, 0),
+        SqlType::Time => (sql_type::TIME, 8, 0),
+        SqlType::Timestamp { precision: 0 } => (sql_type::TIMESTAMP, 19, 0),
+        SqlType::Timestamp { precision } => (
+            sql_type::TIMESTAMP,
+            20 + usize::from(precision),
+            i16::from(precision),
+        ),
+        SqlType::Boolean => (sql_type::BIT, 1, 0),
+        SqlType::Binary(_) => (sql_type::BINARY, 0, 0),
+        SqlType::VarBinary(Some(_)) => (sql_type::VARBINARY, 0, 0),
+        SqlType::VarBinary(None) => (sql_type::LONGVARBINARY, 0, 0),
+    };
+    ParameterType { code, size, digits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_to_profiles() {
+        for (dbms, name) in [
+            ("PostgreSQL", ProfileName::Postgresql),
+            ("MariaDB", ProfileName::Mariadb),
+            ("MySQL", ProfileName::Mariadb),
+            ("", ProfileName::Generic),
+            ("SQLite", ProfileName::Generic),
+        ] {
+            assert_eq!(ProfileName::of_database(dbms), name, "{dbms}");
+        }
+        for name in ProfileName::ALL {
+            assert_eq!(name.name().parse(), Ok(name));
+        }
+        assert!("oracle".parse::<ProfileName>().is_err());
+    }
+
+    #[test]
+    fn quotes_are_doubled() {
+        assert_eq!(quoted("a\"b\"; DROP", '"'), "\"a\"\"b\"\"; DROP\"");
+        assert_eq!(quoted("a`b", '`'), "`a``b`");
+    }
+
+    #[test]
+    fn states_mean_what_the_standard_says() {
+        use RejectClass as R;
+        for (state, verdict) in [
+            ("23505", Verdict::Row(R::Duplicate)),
+            ("23502", Verdict::Row(R::Null)),
+            ("23503", Verdict::Row(R::Constraint)),
+            ("22001", Verdict::Row(R::Length)),
+            ("01004", Verdict::Row(R::Length)),
+            ("22003", Verdict::Row(R::Range)),
+            ("22007", Verdict::Row(R::Conversion)),
+            ("40001", Verdict::World(ErrorClass::Transient)),
+            ("08S01", Verdict::World(ErrorClass::ConnectionLost)),
+            ("28000", Verdict::World(ErrorClass::LoginRefused)),
+            ("42S02", Verdict::World(ErrorClass::Permanent)),
+            ("", Verdict::World(ErrorClass::Permanent)),
+        ] {
+            assert_eq!(standard_verdict(state), verdict, "{state}");
+        }
+    }
+}

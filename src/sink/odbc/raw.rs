@@ -1,0 +1,729 @@
+//! The only file of this sink that calls the driver manager by itself: statements, parameter
+//! arrays, descriptions, fetched text, diagnostics.
+//!
+//! Everything public here is safe to call. What makes it so:
+//! - a [`Statement`] keeps its connection alive, and drops its handle first;
+//! - a [`Parameter`] borrows the arena it points into, has checked every length word against the
+//!   stride, and is bound and unbound within one call of [`Statement::execute_array`];
+//! - every word that a driver writes a length or count into is 8 bytes, zeroed, and read through
+//!   [`LengthWord`], because some drivers write only 4.
+
+use std::ffi::c_void;
+use std::marker::PhantomData;
+use std::ptr;
+use std::rc::Rc;
+
+use odbc_sys::{
+    CDataType, FreeStmtOption, HDbc, HStmt, Handle, HandleType, Len, Nullability, ParamType,
+    Pointer, SQLAllocHandle, SQLBindParameter, SQLDescribeColW, SQLDescribeParam, SQLExecDirectW,
+    SQLExecute, SQLFetch, SQLFreeHandle, SQLFreeStmt, SQLGetData, SQLGetDiagRecW, SQLNumResultCols,
+    SQLPrepareW, SQLRowCount, SqlDataType, SqlReturn, ULen,
+};
+
+use super::connect::Connection;
+use crate::arena::column::NULL_INDICATOR;
+use crate::arena::{CellType, ColumnBuffer, IndicatorWidth, Indicators, Values};
+use crate::limits::DIAGNOSTICS_PER_EXECUTE;
+
+// odbc-sys declares these with closed enums; the numbers of single drivers are not in them.
+unsafe extern "system" {
+    fn SQLSetStmtAttr(statement: HStmt, attribute: i32, value: Pointer, length: i32) -> SqlReturn;
+    fn SQLGetInfoW(
+        connection: HDbc,
+        info: u16,
+        value: Pointer,
+        buffer_bytes: i16,
+        value_bytes: *mut i16,
+    ) -> SqlReturn;
+}
+
+/// Type codes of the SQL side of a parameter or column (`sql.h`, `sqlext.h`).
+pub(super) mod sql_type {
+    pub(in super::super) const CHAR: i16 = 1;
+    pub(in super::super) const NUMERIC: i16 = 2;
+    pub(in super::super) const DECIMAL: i16 = 3;
+    pub(in super::super) const INTEGER: i16 = 4;
+    pub(in super::super) const SMALLINT: i16 = 5;
+    pub(in super::super) const FLOAT: i16 = 6;
+    pub(in super::super) const REAL: i16 = 7;
+    pub(in super::super) const DOUBLE: i16 = 8;
+    pub(in super::super) const VARCHAR: i16 = 12;
+    pub(in super::super) const DATE: i16 = 91;
+    pub(in super::super) const TIME: i16 = 92;
+    pub(in super::super) const TIMESTAMP: i16 = 93;
+    pub(in super::super) const LONGVARCHAR: i16 = -1;
+    pub(in super::super) const BINARY: i16 = -2;
+    pub(in super::super) const VARBINARY: i16 = -3;
+    pub(in super::super) const LONGVARBINARY: i16 = -4;
+    pub(in super::super) const BIGINT: i16 = -5;
+    pub(in super::super) const TINYINT: i16 = -6;
+    pub(in super::super) const BIT: i16 = -7;
+    pub(in super::super) const WCHAR: i16 = -8;
+    pub(in super::super) const WVARCHAR: i16 = -9;
+    pub(in super::super) const WLONGVARCHAR: i16 = -10;
+}
+
+const ATTR_QUERY_TIMEOUT: i32 = 0;
+const ATTR_PARAM_BIND_TYPE: i32 = 18;
+const ATTR_PARAM_STATUS_PTR: i32 = 20;
+const ATTR_PARAMS_PROCESSED_PTR: i32 = 21;
+const ATTR_PARAMSET_SIZE: i32 = 22;
+
+/// What a status slot holds before the driver writes to it; no status of the standard.
+pub(super) const STATUS_UNTOUCHED: u16 = 0x5A5A;
+
+/// Longest diagnostic text that is kept, in UTF-16 units.
+const MESSAGE_UNITS: usize = 2048;
+
+/// Byte that fills an output word when the question is how much of it a driver writes.
+const FILL: u8 = 0xAA;
+
+/// One diagnostic record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Diagnostic {
+    /// Five characters.
+    pub(super) sqlstate: String,
+    /// Code of the database or driver.
+    pub(super) native: i32,
+    /// Text.
+    pub(super) message: String,
+}
+
+/// Return code of an ODBC call, with the diagnostics read before anything else touched the handle.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// The raw return code.
+    pub(super) code: SqlReturn,
+    /// At most [`DIAGNOSTICS_PER_EXECUTE`] records; empty after plain success.
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+impl Outcome {
+    /// Whether the call did what it was asked to, perhaps with something to say about it.
+    pub(super) fn is_ok(&self) -> bool {
+        [
+            SqlReturn::SUCCESS,
+            SqlReturn::SUCCESS_WITH_INFO,
+            SqlReturn::NO_DATA,
+        ]
+        .contains(&self.code)
+    }
+
+    /// Whether there is nothing (more) to fetch.
+    pub(super) fn is_no_data(&self) -> bool {
+        self.code == SqlReturn::NO_DATA
+    }
+
+    /// `Ok` when the call did what it was asked to.
+    pub(super) fn ok(self) -> Result<(), Self> {
+        if self.is_ok() { Ok(()) } else { Err(self) }
+    }
+}
+
+/// A length, count or indicator that a driver writes: 8 bytes of room, 4 or 8 of them used.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct LengthWord(u64);
+
+impl LengthWord {
+    /// A word of zeroes: a 4-byte write on a little-endian machine reads back right for any
+    /// length, and NULL is told apart by the width.
+    const ZERO: Self = Self(0);
+
+    /// A word in which a driver's write leaves a trace.
+    const FILLED: Self = Self(u64::from_ne_bytes([FILL; 8]));
+
+    /// A word that holds a length for the driver to read.
+    ///
+    /// # Panics
+    /// If `length` does not fit 31 bits, which the narrow drivers could not read.
+    pub(super) fn length(length: usize, width: IndicatorWidth) -> Self {
+        let narrow = i32::try_from(length).expect("a parameter is shorter than 2 GiB");
+        match width {
+            IndicatorWidth::Wide => Self(u64::from_ne_bytes(i64::from(narrow).to_ne_bytes())),
+            IndicatorWidth::Narrow => {
+                let mut bytes = [0; 8];
+                bytes[..4].copy_from_slice(&narrow.to_ne_bytes());
+                Self(u64::from_ne_bytes(bytes))
+            }
+        }
+    }
+
+    /// What the driver wrote, given the width of its words.
+    pub(super) fn read(self, width: IndicatorWidth) -> i64 {
+        let bytes = self.0.to_ne_bytes();
+        match width {
+            IndicatorWidth::Wide => i64::from_ne_bytes(bytes),
+            IndicatorWidth::Narrow => i64::from(i32::from_ne_bytes(
+                bytes[..4].try_into().expect("four bytes of eight"),
+            )),
+        }
+    }
+
+    /// How wide the driver's write into a [filled](Self::FILLED) word was; `None` when it wrote
+    /// nothing. The words asked about are small counts, never a run of the fill byte.
+    fn written_width(self) -> Option<IndicatorWidth> {
+        let bytes = self.0.to_ne_bytes();
+        match (bytes[..4] == [FILL; 4], bytes[4..] == [FILL; 4]) {
+            (true, true) => None,
+            (false, true) => Some(IndicatorWidth::Narrow),
+            (_, false) => Some(IndicatorWidth::Wide),
+        }
+    }
+
+    fn as_len_ptr(&mut self) -> *mut Len {
+        ptr::from_mut(self).cast()
+    }
+
+    fn as_ulen_ptr(&mut self) -> *mut ULen {
+        ptr::from_mut(self).cast()
+    }
+}
+
+/// SQL type announced for a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ParameterType {
+    /// One of [`sql_type`].
+    pub(super) code: i16,
+    /// Column size: digits of a decimal, longest text in bytes.
+    pub(super) size: usize,
+    /// Digits after the point or the second.
+    pub(super) digits: i16,
+}
+
+/// One column of values that a driver may read: pointers into an arena that is borrowed meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parameter<'a> {
+    values: *const c_void,
+    indicators: *const c_void,
+    stride_bytes: usize,
+    c_type: CDataType,
+    announced: ParameterType,
+    rows: usize,
+    arena: PhantomData<&'a ColumnBuffer>,
+}
+
+impl<'a> Parameter<'a> {
+    /// Rows `first_row .. first_row + rows` of a column.
+    ///
+    /// # Panics
+    /// If the column has no such rows, or a length word passes the stride: the driver would read
+    /// past the value.
+    pub(super) fn of_column(
+        column: &'a ColumnBuffer,
+        first_row: usize,
+        rows: usize,
+        announced: ParameterType,
+    ) -> Self {
+        let stride = column.stride();
+        let rows_of_values = match &column.values {
+            Values::I16(v) => v.len(),
+            Values::I32(v) => v.len(),
+            Values::I64(v) => v.len(),
+            Values::F32(v) => v.len(),
+            Values::F64(v) => v.len(),
+            Values::Bytes { data, stride: 0 } => {
+                assert!(data.is_empty());
+                usize::MAX
+            }
+            Values::Bytes { data, stride } => data.len() / stride,
+            Values::Date(v) => v.len(),
+            Values::Time(v) => v.len(),
+            Values::Timestamp(v) => v.len(),
+            Values::Bit(v) => v.len(),
+        };
+        let end = first_row.checked_add(rows).expect("rows of one arena");
+        assert!(end <= rows_of_values, "rows past the value array");
+        let longest = i64::try_from(stride).expect("a stride fits an address");
+        let sound = |word: i64| word == NULL_INDICATOR || (0..=longest).contains(&word);
+        let indicators = match &column.indicators {
+            Indicators::Narrow(words) => {
+                let words = &words[first_row..end];
+                assert!(words.iter().all(|&word| sound(i64::from(word))));
+                words.as_ptr().cast()
+            }
+            Indicators::Wide(words) => {
+                let words = &words[first_row..end];
+                assert!(words.iter().all(|&word| sound(word)));
+                words.as_ptr().cast::<c_void>()
+            }
+        };
+        Self {
+            values: value_base(column).wrapping_byte_add(first_row * stride),
+            indicators,
+            stride_bytes: stride,
+            c_type: c_type(column.cell_type()),
+            announced,
+            rows,
+            arena: PhantomData,
+        }
+    }
+
+    /// One long text; `length` is its length word.
+    ///
+    /// # Panics
+    /// If the word is not the length of the text.
+    pub(super) fn of_text(text: &'a [u8], length: &'a LengthWord, width: IndicatorWidth) -> Self {
+        assert_eq!(usize::try_from(length.read(width)), Ok(text.len()));
+        Self {
+            values: text.as_ptr().cast(),
+            indicators: ptr::from_ref(length).cast(),
+            stride_bytes: text.len(),
+            c_type: CDataType::Char,
+            announced: ParameterType {
+                code: sql_type::LONGVARCHAR,
+                size: text.len().max(1),
+                digits: 0,
+            },
+            rows: 1,
+            arena: PhantomData,
+        }
+    }
+}
+
+fn value_base(column: &ColumnBuffer) -> *const c_void {
+    match &column.values {
+        Values::I16(v) => v.as_ptr().cast(),
+        Values::I32(v) => v.as_ptr().cast(),
+        Values::I64(v) => v.as_ptr().cast(),
+        Values::F32(v) => v.as_ptr().cast(),
+        Values::F64(v) => v.as_ptr().cast(),
+        Values::Bytes { data, .. } => data.as_ptr().cast(),
+        Values::Date(v) => v.as_ptr().cast(),
+        Values::Time(v) => v.as_ptr().cast(),
+        Values::Timestamp(v) => v.as_ptr().cast(),
+        Values::Bit(v) => v.as_ptr().cast(),
+    }
+}
+
+const fn c_type(cell: CellType) -> CDataType {
+    match cell {
+        CellType::I16 => CDataType::SShort,
+        CellType::I32 => CDataType::SLong,
+        CellType::I64 => CDataType::SBigInt,
+        CellType::F32 => CDataType::Float,
+        CellType::F64 => CDataType::Double,
+        CellType::Text => CDataType::Char,
+        CellType::Bytes => CDataType::Binary,
+        CellType::Date => CDataType::TypeDate,
+        CellType::Time => CDataType::TypeTime,
+        CellType::Timestamp => CDataType::TypeTimestamp,
+        CellType::Bit => CDataType::Bit,
+    }
+}
+
+/// What an array execution left behind.
+#[derive(Debug)]
+pub(super) struct ArrayOutcome {
+    /// Return code and diagnostics of the execute, or of the first call before it that failed.
+    pub(super) outcome: Outcome,
+    /// Parameter sets the driver says it processed; `None` when it wrote nothing.
+    pub(super) processed: Option<i64>,
+}
+
+/// One column of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DescribedColumn {
+    /// Name.
+    pub(super) name: String,
+    /// One of [`sql_type`], or a code of the driver's own.
+    pub(super) code: i16,
+    /// Column size.
+    pub(super) size: u64,
+    /// Digits after the point or the second.
+    pub(super) digits: i16,
+    /// Whether NULL may be there; unknown counts as yes.
+    pub(super) nullable: bool,
+}
+
+/// A statement handle.
+#[derive(Debug)]
+pub(super) struct Statement {
+    handle: HStmt,
+    statuses: Vec<u16>,
+    // Last: the handle above is freed before the connection can go.
+    connection: Rc<Connection>,
+}
+
+impl Drop for Statement {
+    fn drop(&mut self) {
+        // SAFETY: the handle was allocated by `new`, is not used again, and its connection is
+        // still open, because this statement holds it.
+        // A refusal leaves nothing that could be done here.
+        let _ = unsafe { SQLFreeHandle(HandleType::Stmt, self.handle.as_handle()) };
+    }
+}
+
+impl Statement {
+    /// Allocates a handle on the connection.
+    pub(super) fn new(connection: &Rc<Connection>) -> Result<Self, Outcome> {
+        let mut handle = Handle::null();
+        // SAFETY: the connection handle is open for as long as the `Rc` lives; the output is ours.
+        let code = unsafe {
+            SQLAllocHandle(
+                HandleType::Stmt,
+                connection.handle().as_handle(),
+                &raw mut handle,
+            )
+        };
+        if code != SqlReturn::SUCCESS && code != SqlReturn::SUCCESS_WITH_INFO {
+            return Err(connection_outcome(connection, code));
+        }
+        Ok(Self {
+            handle: handle.as_hstmt(),
+            statuses: Vec::new(),
+            connection: Rc::clone(connection),
+        })
+    }
+
+    /// Width of the driver's words.
+    pub(super) fn width(&self) -> IndicatorWidth {
+        self.connection.width()
+    }
+
+    fn outcome(&self, code: SqlReturn) -> Outcome {
+        let diagnostics = if code == SqlReturn::SUCCESS || code == SqlReturn::NO_DATA {
+            Vec::new()
+        } else {
+            diagnostics(HandleType::Stmt, self.handle.as_handle())
+        };
+        Outcome { code, diagnostics }
+    }
+
+    /// Prepares a statement text.
+    pub(super) fn prepare(&mut self, sql: &str) -> Outcome {
+        let text: Vec<u16> = sql.encode_utf16().collect();
+        let units = i32::try_from(text.len()).expect("statements are shorter than 2^31");
+        // SAFETY: the handle is open; the text is read during the call only, `units` of it.
+        let code = unsafe { SQLPrepareW(self.handle, text.as_ptr(), units) };
+        self.outcome(code)
+    }
+
+    /// Runs a statement text without parameters.
+    pub(super) fn execute_direct(&mut self, sql: &str) -> Outcome {
+        let text: Vec<u16> = sql.encode_utf16().collect();
+        let units = i32::try_from(text.len()).expect("statements are shorter than 2^31");
+        // SAFETY: as in `prepare`; no parameter is bound outside of `execute_array`.
+        let code = unsafe { SQLExecDirectW(self.handle, text.as_ptr(), units) };
+        self.outcome(code)
+    }
+
+    /// Sets an attribute whose value is a number.
+    fn set_number(&mut self, attribute: i32, value: usize) -> Outcome {
+        // SAFETY: the attributes used here take a number in place of the pointer.
+        let code = unsafe {
+            SQLSetStmtAttr(
+                self.handle,
+                attribute,
+                ptr::without_provenance_mut(value),
+                0,
+            )
+        };
+        self.outcome(code)
+    }
+
+    /// Asks the driver to give up on a statement after so many seconds; 0 is never.
+    pub(super) fn set_query_timeout_seconds(&mut self, seconds: usize) -> Outcome {
+        self.set_number(ATTR_QUERY_TIMEOUT, seconds)
+    }
+
+    /// Executes the prepared statement once for each of the first `sets` rows of `parameters`,
+    /// or, with no parameters, once.
+    ///
+    /// # Panics
+    /// If a parameter has fewer rows.
+    pub(super) fn execute_array(
+        &mut self,
+        parameters: &[Parameter<'_>],
+        sets: usize,
+    ) -> ArrayOutcome {
+        assert!(parameters.iter().all(|parameter| parameter.rows >= sets));
+        self.statuses.clear();
+        self.statuses.resize(sets, STATUS_UNTOUCHED);
+        let mut processed = LengthWord::FILLED;
+        let outcome = match self.bind(parameters, sets, &mut processed) {
+            Err(outcome) => outcome,
+            Ok(()) => {
+                // SAFETY:
+                // - the handle is open and prepared;
+                // - each bound pointer has `sets` values and length words behind it
+                //   (`Parameter::of_column`), borrowed until this call returns;
+                // - the status array has `sets` slots, `processed` 8 bytes, and neither moves
+                //   before `unbind`.
+                let code = unsafe { SQLExecute(self.handle) };
+                self.outcome(code)
+            }
+        };
+        self.unbind();
+        let processed = processed
+            .written_width()
+            .map(|_| processed.read(self.width()));
+        ArrayOutcome { outcome, processed }
+    }
+
+    /// Status slots of the last [`Self::execute_array`].
+    pub(super) fn statuses(&self) -> &[u16] {
+        &self.statuses
+    }
+
+    fn bind(
+        &mut self,
+        parameters: &[Parameter<'_>],
+        sets: usize,
+        processed: &mut LengthWord,
+    ) -> Result<(), Outcome> {
+        self.set_number(ATTR_PARAM_BIND_TYPE, 0).ok()?;
+        self.set_number(ATTR_PARAMSET_SIZE, sets).ok()?;
+        let statuses = self.statuses.as_mut_ptr().cast();
+        let processed = ptr::from_mut(processed).cast();
+        for (attribute, pointer) in [
+            (ATTR_PARAM_STATUS_PTR, statuses),
+            (ATTR_PARAMS_PROCESSED_PTR, processed),
+        ] {
+            // SAFETY: the driver stores the pointer; `execute_array` says why it stays valid.
+            let code = unsafe { SQLSetStmtAttr(self.handle, attribute, pointer, 0) };
+            self.outcome(code).ok()?;
+        }
+        for (number, parameter) in (1u16..).zip(parameters) {
+            let length = Len::try_from(parameter.stride_bytes).expect("a stride fits an address");
+            // SAFETY: the driver stores the pointers and reads them in `SQLExecute` only; the
+            // direction is input, so it never writes through them.
+            let code = unsafe {
+                SQLBindParameter(
+                    self.handle,
+                    number,
+                    ParamType::Input,
+                    parameter.c_type,
+                    SqlDataType(parameter.announced.code),
+                    parameter.announced.size,
+                    parameter.announced.digits,
+                    parameter.values.cast_mut(),
+                    length,
+                    parameter.indicators.cast_mut().cast(),
+                )
+            };
+            self.outcome(code).ok()?;
+        }
+        Ok(())
+    }
+
+    /// Takes every pointer of `bind` back from the driver.
+    fn unbind(&mut self) {
+        // SAFETY: the handle is open; null is the documented way to unset the two pointers.
+        // Refusals are without consequence: nothing executes before `bind` sets all of them anew.
+        let _ = unsafe {
+            (
+                SQLFreeStmt(self.handle, FreeStmtOption::ResetParams),
+                SQLSetStmtAttr(self.handle, ATTR_PARAM_STATUS_PTR, ptr::null_mut(), 0),
+                SQLSetStmtAttr(self.handle, ATTR_PARAMS_PROCESSED_PTR, ptr::null_mut(), 0),
+                SQLSetStmtAttr(
+                    self.handle,
+                    ATTR_PARAMSET_SIZE,
+                    ptr::without_provenance_mut(1),
+                    0,
+                ),
+            )
+        };
+    }
+
+    /// Columns of the result of the prepared or executed statement.
+    pub(super) fn describe(&mut self) -> Result<Vec<DescribedColumn>, Outcome> {
+        let mut count = 0i16;
+        // SAFETY: the handle is open, the output is ours.
+        let code = unsafe { SQLNumResultCols(self.handle, &raw mut count) };
+        self.outcome(code).ok()?;
+        let count = u16::try_from(count).unwrap_or(0);
+        (1..=count)
+            .map(|number| self.describe_one(number))
+            .collect()
+    }
+
+    fn describe_one(&mut self, number: u16) -> Result<DescribedColumn, Outcome> {
+        const NAME_UNITS: usize = 1024;
+        let mut name = [0u16; NAME_UNITS];
+        let mut name_units = 0i16;
+        let mut code = SqlDataType(0);
+        let mut size = LengthWord::ZERO;
+        let mut digits = 0i16;
+        let mut nullable = Nullability::UNKNOWN;
+        // SAFETY: every output is ours and as large as announced; `size` has room for a wide word.
+        let returned = unsafe {
+            SQLDescribeColW(
+                self.handle,
+                number,
+                name.as_mut_ptr(),
+                1024,
+                &raw mut name_units,
+                &raw mut code,
+                size.as_ulen_ptr(),
+                &raw mut digits,
+                &raw mut nullable,
+            )
+        };
+        self.outcome(returned).ok()?;
+        let units = usize::try_from(name_units).unwrap_or(0).min(NAME_UNITS - 1);
+        Ok(DescribedColumn {
+            name: String::from_utf16_lossy(&name[..units]),
+            code: code.0,
+            size: u64::try_from(size.read(self.width())).unwrap_or(0),
+            digits,
+            nullable: nullable != Nullability::NO_NULLS,
+        })
+    }
+
+    /// Width of the words that the driver writes, asked of an executed or prepared statement:
+    /// `None` when it wrote none. Several calls must agree; see `probe`.
+    pub(super) fn written_widths(&mut self) -> Vec<Option<IndicatorWidth>> {
+        let mut rows = LengthWord::FILLED;
+        // SAFETY: the handle is open; the word has room for either width.
+        let _ = unsafe { SQLRowCount(self.handle, rows.as_len_ptr()) };
+        let mut size = LengthWord::FILLED;
+        let (mut code, mut digits) = (SqlDataType(0), 0i16);
+        let mut nullable = Nullability::UNKNOWN;
+        // SAFETY: as above, all outputs are ours.
+        let _ = unsafe {
+            SQLDescribeParam(
+                self.handle,
+                1,
+                &raw mut code,
+                size.as_ulen_ptr(),
+                &raw mut digits,
+                &raw mut nullable,
+            )
+        };
+        vec![rows.written_width(), size.written_width()]
+    }
+
+    /// Goes to the next row of the result.
+    pub(super) fn fetch(&mut self) -> Outcome {
+        // SAFETY: the handle is open and no result column is bound.
+        let code = unsafe { SQLFetch(self.handle) };
+        self.outcome(code)
+    }
+
+    /// Text of a column (counted from 1) of the current row, or `None` for NULL.
+    pub(super) fn text(&mut self, column: u16) -> Result<Option<String>, Outcome> {
+        const CHUNK_UNITS: usize = 1024;
+        let mut units: Vec<u16> = Vec::new();
+        loop {
+            let mut chunk = [0u16; CHUNK_UNITS];
+            let mut word = LengthWord::ZERO;
+            let room = Len::try_from(size_of_val(&chunk)).expect("a small buffer");
+            // SAFETY: the buffer has `room` bytes, the word room for either width.
+            let code = unsafe {
+                SQLGetData(
+                    self.handle,
+                    column,
+                    CDataType::WChar,
+                    chunk.as_mut_ptr().cast(),
+                    room,
+                    word.as_len_ptr(),
+                )
+            };
+            if code == SqlReturn::NO_DATA {
+                break;
+            }
+            self.outcome(code).ok()?;
+            if word.read(self.width()) == NULL_INDICATOR {
+                return Ok(None);
+            }
+            let end = chunk.iter().position(|&unit| unit == 0);
+            units.extend_from_slice(&chunk[..end.unwrap_or(CHUNK_UNITS)]);
+            if code == SqlReturn::SUCCESS {
+                break;
+            }
+        }
+        Ok(Some(String::from_utf16_lossy(&units)))
+    }
+
+    /// Forgets the result that was fetched from.
+    pub(super) fn close_cursor(&mut self) {
+        // SAFETY: the handle is open; without a cursor the call does nothing.
+        let _ = unsafe { SQLFreeStmt(self.handle, FreeStmtOption::Close) };
+    }
+}
+
+/// Outcome of a call on the connection itself.
+pub(super) fn connection_outcome(connection: &Connection, code: SqlReturn) -> Outcome {
+    Outcome {
+        code,
+        diagnostics: diagnostics(HandleType::Dbc, connection.handle().as_handle()),
+    }
+}
+
+/// A text that the driver says about itself (`SQLGetInfo`).
+pub(super) fn info_text(connection: &Connection, info: u16) -> Option<String> {
+    let mut units = [0u16; 512];
+    let mut bytes = 0i16;
+    // SAFETY: the connection is open; the buffer has the announced 1,024 bytes.
+    let code = unsafe {
+        SQLGetInfoW(
+            connection.handle(),
+            info,
+            units.as_mut_ptr().cast(),
+            1024,
+            &raw mut bytes,
+        )
+    };
+    if code != SqlReturn::SUCCESS && code != SqlReturn::SUCCESS_WITH_INFO {
+        return None;
+    }
+    let end = units.iter().position(|&unit| unit == 0).unwrap_or(512);
+    Some(String::from_utf16_lossy(&units[..end]))
+}
+
+/// A number that the driver says about itself; the word is zeroed, because the numbers of
+/// `SQLGetInfo` have two or four bytes.
+pub(super) fn info_number(connection: &Connection, info: u16) -> Option<u32> {
+    let mut number = 0u32;
+    let mut bytes = 0i16;
+    // SAFETY: the connection is open; the output has four bytes, the most such a number has.
+    let code = unsafe {
+        SQLGetInfoW(
+            connection.handle(),
+            info,
+            ptr::from_mut(&mut number).cast(),
+            4,
+            &raw mut bytes,
+        )
+    };
+    (code == SqlReturn::SUCCESS || code == SqlReturn::SUCCESS_WITH_INFO).then_some(number)
+}
+
+fn diagnostics(kind: HandleType, handle: Handle) -> Vec<Diagnostic> {
+    let mut records = Vec::new();
+    let most = i16::try_from(DIAGNOSTICS_PER_EXECUTE).expect("a small number");
+    for number in 1..=most {
+        let mut state = [0u16; 6];
+        let mut native = 0i32;
+        let mut message = [0u16; MESSAGE_UNITS];
+        let mut units = 0i16;
+        // SAFETY: the handle is open; every buffer is ours and as large as announced.
+        let code = unsafe {
+            SQLGetDiagRecW(
+                kind,
+                handle,
+                number,
+                state.as_mut_ptr(),
+                &raw mut native,
+                message.as_mut_ptr(),
+                2048,
+                &raw mut units,
+            )
+        };
+        if code != SqlReturn::SUCCESS && code != SqlReturn::SUCCESS_WITH_INFO {
+            break;
+        }
+        let end = message.iter().position(|&unit| unit == 0);
+        let mut text = String::from_utf16_lossy(&message[..end.unwrap_or(MESSAGE_UNITS)]);
+        if usize::try_from(units).is_ok_and(|units| units >= MESSAGE_UNITS) {
+            text.push('…');
+        }
+        records.push(Diagnostic {
+            sqlstate: String::from_utf16_lossy(&state[..5]),
+            native,
+            message: text,
+        });
+    }
+    records
+}
