@@ -1,7 +1,18 @@
 //! The resolved configuration of a load: validated once, then read only.
 
+pub mod credentials;
 pub mod dialect;
+pub mod dialect_options;
+pub mod file;
+pub mod inputs;
+mod legacy;
+pub mod options;
+pub mod resolve;
 pub mod schema;
+pub mod schema_text;
+pub mod setting;
+pub mod target;
+pub mod work;
 
 use std::path::PathBuf;
 use std::time::Duration;

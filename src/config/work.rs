@@ -1,0 +1,461 @@
+//! The numbers that steer the engine: what the user said, filled up from the machine and the
+//! target.
+
+use std::num::NonZero;
+use std::thread;
+use std::time::Duration;
+
+use super::options::{Layered, Origin};
+use super::setting::{CoreChoice, Setting, Size, Span};
+use super::{InputMode, IoWay, Work};
+use crate::error::{Error, Result};
+use crate::limits;
+
+/// Most threads of one role: past it a number is a slip.
+const MOST_THREADS: usize = 1024;
+
+/// Memory of arenas and blocks by default: with the program itself it stays under 96 MB.
+const MEMORY_LIMIT_BYTES: u64 = 64 << 20;
+
+/// Least memory that arenas and blocks can work in.
+const LEAST_MEMORY_BYTES: u64 = 1 << 20;
+
+/// One effective value, for `--explain`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    /// The option's key.
+    pub key: &'static str,
+    /// The value, as it may be written.
+    pub value: String,
+    /// Why it is so.
+    pub origin: Origin,
+}
+
+/// What a target and the machine ask of the numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Cores that the process may use, by their ids.
+    pub core_ids: Vec<usize>,
+    /// Number of inputs.
+    pub inputs: usize,
+    /// Most connections that make sense.
+    pub writers_max: usize,
+    /// Rows in a batch that the target likes.
+    pub batch_rows: usize,
+    /// Largest array the driver takes.
+    pub batch_rows_max: usize,
+}
+
+impl Surroundings {
+    /// This machine, and a target that asks for nothing.
+    #[must_use]
+    pub fn of_machine(inputs: usize) -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        Self {
+            core_ids: (0..cores).collect(),
+            inputs,
+            writers_max: usize::MAX,
+            batch_rows: limits::BATCH_ROWS,
+            batch_rows_max: usize::MAX,
+        }
+    }
+}
+
+/// Work options as given; `None` means "not said".
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct WorkOptions {
+    layered: Layered,
+}
+
+/// The settled numbers, why they are so, and what was given but not followed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settled {
+    /// The numbers.
+    pub work: Work,
+    /// Each with its origin.
+    pub effective: Vec<Effective>,
+    /// Numbers of the user that the target does not allow.
+    pub warnings: Vec<String>,
+}
+
+/// Picks given values or defaults and writes down which.
+struct Picker<'a> {
+    layered: &'a Layered,
+    effective: Vec<Effective>,
+}
+
+impl Picker<'_> {
+    fn pick<T: Setting>(
+        &mut self,
+        key: &'static str,
+        given: Option<T>,
+        default: T,
+        why: &str,
+    ) -> T {
+        let origin = match (&given, self.layered.origin(key)) {
+            (Some(_), Some(origin)) => origin.clone(),
+            _ => Origin::Default(why.to_owned()),
+        };
+        let value = given.unwrap_or(default);
+        self.note(key, value.show(), origin);
+        value
+    }
+
+    /// An option whose default is "no such bound".
+    fn maybe<T: Setting>(&mut self, key: &'static str, given: Option<T>) -> Option<T> {
+        let origin = match (&given, self.layered.origin(key)) {
+            (Some(_), Some(origin)) => origin.clone(),
+            _ => Origin::Default("no such bound".to_owned()),
+        };
+        self.note(
+            key,
+            given
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), Setting::show),
+            origin,
+        );
+        given
+    }
+
+    fn note(&mut self, key: &'static str, value: String, origin: Origin) {
+        self.effective.push(Effective { key, value, origin });
+    }
+
+    /// Replaces what was written down for a key.
+    fn amend(&mut self, key: &str, value: String, why: String) {
+        if let Some(effective) = self.effective.iter_mut().find(|e| e.key == key) {
+            effective.value = value;
+            effective.origin = Origin::Default(why);
+        }
+    }
+}
+
+impl WorkOptions {
+    /// Takes the work options out of the merged ones and checks each by itself.
+    ///
+    /// # Errors
+    /// A usage error for a number that cannot be.
+    pub fn new(layered: &Layered) -> Result<Self> {
+        let options = &layered.options;
+        let counts = [
+            ("writers", options.writers, MOST_THREADS),
+            ("parsers", options.parsers, MOST_THREADS),
+            ("batch-rows", options.batch_rows, 10_000_000),
+            ("ring-batches", options.ring_batches, 65_536),
+            ("read-ahead", options.read_ahead, 65_536),
+        ];
+        for (key, count, most) in counts {
+            if count.is_some_and(|count| count == 0 || count > most) {
+                return Err(out_of_range(
+                    layered,
+                    key,
+                    &format!("must be from 1 to {most}"),
+                ));
+            }
+        }
+        if options.max_retries.is_some_and(|count| count > 1000) {
+            return Err(out_of_range(
+                layered,
+                "max-retries",
+                "must be from 0 to 1000",
+            ));
+        }
+        if options.commit_rows == Some(0) {
+            return Err(out_of_range(layered, "commit-rows", "must be at least 1"));
+        }
+        for (key, size) in [
+            ("chunk-bytes", options.chunk_bytes),
+            ("batch-bytes", options.batch_bytes),
+            ("commit-bytes", options.commit_bytes),
+        ] {
+            if size == Some(Size(0)) {
+                return Err(out_of_range(layered, key, "must be at least 1 byte"));
+            }
+        }
+        if options
+            .memory_limit
+            .is_some_and(|Size(bytes)| bytes < LEAST_MEMORY_BYTES)
+        {
+            return Err(out_of_range(
+                layered,
+                "memory-limit",
+                "must be at least 1MiB",
+            ));
+        }
+        for (key, span) in [
+            ("commit-every", options.commit_every),
+            ("connect-timeout", options.connect_timeout),
+            ("query-timeout", options.query_timeout),
+        ] {
+            if span.is_some_and(|Span(duration)| duration.is_zero()) {
+                return Err(out_of_range(layered, key, "must be longer than nothing"));
+            }
+        }
+        Ok(Self {
+            layered: layered.clone(),
+        })
+    }
+
+    /// Fills in what was not said.
+    ///
+    /// # Errors
+    /// A core that this process may not use.
+    pub fn settle(&self, around: &Surroundings) -> Result<Settled> {
+        let given = &self.layered.options;
+        let mut picker = Picker {
+            layered: &self.layered,
+            effective: Vec::new(),
+        };
+        let mut warnings = Vec::new();
+        let p = &mut picker;
+        let mut writers = p.pick(
+            "writers",
+            given.writers,
+            2.min(around.writers_max),
+            "two connections",
+        );
+        if writers > around.writers_max {
+            let why = format!("the target takes {} at a time", around.writers_max);
+            warnings.push(format!(
+                "--writers {writers} runs as {}: {why}",
+                around.writers_max
+            ));
+            writers = around.writers_max;
+            p.amend("writers", writers.to_string(), why);
+        }
+        let cores = around.core_ids.len().max(1);
+        let free_cores = (cores - 1).clamp(1, 8);
+        let parsers = p.pick(
+            "parsers",
+            given.parsers,
+            free_cores,
+            "cores but one, at most 8",
+        );
+        let pin = p.pick(
+            "pin-cores",
+            given.pin_cores.clone(),
+            CoreChoice::None,
+            "not pinned",
+        );
+        let mut batch_rows = p.pick(
+            "batch-rows",
+            given.batch_rows,
+            around.batch_rows,
+            "the target's own",
+        );
+        if batch_rows > around.batch_rows_max {
+            let why = format!("the driver takes {} rows at a time", around.batch_rows_max);
+            if given.batch_rows.is_some() {
+                warnings.push(format!(
+                    "--batch-rows {batch_rows} runs as {}: {why}",
+                    around.batch_rows_max
+                ));
+            }
+            batch_rows = around.batch_rows_max;
+            p.amend("batch-rows", batch_rows.to_string(), why);
+        }
+        let Size(chunk_bytes) = p.pick(
+            "chunk-bytes",
+            given.chunk_bytes,
+            Size(limits::CHUNK_BYTES),
+            "measured",
+        );
+        let Size(batch_bytes) = p.pick(
+            "batch-bytes",
+            given.batch_bytes,
+            Size(limits::BATCH_BYTES as u64),
+            "measured",
+        );
+        let ring_batches = p.pick(
+            "ring-batches",
+            given.ring_batches,
+            limits::RING_BATCHES,
+            "hides one slow commit",
+        );
+        let read_ahead = p.pick(
+            "read-ahead",
+            given.read_ahead,
+            limits::READ_AHEAD_CHUNKS,
+            "hides one slow read",
+        );
+        let Size(memory_limit) = p.pick(
+            "memory-limit",
+            given.memory_limit,
+            Size(MEMORY_LIMIT_BYTES),
+            "arenas and blocks in all",
+        );
+        let work = Work {
+            memory_limit: usize::try_from(memory_limit).unwrap_or(usize::MAX),
+            writers,
+            parsers,
+            pin_cores: cores_to_pin(pin, around)?,
+            chunk_bytes,
+            read_ahead,
+            batch_rows,
+            batch_bytes: usize::try_from(batch_bytes).unwrap_or(usize::MAX),
+            commit_rows: p.pick(
+                "commit-rows",
+                given.commit_rows,
+                limits::COMMIT_ROWS,
+                "a fixed number",
+            ),
+            commit_bytes: p
+                .maybe("commit-bytes", given.commit_bytes)
+                .map(|Size(bytes)| bytes),
+            commit_every: p
+                .maybe("commit-every", given.commit_every)
+                .map(|Span(time)| time),
+            ring_batches,
+            io: p.pick("io", given.io, IoWay::default(), "no copy"),
+            input_mode: p.pick(
+                "input-mode",
+                given.input_mode,
+                InputMode::default(),
+                "any file",
+            ),
+            max_retries: p.pick("max-retries", given.max_retries, 3, "a fixed number"),
+            retry_backoff: p.pick("retry-backoff", given.retry_backoff, 2.0, "1 s, 2 s, 4 s"),
+        };
+        Ok(Settled {
+            work,
+            effective: picker.effective,
+            warnings,
+        })
+    }
+
+    /// How long a connection attempt may take.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        self.layered
+            .options
+            .connect_timeout
+            .map_or(Duration::from_secs(30), |Span(time)| time)
+    }
+
+    /// How long one statement may take, if there is a bound.
+    #[must_use]
+    pub fn query_timeout(&self) -> Option<Duration> {
+        self.layered.options.query_timeout.map(|Span(time)| time)
+    }
+}
+
+fn cores_to_pin(choice: CoreChoice, around: &Surroundings) -> Result<Vec<usize>> {
+    match choice {
+        CoreChoice::None => Ok(Vec::new()),
+        CoreChoice::All => Ok(around.core_ids.clone()),
+        CoreChoice::List(list) => match list.iter().find(|core| !around.core_ids.contains(core)) {
+            None => Ok(list),
+            Some(core) => Err(Error::usage(
+                format!("--pin-cores: this process may not use core {core}"),
+                format!(
+                    "it may use {}",
+                    CoreChoice::List(around.core_ids.clone()).show()
+                ),
+            )),
+        },
+    }
+}
+
+fn out_of_range(layered: &Layered, key: &str, what: &str) -> Error {
+    let origin = layered
+        .origin(key)
+        .map_or_else(String::new, |origin| match origin {
+            Origin::Flag => String::new(),
+            other => format!(" ({other})"),
+        });
+    Error::usage(
+        format!("--{key} {what}{origin}"),
+        format!("see --{key} in --help"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::Options;
+    use super::*;
+
+    fn settle(options: Options, around: &Surroundings) -> Result<Settled> {
+        let mut layered = Layered::default();
+        layered.add(options, |_| Origin::Flag);
+        WorkOptions::new(&layered)?.settle(around)
+    }
+
+    fn around() -> Surroundings {
+        Surroundings {
+            core_ids: vec![0, 1, 2, 3],
+            inputs: 1,
+            writers_max: 1,
+            batch_rows: 700,
+            batch_rows_max: 1000,
+        }
+    }
+
+    #[test]
+    fn defaults_come_from_machine_and_target() {
+        let settled = settle(Options::default(), &around()).unwrap();
+        assert_eq!(settled.work.writers, 1);
+        assert_eq!(settled.work.parsers, 3);
+        assert_eq!(settled.work.batch_rows, 700);
+        assert!(settled.work.pin_cores.is_empty());
+        assert!(settled.warnings.is_empty());
+        assert!(
+            settled
+                .effective
+                .iter()
+                .all(|e| matches!(e.origin, Origin::Default(_)))
+        );
+    }
+
+    #[test]
+    fn what_the_target_does_not_allow_is_said() {
+        let options = Options {
+            writers: Some(4),
+            batch_rows: Some(5000),
+            pin_cores: Some(CoreChoice::All),
+            ..Options::default()
+        };
+        let settled = settle(options, &around()).unwrap();
+        assert_eq!((settled.work.writers, settled.work.batch_rows), (1, 1000));
+        assert_eq!(settled.work.pin_cores, [0, 1, 2, 3]);
+        assert_eq!(settled.warnings.len(), 2);
+        let pinned = Options {
+            pin_cores: Some(CoreChoice::List(vec![0, 9])),
+            ..Options::default()
+        };
+        assert!(
+            settle(pinned, &around())
+                .unwrap_err()
+                .to_string()
+                .contains("core 9")
+        );
+    }
+
+    #[test]
+    fn impossible_numbers_are_refused() {
+        let bad = [
+            Options {
+                writers: Some(0),
+                ..Options::default()
+            },
+            Options {
+                parsers: Some(100_000),
+                ..Options::default()
+            },
+            Options {
+                chunk_bytes: Some(Size(0)),
+                ..Options::default()
+            },
+            Options {
+                commit_rows: Some(0),
+                ..Options::default()
+            },
+            Options {
+                query_timeout: Some(Span(Duration::ZERO)),
+                ..Options::default()
+            },
+        ];
+        for options in bad {
+            assert!(settle(options.clone(), &around()).is_err(), "{options:?}");
+        }
+    }
+}
