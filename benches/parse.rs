@@ -69,7 +69,8 @@ fn split(c: &mut Criterion) {
             reader.seek(0);
             while at < bytes.len() {
                 fields.clear();
-                let Step::Record { end, .. } = reader.step(&bytes, true, at, at, &mut fields) else {
+                let Step::Record { end, .. } = reader.step(&bytes, true, at, at, &mut fields)
+                else {
                     panic!("the sample is clean");
                 };
                 black_box(&fields);
@@ -84,19 +85,30 @@ fn split(c: &mut Criterion) {
 
 fn parser() -> (RowParser, Vec<CellType>) {
     let columns = parse_schema(&accounts_schema()).expect("the generator's own schema");
-    let layout = NullTarget.layout("t", &columns).expect("null takes all types");
+    let layout = NullTarget
+        .layout("t", &columns)
+        .expect("null takes all types");
     let dialect = Dialect::default();
-    let converters = columns.iter().zip(&layout.cells).enumerate().map(|(field, (column, &cell))| {
-        let column = LoadColumn {
-            column: column.clone(),
-            source: FieldSource::Field(field),
-            empty_as_null: false,
-        };
-        Converter::new(&column, cell, &dialect, &DateFormats::default(), true).expect("supported")
-    });
+    let converters =
+        columns
+            .iter()
+            .zip(&layout.cells)
+            .enumerate()
+            .map(|(field, (column, &cell))| {
+                let column = LoadColumn {
+                    column: column.clone(),
+                    source: FieldSource::Field(field),
+                    empty_as_null: false,
+                };
+                Converter::new(&column, cell, &dialect, &DateFormats::default(), true)
+                    .expect("supported")
+            });
     let fields = (0..columns.len()).map(Some).collect();
     let reader = RecordReader::new(&dialect, columns.len());
-    (RowParser::new(reader, converters.collect(), fields), layout.cells)
+    (
+        RowParser::new(reader, converters.collect(), fields),
+        layout.cells,
+    )
 }
 
 fn parse(c: &mut Criterion) {
@@ -106,7 +118,10 @@ fn parse(c: &mut Criterion) {
     let (mut parser, cells) = parser();
     let mut batch = Batch::new(&cells, IndicatorWidth::Wide, 0);
     batch.lay_out(BATCH_ROWS, &vec![128; cells.len()]);
-    let source = RawSource::Owned { bytes: std::sync::Arc::new(Vec::new()), base: 0 };
+    let source = RawSource::Owned {
+        bytes: std::sync::Arc::new(Vec::new()),
+        base: 0,
+    };
     let segment = Segment {
         file: 0,
         range: ByteRange::default(),
@@ -118,7 +133,11 @@ fn parse(c: &mut Criterion) {
     };
     group.bench_function("accounts into arenas", |b| {
         b.iter(|| {
-            let window = Window { bytes: &bytes, byte_offset: 0, last: true };
+            let window = Window {
+                bytes: &bytes,
+                byte_offset: 0,
+                last: true,
+            };
             let mut cursor = Cursor::default();
             let mut rows = 0;
             parser.seek(0);

@@ -6,6 +6,11 @@
 //! list of positions is cheaper than one list a needle. Three kernels, chosen at run time: AVX-512,
 //! AVX2, portable. Each is held equal to a loop over the bytes by the tests below.
 
+#![expect(
+    unsafe_code,
+    reason = "loads of SIMD registers and calls of what needs a processor feature"
+)]
+
 /// Most different bytes a scanner looks for.
 pub const NEEDLES_MAX: usize = 4;
 

@@ -9,13 +9,6 @@ pub mod memory;
 pub mod null;
 pub mod odbc;
 pub mod sqlite;
-mod sqlite_bind;
-mod sqlite_catalog;
-mod sqlite_errors;
-mod sqlite_exact;
-mod sqlite_guard;
-mod sqlite_sink;
-mod sqlite_types;
 mod text;
 
 use std::fmt;

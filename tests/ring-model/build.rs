@@ -1,4 +1,4 @@
-//! Switches `src/ring.rs` to the model, so that plain `cargo test` needs no RUSTFLAGS.
+//! Switches `src/ring/mod.rs` to the model, so that plain `cargo test` needs no RUSTFLAGS.
 
 fn main() {
     println!("cargo::rustc-cfg=fastload_loom");

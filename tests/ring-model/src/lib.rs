@@ -2,5 +2,5 @@
 
 pub mod model;
 
-#[path = "../../../src/ring.rs"]
+#[path = "../../../src/ring/mod.rs"]
 pub mod ring;

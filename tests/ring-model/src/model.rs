@@ -1,4 +1,4 @@
-//! What `ring.rs` is compiled with here in place of the standard library and `ArrayQueue`.
+//! What `ring/mod.rs` is compiled with here in place of the standard library and `ArrayQueue`.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;

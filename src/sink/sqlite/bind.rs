@@ -3,6 +3,8 @@
 //! Binding through the safe wrapper costs a copy and a dynamic dispatch a value (measured: the
 //! whole load takes half as long again). Everything unsafe about SQLite is in this file.
 
+#![expect(unsafe_code, reason = "calls of the SQLite C interface")]
+
 use std::ffi::{CStr, c_int};
 use std::ptr::{self, NonNull};
 

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::SinkError;
-use super::sqlite_errors::sink_error;
-use super::sqlite_types::{Affinity, parse_declared};
+use super::errors::sink_error;
+use super::types::{Affinity, parse_declared};
 use crate::config::schema::Column;
+use crate::sink::SinkError;
 
 /// Schema and name of a table, not quoted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -97,7 +97,7 @@ pub(super) fn declare(ty: SqlType) -> String {
 /// The type of a column of an existing table.
 ///
 /// Names that say nothing to us are text without a length: what SQLite then does to a number-like
-/// text follows from the affinity and is checked value by value (`sqlite_exact.rs`). NUMERIC and
+/// text follows from the affinity and is checked value by value (`exact.rs`). NUMERIC and
 /// DECIMAL without a precision take 19 digits before and 19 after the point: any plain number
 /// that such a column can hold exactly.
 pub(super) fn parse_declared(declared: &str, affinity: Affinity) -> SqlType {
@@ -175,7 +175,7 @@ fn split_arguments(declared: &str) -> (String, Vec<u32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::sqlite_exact::Exactness;
+    use crate::sink::sqlite::exact::Exactness;
 
     #[test]
     fn affinities_follow_the_five_rules() {

@@ -14,15 +14,15 @@
 
 use rusqlite::Connection;
 
-use super::sqlite::{SqliteTarget, check_column_count, insert_sql, rows_per_statement};
-use super::sqlite_bind::Statements;
-use super::sqlite_catalog::{TableName, refuse_nul};
-use super::sqlite_errors::{row_reject, sink_error};
-use super::sqlite_guard::Guards;
-use super::{ErrorClass, RowReject, Sink, SinkError};
+use super::bind::Statements;
+use super::catalog::{TableName, refuse_nul};
+use super::errors::{row_reject, sink_error};
+use super::guard::Guards;
+use super::{SqliteTarget, check_column_count, insert_sql, rows_per_statement};
 use crate::arena::Batch;
 use crate::config::schema::Column;
 use crate::record::RejectClass;
+use crate::sink::{ErrorClass, RowReject, Sink, SinkError};
 
 /// The one writing connection.
 pub(super) struct SqliteSink {

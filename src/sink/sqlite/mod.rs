@@ -2,19 +2,26 @@
 //!
 //! The journal mode and every other setting of the database stay as they are.
 
+mod bind;
+mod catalog;
+mod errors;
+mod exact;
+mod guard;
+mod sink;
+mod types;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, ffi};
 
-use super::sqlite_bind;
-use super::sqlite_catalog::{TableName, quote, refuse_nul};
-use super::sqlite_errors::{open_error, sink_error};
-use super::sqlite_sink::SqliteSink;
-use super::sqlite_types::declare;
-use super::{Layout, Sink, SinkError, Target, TargetInfo};
+use self::catalog::{TableName, quote, refuse_nul};
+use self::errors::{open_error, sink_error};
+use self::sink::SqliteSink;
+use self::types::declare;
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, SqlType};
+use crate::sink::{Layout, Sink, SinkError, Target, TargetInfo};
 
 /// Rows in one INSERT statement: 4 are 1.18 times as fast as 1.
 const ROWS_PER_STATEMENT: usize = 4;
@@ -37,8 +44,8 @@ impl SqliteTarget {
     /// Opens the database file, or prepares to create it, and checks that it is one.
     ///
     /// # Errors
-    /// [`super::ErrorClass::CannotConnect`] when the file cannot be opened or is no database;
-    /// [`super::ErrorClass::Permanent`] for `:memory:`, which would be another database for each
+    /// [`crate::sink::ErrorClass::CannotConnect`] when the file cannot be opened or is no database;
+    /// [`crate::sink::ErrorClass::Permanent`] for `:memory:`, which would be another database for each
     /// connection.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SinkError> {
         let path = path.as_ref();
@@ -229,10 +236,8 @@ fn pragma_text(pragma: &str, value: &rusqlite::types::Value) -> String {
 }
 
 pub(super) fn check_column_count(connection: &Connection, columns: usize) -> Result<(), SinkError> {
-    let most = sqlite_bind::limit(connection, ffi::SQLITE_LIMIT_COLUMN).min(sqlite_bind::limit(
-        connection,
-        ffi::SQLITE_LIMIT_VARIABLE_NUMBER,
-    ));
+    let most = bind::limit(connection, ffi::SQLITE_LIMIT_COLUMN)
+        .min(bind::limit(connection, ffi::SQLITE_LIMIT_VARIABLE_NUMBER));
     if columns == 0 {
         return Err(SinkError::permanent("no column is loaded"));
     }
@@ -245,7 +250,7 @@ pub(super) fn check_column_count(connection: &Connection, columns: usize) -> Res
 }
 
 pub(super) fn rows_per_statement(connection: &Connection, columns: usize) -> usize {
-    let variables = sqlite_bind::limit(connection, ffi::SQLITE_LIMIT_VARIABLE_NUMBER);
+    let variables = bind::limit(connection, ffi::SQLITE_LIMIT_VARIABLE_NUMBER);
     (variables / columns).clamp(1, ROWS_PER_STATEMENT)
 }
 
@@ -260,7 +265,7 @@ fn create_table_sql(name: &TableName, columns: &[Column]) -> String {
     format!("CREATE TABLE {} (\n{}\n)", name.quoted(), lines.join(",\n"))
 }
 
-/// See the head of `sqlite_sink.rs` for why OR ABORT.
+/// See the head of `sink.rs` for why OR ABORT.
 pub(super) fn insert_sql(name: &TableName, columns: &[String], rows: usize) -> String {
     let names: Vec<_> = columns.iter().map(|column| quote(column)).collect();
     let row = format!("({})", vec!["?"; columns.len()].join(","));

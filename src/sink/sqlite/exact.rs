@@ -1,6 +1,6 @@
 //! What a column of numeric affinity gives back unchanged.
 
-use super::sqlite_types::Affinity;
+use super::types::Affinity;
 use crate::config::schema::SqlType;
 use crate::limits::DECIMAL_DIGITS;
 

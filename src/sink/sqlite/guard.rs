@@ -1,13 +1,13 @@
 //! Values that a column of an existing table would not give back are refused before they are
 //! sent.
 
-use super::RowReject;
-use super::sqlite_catalog::CatalogColumn;
-use super::sqlite_exact::Exactness;
-use super::sqlite_types::Affinity;
+use super::catalog::CatalogColumn;
+use super::exact::Exactness;
+use super::types::Affinity;
 use crate::arena::{Batch, CellRef};
 use crate::config::schema::{Column, SqlType};
 use crate::record::RejectClass;
+use crate::sink::RowReject;
 
 /// The columns of a load whose values must be looked at.
 pub(super) struct Guards(Vec<Guard>);

@@ -2,8 +2,8 @@
 
 use rusqlite::ffi;
 
-use super::{ErrorClass, RowReject, SinkError};
 use crate::record::RejectClass;
+use crate::sink::{ErrorClass, RowReject, SinkError};
 
 /// The extended result code and SQLite's words.
 pub(super) fn code_and_message(error: &rusqlite::Error) -> (Option<i32>, String) {
