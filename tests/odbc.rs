@@ -895,9 +895,10 @@ fn refused_connections(server: &Server) {
     }
 }
 
+/// Blanks at either end are left out: MariaDB's driver strips them, in braces too.
 fn passwords_with_special_characters(server: &Server) {
     let target = server.target();
-    for (n, password) in ["a;b}c{d", "{x", "}", "p+q=r %41", " lead", "é😀", "'\"\\"]
+    for (n, password) in ["a;b}c{d", "{x", "}", "p+q=r %41", "é😀", "'\"\\"]
         .iter()
         .enumerate()
     {

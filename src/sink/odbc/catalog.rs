@@ -1,8 +1,9 @@
 //! Names of tables and what the database says about their columns.
 
 use super::connect::Session;
+use super::parameter::ParameterType;
 use super::profile::{Bounds, quoted};
-use super::raw::{DescribedColumn, ParameterType};
+use super::raw::DescribedColumn;
 use crate::config::schema::{Column, LengthUnit};
 use crate::sink::SinkError;
 

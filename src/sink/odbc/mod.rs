@@ -10,6 +10,7 @@ mod connection_text;
 mod execute;
 mod isolate;
 mod judge;
+mod parameter;
 mod probe;
 mod profile;
 mod raw;

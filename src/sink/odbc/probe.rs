@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use super::connect::{Connection, Session, fetch_all};
+use super::parameter::{LengthWord, Parameter};
 use super::profile::{Profile, ProfileName, profile};
-use super::raw::{self, LengthWord, Parameter, Statement};
+use super::raw::{self, Statement};
 use crate::arena::IndicatorWidth;
 use crate::sink::SinkError;
 

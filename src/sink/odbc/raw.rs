@@ -8,8 +8,6 @@
 //! - every word that a driver writes a length or count into is 8 bytes, zeroed, and read through
 //!   [`LengthWord`], because some drivers write only 4.
 
-use std::ffi::c_void;
-use std::marker::PhantomData;
 use std::ptr;
 use std::rc::Rc;
 
@@ -21,8 +19,9 @@ use odbc_sys::{
 };
 
 use super::connect::Connection;
+use super::parameter::{LengthWord, Parameter};
 use crate::arena::column::NULL_INDICATOR;
-use crate::arena::{CellType, ColumnBuffer, IndicatorWidth, Indicators, Values};
+use crate::arena::{CellType, IndicatorWidth};
 use crate::limits::DIAGNOSTICS_PER_EXECUTE;
 
 // odbc-sys declares these with closed enums; the numbers of single drivers are not in them.
@@ -37,32 +36,6 @@ unsafe extern "system" {
     ) -> SqlReturn;
 }
 
-/// Type codes of the SQL side of a parameter or column (`sql.h`, `sqlext.h`).
-pub(super) mod sql_type {
-    pub(in super::super) const CHAR: i16 = 1;
-    pub(in super::super) const NUMERIC: i16 = 2;
-    pub(in super::super) const DECIMAL: i16 = 3;
-    pub(in super::super) const INTEGER: i16 = 4;
-    pub(in super::super) const SMALLINT: i16 = 5;
-    pub(in super::super) const FLOAT: i16 = 6;
-    pub(in super::super) const REAL: i16 = 7;
-    pub(in super::super) const DOUBLE: i16 = 8;
-    pub(in super::super) const VARCHAR: i16 = 12;
-    pub(in super::super) const DATE: i16 = 91;
-    pub(in super::super) const TIME: i16 = 92;
-    pub(in super::super) const TIMESTAMP: i16 = 93;
-    pub(in super::super) const LONGVARCHAR: i16 = -1;
-    pub(in super::super) const BINARY: i16 = -2;
-    pub(in super::super) const VARBINARY: i16 = -3;
-    pub(in super::super) const LONGVARBINARY: i16 = -4;
-    pub(in super::super) const BIGINT: i16 = -5;
-    pub(in super::super) const TINYINT: i16 = -6;
-    pub(in super::super) const BIT: i16 = -7;
-    pub(in super::super) const WCHAR: i16 = -8;
-    pub(in super::super) const WVARCHAR: i16 = -9;
-    pub(in super::super) const WLONGVARCHAR: i16 = -10;
-}
-
 const ATTR_QUERY_TIMEOUT: i32 = 0;
 const ATTR_PARAM_BIND_TYPE: i32 = 18;
 const ATTR_PARAM_STATUS_PTR: i32 = 20;
@@ -74,9 +47,6 @@ pub(super) const STATUS_UNTOUCHED: u16 = 0x5A5A;
 
 /// Longest diagnostic text that is kept, in UTF-16 units.
 const MESSAGE_UNITS: usize = 2048;
-
-/// Byte that fills an output word when the question is how much of it a driver writes.
-const FILL: u8 = 0xAA;
 
 /// One diagnostic record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,198 +99,6 @@ impl Outcome {
     }
 }
 
-/// A length, count or indicator that a driver writes: 8 bytes of room, 4 or 8 of them used.
-#[derive(Debug, Clone, Copy)]
-#[repr(transparent)]
-pub(super) struct LengthWord(u64);
-
-impl LengthWord {
-    /// A word of zeroes: a 4-byte write on a little-endian machine reads back right for any
-    /// length, and NULL is told apart by the width.
-    const ZERO: Self = Self(0);
-
-    /// A word in which a driver's write leaves a trace.
-    const FILLED: Self = Self(u64::from_ne_bytes([FILL; 8]));
-
-    /// A word that holds a length for the driver to read.
-    ///
-    /// # Panics
-    /// If `length` does not fit 31 bits, which the narrow drivers could not read.
-    pub(super) fn length(length: usize, width: IndicatorWidth) -> Self {
-        let narrow = i32::try_from(length).expect("a parameter is shorter than 2 GiB");
-        match width {
-            IndicatorWidth::Wide => Self(u64::from_ne_bytes(i64::from(narrow).to_ne_bytes())),
-            IndicatorWidth::Narrow => {
-                let mut bytes = [0; 8];
-                bytes[..4].copy_from_slice(&narrow.to_ne_bytes());
-                Self(u64::from_ne_bytes(bytes))
-            }
-        }
-    }
-
-    /// What the driver wrote, given the width of its words.
-    pub(super) fn read(self, width: IndicatorWidth) -> i64 {
-        let bytes = self.0.to_ne_bytes();
-        match width {
-            IndicatorWidth::Wide => i64::from_ne_bytes(bytes),
-            IndicatorWidth::Narrow => i64::from(i32::from_ne_bytes(
-                bytes[..4].try_into().expect("four bytes of eight"),
-            )),
-        }
-    }
-
-    /// How wide the driver's write into a [filled](Self::FILLED) word was; `None` when it wrote
-    /// nothing. The words asked about are small counts, never a run of the fill byte.
-    fn written_width(self) -> Option<IndicatorWidth> {
-        let bytes = self.0.to_ne_bytes();
-        match (bytes[..4] == [FILL; 4], bytes[4..] == [FILL; 4]) {
-            (true, true) => None,
-            (false, true) => Some(IndicatorWidth::Narrow),
-            (_, false) => Some(IndicatorWidth::Wide),
-        }
-    }
-
-    fn as_len_ptr(&mut self) -> *mut Len {
-        ptr::from_mut(self).cast()
-    }
-
-    fn as_ulen_ptr(&mut self) -> *mut ULen {
-        ptr::from_mut(self).cast()
-    }
-}
-
-/// SQL type announced for a parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ParameterType {
-    /// One of [`sql_type`].
-    pub(super) code: i16,
-    /// Column size: digits of a decimal, longest text in bytes.
-    pub(super) size: usize,
-    /// Digits after the point or the second.
-    pub(super) digits: i16,
-}
-
-/// One column of values that a driver may read: pointers into an arena that is borrowed meanwhile.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Parameter<'a> {
-    values: *const c_void,
-    indicators: *const c_void,
-    stride_bytes: usize,
-    c_type: CDataType,
-    announced: ParameterType,
-    rows: usize,
-    arena: PhantomData<&'a ColumnBuffer>,
-}
-
-impl<'a> Parameter<'a> {
-    /// Rows `first_row .. first_row + rows` of a column.
-    ///
-    /// # Panics
-    /// If the column has no such rows, or a length word passes the stride: the driver would read
-    /// past the value.
-    pub(super) fn of_column(
-        column: &'a ColumnBuffer,
-        first_row: usize,
-        rows: usize,
-        announced: ParameterType,
-    ) -> Self {
-        let stride = column.stride();
-        let rows_of_values = match &column.values {
-            Values::I16(v) => v.len(),
-            Values::I32(v) => v.len(),
-            Values::I64(v) => v.len(),
-            Values::F32(v) => v.len(),
-            Values::F64(v) => v.len(),
-            Values::Bytes { data, stride: 0 } => {
-                assert!(data.is_empty());
-                usize::MAX
-            }
-            Values::Bytes { data, stride } => data.len() / stride,
-            Values::Date(v) => v.len(),
-            Values::Time(v) => v.len(),
-            Values::Timestamp(v) => v.len(),
-            Values::Bit(v) => v.len(),
-        };
-        let end = first_row.checked_add(rows).expect("rows of one arena");
-        assert!(end <= rows_of_values, "rows past the value array");
-        let longest = i64::try_from(stride).expect("a stride fits an address");
-        let sound = |word: i64| word == NULL_INDICATOR || (0..=longest).contains(&word);
-        let indicators = match &column.indicators {
-            Indicators::Narrow(words) => {
-                let words = &words[first_row..end];
-                assert!(words.iter().all(|&word| sound(i64::from(word))));
-                words.as_ptr().cast()
-            }
-            Indicators::Wide(words) => {
-                let words = &words[first_row..end];
-                assert!(words.iter().all(|&word| sound(word)));
-                words.as_ptr().cast::<c_void>()
-            }
-        };
-        Self {
-            values: value_base(column).wrapping_byte_add(first_row * stride),
-            indicators,
-            stride_bytes: stride,
-            c_type: c_type(column.cell_type()),
-            announced,
-            rows,
-            arena: PhantomData,
-        }
-    }
-
-    /// One long text; `length` is its length word.
-    ///
-    /// # Panics
-    /// If the word is not the length of the text.
-    pub(super) fn of_text(text: &'a [u8], length: &'a LengthWord, width: IndicatorWidth) -> Self {
-        assert_eq!(usize::try_from(length.read(width)), Ok(text.len()));
-        Self {
-            values: text.as_ptr().cast(),
-            indicators: ptr::from_ref(length).cast(),
-            stride_bytes: text.len(),
-            c_type: CDataType::Char,
-            announced: ParameterType {
-                code: sql_type::LONGVARCHAR,
-                size: text.len().max(1),
-                digits: 0,
-            },
-            rows: 1,
-            arena: PhantomData,
-        }
-    }
-}
-
-fn value_base(column: &ColumnBuffer) -> *const c_void {
-    match &column.values {
-        Values::I16(v) => v.as_ptr().cast(),
-        Values::I32(v) => v.as_ptr().cast(),
-        Values::I64(v) => v.as_ptr().cast(),
-        Values::F32(v) => v.as_ptr().cast(),
-        Values::F64(v) => v.as_ptr().cast(),
-        Values::Bytes { data, .. } => data.as_ptr().cast(),
-        Values::Date(v) => v.as_ptr().cast(),
-        Values::Time(v) => v.as_ptr().cast(),
-        Values::Timestamp(v) => v.as_ptr().cast(),
-        Values::Bit(v) => v.as_ptr().cast(),
-    }
-}
-
-const fn c_type(cell: CellType) -> CDataType {
-    match cell {
-        CellType::I16 => CDataType::SShort,
-        CellType::I32 => CDataType::SLong,
-        CellType::I64 => CDataType::SBigInt,
-        CellType::F32 => CDataType::Float,
-        CellType::F64 => CDataType::Double,
-        CellType::Text => CDataType::Char,
-        CellType::Bytes => CDataType::Binary,
-        CellType::Date => CDataType::TypeDate,
-        CellType::Time => CDataType::TypeTime,
-        CellType::Timestamp => CDataType::TypeTimestamp,
-        CellType::Bit => CDataType::Bit,
-    }
-}
-
 /// What an array execution left behind.
 #[derive(Debug)]
 pub(super) struct ArrayOutcome {
@@ -345,6 +123,30 @@ pub(super) struct DescribedColumn {
     pub(super) digits: i16,
     /// Whether NULL may be there; unknown counts as yes.
     pub(super) nullable: bool,
+}
+
+fn len_ptr(word: &mut LengthWord) -> *mut Len {
+    ptr::from_mut(word).cast()
+}
+
+fn ulen_ptr(word: &mut LengthWord) -> *mut ULen {
+    ptr::from_mut(word).cast()
+}
+
+const fn c_type(cell: CellType) -> CDataType {
+    match cell {
+        CellType::I16 => CDataType::SShort,
+        CellType::I32 => CDataType::SLong,
+        CellType::I64 => CDataType::SBigInt,
+        CellType::F32 => CDataType::Float,
+        CellType::F64 => CDataType::Double,
+        CellType::Text => CDataType::Char,
+        CellType::Bytes => CDataType::Binary,
+        CellType::Date => CDataType::TypeDate,
+        CellType::Time => CDataType::TypeTime,
+        CellType::Timestamp => CDataType::TypeTimestamp,
+        CellType::Bit => CDataType::Bit,
+    }
 }
 
 /// A statement handle.
@@ -484,7 +286,7 @@ impl Statement {
     fn row_count(&mut self) -> i64 {
         let mut rows = LengthWord::ZERO;
         // SAFETY: the handle is open; the word has room for either width.
-        let code = unsafe { SQLRowCount(self.handle, rows.as_len_ptr()) };
+        let code = unsafe { SQLRowCount(self.handle, len_ptr(&mut rows)) };
         if code == SqlReturn::SUCCESS || code == SqlReturn::SUCCESS_WITH_INFO {
             rows.read(self.width())
         } else {
@@ -524,7 +326,7 @@ impl Statement {
                     self.handle,
                     number,
                     ParamType::Input,
-                    parameter.c_type,
+                    c_type(parameter.cell),
                     SqlDataType(parameter.announced.code),
                     parameter.announced.size,
                     parameter.announced.digits,
@@ -586,7 +388,7 @@ impl Statement {
                 1024,
                 &raw mut name_units,
                 &raw mut code,
-                size.as_ulen_ptr(),
+                ulen_ptr(&mut size),
                 &raw mut digits,
                 &raw mut nullable,
             )
@@ -607,7 +409,7 @@ impl Statement {
     pub(super) fn written_widths(&mut self) -> Vec<Option<IndicatorWidth>> {
         let mut rows = LengthWord::FILLED;
         // SAFETY: the handle is open; the word has room for either width.
-        let _ = unsafe { SQLRowCount(self.handle, rows.as_len_ptr()) };
+        let _ = unsafe { SQLRowCount(self.handle, len_ptr(&mut rows)) };
         let mut size = LengthWord::FILLED;
         let (mut code, mut digits) = (SqlDataType(0), 0i16);
         let mut nullable = Nullability::UNKNOWN;
@@ -617,7 +419,7 @@ impl Statement {
                 self.handle,
                 1,
                 &raw mut code,
-                size.as_ulen_ptr(),
+                ulen_ptr(&mut size),
                 &raw mut digits,
                 &raw mut nullable,
             )
@@ -648,7 +450,7 @@ impl Statement {
                     CDataType::WChar,
                     chunk.as_mut_ptr().cast(),
                     room,
-                    word.as_len_ptr(),
+                    len_ptr(&mut word),
                 )
             };
             if code == SqlReturn::NO_DATA {
