@@ -33,6 +33,8 @@ impl Server {
                 "{variable} is not set: `scripts/databases start` starts the servers and gives it"
             )
         });
+        // The semicolon at the end is not decoration: see `Keywords::to_text`.
+        let text = format!("{};", text.trim_end_matches(';'));
         Self { profile, text }
     }
 

@@ -92,7 +92,7 @@ impl OdbcTarget {
         let found =
             found.ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
         self.profile().check_table(&session, &name)?;
-        catalog::select(found, columns, table)
+        catalog::select(&found, columns, table)
     }
 
     fn in_transaction(&self, sql: &str) -> Result<(), SinkError> {

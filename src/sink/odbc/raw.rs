@@ -254,18 +254,17 @@ impl Statement {
         self.statuses.clear();
         self.statuses.resize(sets, STATUS_UNTOUCHED);
         let mut processed = LengthWord::FILLED;
-        let outcome = match self.bind(parameters, sets, &mut processed) {
-            Err(outcome) => outcome,
-            Ok(()) => {
-                // SAFETY:
-                // - the handle is open and prepared;
-                // - each bound pointer has `sets` values and length words behind it
-                //   (`Parameter::of_column`), borrowed until this call returns;
-                // - the status array has `sets` slots, `processed` 8 bytes, and neither moves
-                //   before `unbind`.
-                let code = unsafe { SQLExecute(self.handle) };
-                self.outcome(code)
-            }
+        let outcome = if let Err(refused) = self.bind(parameters, sets, &mut processed) {
+            refused
+        } else {
+            // SAFETY:
+            // - the handle is open and prepared;
+            // - each bound pointer has `sets` values and length words behind it
+            //   (`Parameter::of_column`), borrowed until this call returns;
+            // - the status array has `sets` slots, `processed` 8 bytes, and neither moves before
+            //   `unbind`.
+            let code = unsafe { SQLExecute(self.handle) };
+            self.outcome(code)
         };
         self.unbind();
         let processed = processed
