@@ -1,8 +1,9 @@
 //! Databases behind ODBC.
 //!
-//! [`OdbcTarget`] asks a driver what it does ([`probe`]), loads through arrays that are the
-//! arenas themselves ([`raw`], [`execute`]), finds bad rows under savepoints ([`isolate`]), and
-//! keeps what is particular to a database in its [`profile`].
+//! [`OdbcTarget`] asks a driver what it does (`probe`), loads through arrays that are the arenas
+//! themselves (`parameter`, `raw`, `execute`), believes no answer that contradicts itself
+//! (`judge`), finds bad rows under savepoints (`isolate`), and keeps what is particular to a
+//! database in its `profile`.
 
 mod catalog;
 mod connect;
