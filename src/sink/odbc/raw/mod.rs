@@ -1,4 +1,4 @@
-//! The only file of this sink that calls the driver manager by itself: statements, parameter
+//! The only module of this sink that calls the driver manager by itself: statements, parameter
 //! arrays, descriptions, fetched text, diagnostics.
 //!
 //! Everything public here is safe to call. What makes it so:
@@ -8,32 +8,27 @@
 //! - every word that a driver writes a length or count into is 8 bytes, zeroed, and read through
 //!   [`LengthWord`], because some drivers write only 4.
 
+mod diagnostics;
+
 use std::ptr;
 use std::rc::Rc;
 
+pub(super) use diagnostics::{Diagnostic, Outcome, connection_outcome, info_number, info_text};
 use odbc_sys::{
-    CDataType, FreeStmtOption, HDbc, HStmt, Handle, HandleType, Len, Nullability, ParamType,
-    Pointer, SQLAllocHandle, SQLBindParameter, SQLDescribeColW, SQLDescribeParam, SQLExecDirectW,
-    SQLExecute, SQLFetch, SQLFreeHandle, SQLFreeStmt, SQLGetData, SQLGetDiagRecW, SQLNumResultCols,
-    SQLPrepareW, SQLRowCount, SqlDataType, SqlReturn, ULen,
+    CDataType, FreeStmtOption, HStmt, Handle, HandleType, Len, Nullability, ParamType, Pointer,
+    SQLAllocHandle, SQLBindParameter, SQLDescribeColW, SQLDescribeParam, SQLExecDirectW,
+    SQLExecute, SQLFetch, SQLFreeHandle, SQLFreeStmt, SQLGetData, SQLNumResultCols, SQLPrepareW,
+    SQLRowCount, SqlDataType, SqlReturn, ULen,
 };
 
 use super::connect::Connection;
 use super::parameter::{LengthWord, Parameter};
 use crate::arena::column::NULL_INDICATOR;
 use crate::arena::{CellType, IndicatorWidth};
-use crate::limits::DIAGNOSTICS_PER_EXECUTE;
 
-// odbc-sys declares these with closed enums; the numbers of single drivers are not in them.
+// odbc-sys declares it with a closed enum; the numbers of single drivers are not in it.
 unsafe extern "system" {
     fn SQLSetStmtAttr(statement: HStmt, attribute: i32, value: Pointer, length: i32) -> SqlReturn;
-    fn SQLGetInfoW(
-        connection: HDbc,
-        info: u16,
-        value: Pointer,
-        buffer_bytes: i16,
-        value_bytes: *mut i16,
-    ) -> SqlReturn;
 }
 
 const ATTR_QUERY_TIMEOUT: i32 = 0;
@@ -44,60 +39,6 @@ const ATTR_PARAMSET_SIZE: i32 = 22;
 
 /// What a status slot holds before the driver writes to it; no status of the standard.
 pub(super) const STATUS_UNTOUCHED: u16 = 0x5A5A;
-
-/// Longest diagnostic text that is kept, in UTF-16 units.
-const MESSAGE_UNITS: usize = 2048;
-
-/// One diagnostic record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Diagnostic {
-    /// Five characters.
-    pub(super) sqlstate: String,
-    /// Code of the database or driver.
-    pub(super) native: i32,
-    /// Text.
-    pub(super) message: String,
-}
-
-/// Return code of an ODBC call, with the diagnostics read before anything else touched the handle.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    /// The raw return code.
-    pub(super) code: SqlReturn,
-    /// At most [`DIAGNOSTICS_PER_EXECUTE`] records; empty after plain success.
-    pub(super) diagnostics: Vec<Diagnostic>,
-}
-
-impl Outcome {
-    /// Plain success.
-    #[cfg(test)]
-    pub(super) fn success() -> Self {
-        Self {
-            code: SqlReturn::SUCCESS,
-            diagnostics: Vec::new(),
-        }
-    }
-
-    /// Whether the call did what it was asked to, perhaps with something to say about it.
-    pub(super) fn is_ok(&self) -> bool {
-        [
-            SqlReturn::SUCCESS,
-            SqlReturn::SUCCESS_WITH_INFO,
-            SqlReturn::NO_DATA,
-        ]
-        .contains(&self.code)
-    }
-
-    /// Whether there is nothing (more) to fetch.
-    pub(super) fn is_no_data(&self) -> bool {
-        self.code == SqlReturn::NO_DATA
-    }
-
-    /// `Ok` when the call did what it was asked to.
-    pub(super) fn ok(self) -> Result<(), Self> {
-        if self.is_ok() { Ok(()) } else { Err(self) }
-    }
-}
 
 /// What an array execution left behind.
 #[derive(Debug)]
@@ -198,7 +139,7 @@ impl Statement {
         let diagnostics = if code == SqlReturn::SUCCESS || code == SqlReturn::NO_DATA {
             Vec::new()
         } else {
-            diagnostics(HandleType::Stmt, self.handle.as_handle())
+            diagnostics::read(HandleType::Stmt, self.handle.as_handle())
         };
         Outcome { code, diagnostics }
     }
@@ -473,89 +414,4 @@ impl Statement {
         // SAFETY: the handle is open; without a cursor the call does nothing.
         let _ = unsafe { SQLFreeStmt(self.handle, FreeStmtOption::Close) };
     }
-}
-
-/// Outcome of a call on the connection itself.
-pub(super) fn connection_outcome(connection: &Connection, code: SqlReturn) -> Outcome {
-    Outcome {
-        code,
-        diagnostics: diagnostics(HandleType::Dbc, connection.handle().as_handle()),
-    }
-}
-
-/// A text that the driver says about itself (`SQLGetInfo`).
-pub(super) fn info_text(connection: &Connection, info: u16) -> Option<String> {
-    let mut units = [0u16; 512];
-    let mut bytes = 0i16;
-    // SAFETY: the connection is open; the buffer has the announced 1,024 bytes.
-    let code = unsafe {
-        SQLGetInfoW(
-            connection.handle(),
-            info,
-            units.as_mut_ptr().cast(),
-            1024,
-            &raw mut bytes,
-        )
-    };
-    if code != SqlReturn::SUCCESS && code != SqlReturn::SUCCESS_WITH_INFO {
-        return None;
-    }
-    let end = units.iter().position(|&unit| unit == 0).unwrap_or(512);
-    Some(String::from_utf16_lossy(&units[..end]))
-}
-
-/// A number that the driver says about itself; the word is zeroed, because the numbers of
-/// `SQLGetInfo` have two or four bytes.
-pub(super) fn info_number(connection: &Connection, info: u16) -> Option<u32> {
-    let mut number = 0u32;
-    let mut bytes = 0i16;
-    // SAFETY: the connection is open; the output has four bytes, the most such a number has.
-    let code = unsafe {
-        SQLGetInfoW(
-            connection.handle(),
-            info,
-            ptr::from_mut(&mut number).cast(),
-            4,
-            &raw mut bytes,
-        )
-    };
-    (code == SqlReturn::SUCCESS || code == SqlReturn::SUCCESS_WITH_INFO).then_some(number)
-}
-
-fn diagnostics(kind: HandleType, handle: Handle) -> Vec<Diagnostic> {
-    let mut records = Vec::new();
-    let most = i16::try_from(DIAGNOSTICS_PER_EXECUTE).expect("a small number");
-    for number in 1..=most {
-        let mut state = [0u16; 6];
-        let mut native = 0i32;
-        let mut message = [0u16; MESSAGE_UNITS];
-        let mut units = 0i16;
-        // SAFETY: the handle is open; every buffer is ours and as large as announced.
-        let code = unsafe {
-            SQLGetDiagRecW(
-                kind,
-                handle,
-                number,
-                state.as_mut_ptr(),
-                &raw mut native,
-                message.as_mut_ptr(),
-                2048,
-                &raw mut units,
-            )
-        };
-        if code != SqlReturn::SUCCESS && code != SqlReturn::SUCCESS_WITH_INFO {
-            break;
-        }
-        let end = message.iter().position(|&unit| unit == 0);
-        let mut text = String::from_utf16_lossy(&message[..end.unwrap_or(MESSAGE_UNITS)]);
-        if usize::try_from(units).is_ok_and(|units| units >= MESSAGE_UNITS) {
-            text.push('…');
-        }
-        records.push(Diagnostic {
-            sqlstate: String::from_utf16_lossy(&state[..5]),
-            native,
-            message: text,
-        });
-    }
-    records
 }
