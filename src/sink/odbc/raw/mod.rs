@@ -56,7 +56,7 @@ pub(super) struct ArrayOutcome {
 pub(super) struct DescribedColumn {
     /// Name.
     pub(super) name: String,
-    /// One of [`sql_type`], or a code of the driver's own.
+    /// One of [`sql_type`](super::parameter::sql_type), or a code of the driver's own.
     pub(super) code: i16,
     /// Column size.
     pub(super) size: u64,
