@@ -217,7 +217,7 @@ mod tests {
         line[1500] = 0x1b;
         let place = Place::of(&bad(&line, Some(2500)));
         assert!(place.shown.starts_with('…') && place.shown.ends_with('…'));
-        assert!(place.shown.len() <= WINDOW_BYTES + 6);
+        assert!(place.shown.len() <= WINDOW_BYTES + 2 * "…".len() + "\\u{1b}".len());
         assert_eq!((place.column, place.caret), (1501, "…".len() + WINDOW_BYTES / 2));
         assert_eq!(place.caret_bytes, "\\u{1b}".len());
         let text = render(&bad(&line, Some(2500)), &Renderer::plain());

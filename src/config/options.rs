@@ -72,9 +72,9 @@ macro_rules! options {
                 pub $many: Vec<$many_ty>,
             )+
             /// The old pipeline's section; only in job files.
-            pub(super) pipeline: Option<legacy::Pipeline>,
+            pub(crate) pipeline: Option<legacy::Pipeline>,
             /// The old pipeline's database section; only in job files.
-            pub(super) db: Option<legacy::Db>,
+            pub(crate) db: Option<legacy::Db>,
         }
 
         impl Options {
