@@ -51,6 +51,11 @@ pub enum Command {
     Describe(Box<DescribeArgs>),
     /// Write sample data: a bank's accounts
     Gen(GenArgs),
+    /// Measure reading, splitting and loading of a file
+    Bench(Box<BenchArgs>),
+    /// Look at ODBC drivers and data sources
+    #[command(subcommand)]
+    Conn(ConnCommand),
     /// Look at configurations
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -129,6 +134,17 @@ pub struct DescribeArgs {
     pub output: OutputArgs,
 }
 
+/// `fastload bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Runs of each measurement; the fastest counts. Each load appends its rows
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub runs: usize,
+    /// What a check takes.
+    #[command(flatten)]
+    pub check: CheckArgs,
+}
+
 /// `fastload gen`.
 #[derive(Debug, Args)]
 pub struct GenArgs {
@@ -150,6 +166,15 @@ pub struct GenArgs {
     /// File to write in place of standard output
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+}
+
+/// `fastload conn`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum ConnCommand {
+    /// ODBC drivers of this machine
+    Drivers,
+    /// ODBC data sources of this machine
+    Dsns,
 }
 
 /// `fastload config`.

@@ -35,6 +35,9 @@ pub(super) enum Purpose {
 pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> Result<u8> {
     let control = Control::new();
     signals::watch(&control)?;
+    if purpose == Purpose::Load && !resolved.output.explain {
+        confirm(resolved)?;
+    }
     let target = open_target(resolved)?;
     let mut prepared = prepare(resolved, &*target, &control)?;
     let output = &resolved.output;
@@ -50,7 +53,6 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     let target = match purpose {
         Purpose::Check => Arc::new(NullTarget) as Arc<dyn Target>,
         Purpose::Load => {
-            confirm(resolved)?;
             if let Some(columns) = &prepared.new_table {
                 target.create_table(&prepared.config.table, columns)?;
             }

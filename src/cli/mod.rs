@@ -2,8 +2,10 @@
 
 pub mod args;
 pub mod bad_record;
+mod bench;
 mod completions;
 mod config;
+mod conn;
 mod describe;
 pub mod exit;
 mod r#gen;
@@ -70,7 +72,13 @@ fn command(
             let resolved = start((*args).into(), environment, messages)?;
             describe::describe(&resolved).map(|()| exit::OK)
         }
+        Command::Bench(args) => {
+            let runs = args.runs;
+            let resolved = start(args.check.into(), environment, messages)?;
+            bench::bench(&resolved, runs).map(|()| exit::OK)
+        }
         Command::Gen(args) => r#gen::generate(&args).map(|()| exit::OK),
+        Command::Conn(command) => conn::conn(command).map(|()| exit::OK),
         Command::Config(ConfigCommand::Check { file }) => {
             print(config::check(file)?.as_bytes()).map(|()| exit::OK)
         }

@@ -8,6 +8,7 @@ mod catalog;
 mod connect;
 mod connection_text;
 mod execute;
+pub mod installed;
 mod isolate;
 mod probe;
 mod profile;
