@@ -25,7 +25,7 @@ use super::setting::{Size, Span};
 /// The old `pipeline:` section.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Pipeline {
+pub(crate) struct Pipeline {
     #[serde(deserialize_with = "one")]
     reading_mode: Option<InputMode>,
     #[serde(deserialize_with = "one")]
@@ -45,7 +45,7 @@ pub(super) struct Pipeline {
 /// The old `db:` section.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Db {
+pub(crate) struct Db {
     #[serde(deserialize_with = "one")]
     connection_timeout: Option<u64>,
     #[serde(deserialize_with = "one")]

@@ -212,7 +212,7 @@ impl WorkOptions {
             "writers",
             given.writers,
             2.min(around.writers_max),
-            "two connections",
+            if around.writers_max == 1 { "the target takes one" } else { "two connections" },
         );
         if writers > around.writers_max {
             let why = format!("the target takes {} at a time", around.writers_max);
@@ -321,6 +321,12 @@ impl WorkOptions {
             effective: picker.effective,
             warnings,
         })
+    }
+
+    /// The way in which bytes are brought in.
+    #[must_use]
+    pub fn io(&self) -> IoWay {
+        self.layered.options.io.unwrap_or_default()
     }
 
     /// How long a connection attempt may take.

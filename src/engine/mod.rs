@@ -8,6 +8,7 @@ mod arenas;
 mod chunk;
 mod control;
 mod files;
+mod infer;
 mod limit;
 mod load;
 mod monitor;
@@ -21,4 +22,5 @@ mod writer;
 
 pub use control::{Control, Metrics, Snapshot};
 pub use files::InputFile;
+pub use infer::{InferConfig, InferInput, infer};
 pub use load::{Load, Outcome, TargetHandle};

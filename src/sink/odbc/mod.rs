@@ -9,6 +9,7 @@ mod catalog;
 mod connect;
 mod connection_text;
 mod execute;
+pub mod installed;
 mod isolate;
 mod judge;
 mod parameter;
