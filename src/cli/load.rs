@@ -65,12 +65,27 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
         prepared.config.after.clear();
     }
     settle_for(resolved, &*target, &mut prepared)?;
-    let Prepared { config, inputs, warnings, .. } = prepared;
+    let Prepared {
+        config,
+        inputs,
+        warnings,
+        ..
+    } = prepared;
     let dialect = as_flags(&config.dialect);
-    let events = output.events.as_ref().map(|path| create(path)).transpose()?;
+    let events = output
+        .events
+        .as_ref()
+        .map(|path| create(path))
+        .transpose()?;
     let progress = Progress::start(output, &control, events)?;
     let target = TargetHandle(target);
-    let outcome = Load { config, inputs, target, control }.run();
+    let outcome = Load {
+        config,
+        inputs,
+        target,
+        control,
+    }
+    .run();
     progress.end();
     let Outcome { mut report, error } = outcome;
     report.exit_code = i32::from(exit::of_load(report.status, error.as_ref()));
@@ -112,8 +127,12 @@ fn create(path: &std::path::Path) -> Result<File> {
 fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) -> Result<u8> {
     let statement = if prepared.new_table.is_none() {
         settle_for(resolved, target, prepared)?;
-        let columns: Vec<_> =
-            prepared.config.columns.iter().map(|column| column.column.clone()).collect();
+        let columns: Vec<_> = prepared
+            .config
+            .columns
+            .iter()
+            .map(|column| column.column.clone())
+            .collect();
         target.layout(&prepared.config.table, &columns)?.statement
     } else {
         String::new()
@@ -159,7 +178,11 @@ fn confirm(resolved: &Resolved) -> Result<()> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(refused());
     }
-    let asked = write!(io::stderr(), "Delete all rows of {table} in {}? [y/N] ", resolved.target);
+    let asked = write!(
+        io::stderr(),
+        "Delete all rows of {table} in {}? [y/N] ",
+        resolved.target
+    );
     let mut answer = String::new();
     let read = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
     read.map_err(|source| Error::io("asking for a yes", source))?;

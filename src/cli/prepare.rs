@@ -56,6 +56,7 @@ pub(super) fn open_target(resolved: &Resolved) -> Result<Arc<dyn Target>> {
         Profile::Generic => ProfileName::Generic,
     });
     Ok(Arc::new(OdbcTarget::connect(OdbcSpec {
+        session_sql: Vec::new(),
         connection,
         user: resolved.credentials.user.clone(),
         password: resolved.credentials.password.clone(),
@@ -77,7 +78,11 @@ pub(super) fn prepare(
     let specs = resolved.require_inputs()?.to_vec();
     let table = resolved.require_table()?.to_owned();
     let mut warnings = resolved.warnings.clone();
-    let existing = if target.has_tables() { target.columns(&table)? } else { None };
+    let existing = if target.has_tables() {
+        target.columns(&table)?
+    } else {
+        None
+    };
     if existing.is_some() && resolved.schema.is_some() {
         warnings.push("the table exists: its own columns count, not --schema".to_owned());
     }
@@ -100,7 +105,13 @@ pub(super) fn prepare(
         count: heads.count,
         rule: heads.sniffed.dialect.fields,
     };
-    let choice = Choice { resolved, inputs: &inputs, fields, heads: &heads, control };
+    let choice = Choice {
+        resolved,
+        inputs: &inputs,
+        fields,
+        heads: &heads,
+        control,
+    };
     let (columns, field_count, new_table) = match (known, &existing) {
         (Some(columns), _) => {
             let mapping = map_columns(columns, fields, &resolved.selection)?;
@@ -117,10 +128,17 @@ pub(super) fn prepare(
             "make it with --create",
         ));
     }
-    let Settled { work, effective, warnings: settled } = resolved.work.settle(&around)?;
+    let Settled {
+        work,
+        effective,
+        warnings: settled,
+    } = resolved.work.settle(&around)?;
     warnings.extend(settled);
     warnings.extend(inputs.iter().flat_map(|input| {
-        input.notes.iter().map(|note| format!("{}: {note}", input.path.display()))
+        input
+            .notes
+            .iter()
+            .map(|note| format!("{}: {note}", input.path.display()))
     }));
     Ok(Prepared {
         config: LoadConfig {
@@ -157,8 +175,12 @@ pub(super) fn settle_for(
     target: &dyn Target,
     prepared: &mut Prepared,
 ) -> Result<()> {
-    let columns: Vec<Column> =
-        prepared.config.columns.iter().map(|column| column.column.clone()).collect();
+    let columns: Vec<Column> = prepared
+        .config
+        .columns
+        .iter()
+        .map(|column| column.column.clone())
+        .collect();
     let layout = target.layout(&prepared.config.table, &columns)?;
     let mut around = Surroundings::of_machine(prepared.inputs.len());
     let cores = topology::available_cores();
@@ -252,7 +274,14 @@ impl Heads {
         let preamble = read_preamble(&input.path, dialect, body, complete)?;
         let count = field_count(dialect, body, complete);
         let names = preamble.names.clone();
-        Ok((Self { sniffed, names, count }, preamble))
+        Ok((
+            Self {
+                sniffed,
+                names,
+                count,
+            },
+            preamble,
+        ))
     }
 }
 
@@ -270,7 +299,11 @@ type Chosen = (Vec<LoadColumn>, usize, Option<Vec<Column>>);
 impl Choice<'_> {
     fn new_table(&self, warnings: &mut Vec<String>) -> Result<Chosen> {
         let new = new_table_columns(self.fields, &self.resolved.selection)?;
-        let field_count = self.fields.header.map(<[String]>::len).or(self.fields.count);
+        let field_count = self
+            .fields
+            .header
+            .map(<[String]>::len)
+            .or(self.fields.count);
         let Some(field_count) = field_count else {
             return Err(Error::usage(
                 "the inputs are empty, so no column types can be found in them",

@@ -212,7 +212,11 @@ impl WorkOptions {
             "writers",
             given.writers,
             2.min(around.writers_max),
-            if around.writers_max == 1 { "the target takes one" } else { "two connections" },
+            if around.writers_max == 1 {
+                "the target takes one"
+            } else {
+                "two connections"
+            },
         );
         if writers > around.writers_max {
             let why = format!("the target takes {} at a time", around.writers_max);

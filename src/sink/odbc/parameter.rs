@@ -214,6 +214,7 @@ fn value_base(column: &ColumnBuffer) -> *const c_void {
 }
 
 #[cfg(test)]
+#[expect(unsafe_code, reason = "a driver that reads the bound memory")]
 mod tests {
     use super::*;
 

@@ -8,6 +8,8 @@
 //! - every word that a driver writes a length or count into is 8 bytes, zeroed, and read through
 //!   [`LengthWord`], because some drivers write only 4.
 
+#![expect(unsafe_code, reason = "calls of the ODBC C interface")]
+
 mod diagnostics;
 
 use std::ptr;
