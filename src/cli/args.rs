@@ -493,7 +493,13 @@ fn given(flag: bool) -> Option<bool> {
 
 impl From<LoadArgs> for Given {
     fn from(args: LoadArgs) -> Self {
-        let TableArgs { mode, yes, create, before, after } = args.table;
+        let TableArgs {
+            mode,
+            yes,
+            create,
+            before,
+            after,
+        } = args.table;
         let mut given = Self::from(CheckArgs {
             files: args.files,
             target: args.target,
@@ -503,7 +509,14 @@ impl From<LoadArgs> for Given {
             errors: args.errors,
             output: args.output,
         });
-        given.flags = Options { mode, yes, create, before, after, ..given.flags };
+        given.flags = Options {
+            mode,
+            yes,
+            create,
+            before,
+            after,
+            ..given.flags
+        };
         given
     }
 }
@@ -524,7 +537,10 @@ impl From<CheckArgs> for Given {
         args.columns.fill(&mut flags);
         args.work.fill(&mut flags);
         args.output.fill(&mut flags);
-        Self { job_file: args.files.config, flags }
+        Self {
+            job_file: args.files.config,
+            flags,
+        }
     }
 }
 
@@ -534,7 +550,10 @@ impl From<DescribeArgs> for Given {
         args.target.fill(&mut flags);
         args.output.fill(&mut flags);
         flags.table = Some(args.name);
-        Self { job_file: None, flags }
+        Self {
+            job_file: None,
+            flags,
+        }
     }
 }
 
@@ -646,7 +665,10 @@ mod tests {
 
     #[test]
     fn the_verb_may_be_left_out() {
-        for arguments in [&["a.csv", "--table", "t"][..], &["load", "a.csv", "--table", "t"]] {
+        for arguments in [
+            &["a.csv", "--table", "t"][..],
+            &["load", "a.csv", "--table", "t"],
+        ] {
             let given = load(arguments);
             assert_eq!(given.flags.input, ["a.csv"]);
             assert_eq!(given.flags.table.as_deref(), Some("t"));
@@ -661,18 +683,34 @@ mod tests {
         assert_eq!(given.flags.empty_as_null, Some(EmptyAsNull::Everywhere));
         let given = load(&["--pin-cores=0,2-3", "a.csv", "--trim=false", "--create"]);
         assert_eq!(given.flags.pin_cores, Some(CoreChoice::List(vec![0, 2, 3])));
-        assert_eq!((given.flags.trim, given.flags.create), (Some(false), Some(true)));
+        assert_eq!(
+            (given.flags.trim, given.flags.create),
+            (Some(false), Some(true))
+        );
     }
 
     #[test]
     fn odd_values_get_through() {
-        let given = load(&["-", "--columns", "-c,a", "-d", "-", "--null-value", "-", "--quote", "none"]);
+        let given = load(&[
+            "-",
+            "--columns",
+            "-c,a",
+            "-d",
+            "-",
+            "--null-value",
+            "-",
+            "--quote",
+            "none",
+        ]);
         assert_eq!(given.flags.input, ["-"]);
         assert_eq!(given.flags.columns.unwrap().0.len(), 2);
         assert_eq!(given.flags.delimiter.unwrap().0, b"-");
         assert_eq!(given.flags.quote, Some(ByteRole(None)));
         assert_eq!(load(&["a", "--no-header"]).flags.header, Some(false));
-        assert_eq!(load(&["a", "--no-header", "--header"]).flags.header, Some(true));
+        assert_eq!(
+            load(&["a", "--no-header", "--header"]).flags.header,
+            Some(true)
+        );
         assert_eq!(load(&["a"]).flags.header, None);
     }
 
@@ -681,20 +719,37 @@ mod tests {
         let command = Cli::command();
         let load = command.find_subcommand("load").expect("a verb");
         for argument in load.get_arguments() {
-            let Some(flag) = argument.get_long() else { continue };
+            let Some(flag) = argument.get_long() else {
+                continue;
+            };
             let known = Options::KEYS.contains(&flag);
-            assert!(known || matches!(flag, "config" | "no-header" | "help"), "--{flag}");
+            assert!(
+                known || matches!(flag, "config" | "no-header" | "help"),
+                "--{flag}"
+            );
         }
         for key in Options::KEYS {
-            let known = load.get_arguments().any(|argument| argument.get_long() == Some(*key));
+            let known = load
+                .get_arguments()
+                .any(|argument| argument.get_long() == Some(*key));
             assert!(known || *key == "input", "--{key}");
         }
     }
 
     #[test]
     fn what_works_later_is_absent() {
-        for flag in ["--staging", "--key", "--ledger-table", "--password", "--max-rate", "--job"] {
-            assert!(Cli::try_parse_from(["fastload", "a", flag, "x"]).is_err(), "{flag}");
+        for flag in [
+            "--staging",
+            "--key",
+            "--ledger-table",
+            "--password",
+            "--max-rate",
+            "--job",
+        ] {
+            assert!(
+                Cli::try_parse_from(["fastload", "a", flag, "x"]).is_err(),
+                "{flag}"
+            );
         }
     }
 }

@@ -42,7 +42,10 @@ pub(super) fn bench(resolved: &Resolved, runs: usize) -> Result<()> {
         let mut best: Option<Measured> = None;
         for _ in 0..runs {
             let measured = measure(name, resolved, &control)?;
-            if best.as_ref().is_none_or(|best| measured.seconds < best.seconds) {
+            if best
+                .as_ref()
+                .is_none_or(|best| measured.seconds < best.seconds)
+            {
                 best = Some(measured);
             }
         }
@@ -57,8 +60,12 @@ pub(super) fn bench(resolved: &Resolved, runs: usize) -> Result<()> {
 type Measure = fn(&'static str, &Resolved, &Arc<Control>) -> Result<Measured>;
 
 /// What is measured, each step with one thing more than the one before.
-const MEASUREMENTS: [(&str, Measure); 4] =
-    [("input", input), ("split", split), ("null sink", null_sink), ("load", full_load)];
+const MEASUREMENTS: [(&str, Measure); 4] = [
+    ("input", input),
+    ("split", split),
+    ("null sink", null_sink),
+    ("load", full_load),
+];
 
 /// Every byte is touched once, by one thread, in the way that `--io` says.
 fn input(name: &'static str, resolved: &Resolved, _: &Arc<Control>) -> Result<Measured> {
@@ -149,7 +156,13 @@ fn load(
     let Prepared { config, inputs, .. } = prepared;
     let started = Instant::now();
     let target = TargetHandle(target);
-    let outcome = Load { config, inputs, target, control: Control::new() }.run();
+    let outcome = Load {
+        config,
+        inputs,
+        target,
+        control: Control::new(),
+    }
+    .run();
     let totals = outcome.report.totals;
     let mut result = measured(name, totals.records_read, totals.bytes, started);
     result.peak_rss_bytes = outcome.report.peak_rss_bytes;
@@ -161,7 +174,13 @@ fn load(
 
 fn measured(name: &'static str, records: u64, bytes: u64, started: Instant) -> Measured {
     let seconds = started.elapsed().as_secs_f64();
-    Measured { name, records, bytes, seconds, peak_rss_bytes: 0 }
+    Measured {
+        name,
+        records,
+        bytes,
+        seconds,
+        peak_rss_bytes: 0,
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "rates for people")]
@@ -180,7 +199,14 @@ fn text(all: &[Measured]) -> String {
             bytes(one.peak_rss_bytes),
         ]
     };
-    let headers = ["measured", "records", "seconds", "records/s", "GB/s", "peak memory"];
+    let headers = [
+        "measured",
+        "records",
+        "seconds",
+        "records/s",
+        "GB/s",
+        "peak memory",
+    ];
     rates_table(&headers, all.iter().map(row))
 }
 

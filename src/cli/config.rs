@@ -17,7 +17,9 @@ use crate::error::Result;
 pub(super) fn check(file: PathBuf) -> Result<String> {
     let shown = file.display().to_string();
     let resolved = resolve(Options::default(), &[], Some(file))?;
-    resolved.work.settle(&Surroundings::of_machine(resolved.inputs.len()))?;
+    resolved
+        .work
+        .settle(&Surroundings::of_machine(resolved.inputs.len()))?;
     Ok(format!("{shown}: ok\n"))
 }
 
@@ -33,9 +35,15 @@ pub(super) fn show(environment: &[(OsString, OsString)], file: Option<PathBuf>) 
 fn given(layered: &Layered) -> Result<Vec<Effective>> {
     let mut rows = Vec::new();
     for (key, value) in layered.options.given() {
-        let Some(origin) = layered.origin(key).cloned() else { continue };
+        let Some(origin) = layered.origin(key).cloned() else {
+            continue;
+        };
         // Only a parsed target is shown without its secrets.
-        let value = if key == "to" { TargetUrl::parse(&value)?.to_string() } else { value };
+        let value = if key == "to" {
+            TargetUrl::parse(&value)?.to_string()
+        } else {
+            value
+        };
         rows.push(Effective { key, value, origin });
     }
     Ok(rows)

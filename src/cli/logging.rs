@@ -47,7 +47,9 @@ pub(super) fn start(output: &OutputOptions, colored: bool) -> Result<()> {
                 .append(true)
                 .mode(0o600)
                 .open(path)
-                .map_err(|source| Error::io(format!("opening the log {}", path.display()), source))?;
+                .map_err(|source| {
+                    Error::io(format!("opening the log {}", path.display()), source)
+                })?;
             BoxMakeWriter::new(Mutex::new(file))
         }
     };

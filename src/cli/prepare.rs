@@ -77,22 +77,16 @@ pub(super) fn prepare(
     let specs = resolved.require_inputs()?.to_vec();
     let table = resolved.require_table()?.to_owned();
     let mut warnings = resolved.warnings.clone();
-    let existing = if target.has_tables() { target.columns(&table)? } else { None };
+    let existing = if target.has_tables() {
+        target.columns(&table)?
+    } else {
+        None
+    };
     if existing.is_some() && resolved.schema.is_some() {
         warnings.push("the table exists: its own columns count, not --schema".to_owned());
     }
-    let mut around = Surroundings::of_machine(specs.len());
-    let cores = topology::available_cores();
-    if !cores.is_empty() {
-        around.core_ids = cores;
-    }
-    let rough = resolved.work.settle(&around)?.work;
-    let block_bytes = rough.chunk_bytes.min(MAX_BLOCK_BYTES);
-    let block_bytes = usize::try_from(block_bytes).unwrap_or(limits::BLOCK_BYTES);
-    let mut inputs = specs
-        .iter()
-        .map(|spec| InputFile::open(spec, rough.io, block_bytes, rough.read_ahead))
-        .collect::<Result<Vec<_>>>()?;
+    let around = machine(specs.len());
+    let mut inputs = open_inputs(resolved, &around)?;
     let known = existing.as_ref().or(resolved.schema.as_ref());
     let heads = Heads::read(resolved, &mut inputs, known)?;
     let fields = FileFields {
@@ -100,7 +94,13 @@ pub(super) fn prepare(
         count: heads.count,
         rule: heads.sniffed.dialect.fields,
     };
-    let choice = Choice { resolved, inputs: &inputs, fields, heads: &heads, control };
+    let choice = Choice {
+        resolved,
+        inputs: &inputs,
+        fields,
+        heads: &heads,
+        control,
+    };
     let (columns, field_count, new_table) = match (known, &existing) {
         (Some(columns), _) => {
             let mapping = map_columns(columns, fields, &resolved.selection)?;
@@ -117,10 +117,17 @@ pub(super) fn prepare(
             "make it with --create",
         ));
     }
-    let Settled { work, effective, warnings: settled } = resolved.work.settle(&around)?;
+    let Settled {
+        work,
+        effective,
+        warnings: settled,
+    } = resolved.work.settle(&around)?;
     warnings.extend(settled);
     warnings.extend(inputs.iter().flat_map(|input| {
-        input.notes.iter().map(|note| format!("{}: {note}", input.path.display()))
+        input
+            .notes
+            .iter()
+            .map(|note| format!("{}: {note}", input.path.display()))
     }));
     Ok(Prepared {
         config: LoadConfig {
@@ -148,6 +155,24 @@ pub(super) fn prepare(
     })
 }
 
+/// This machine, with the cores that the process may use.
+fn machine(inputs: usize) -> Surroundings {
+    let mut around = Surroundings::of_machine(inputs);
+    let cores = topology::available_cores();
+    if !cores.is_empty() {
+        around.core_ids = cores;
+    }
+    around
+}
+
+fn open_inputs(resolved: &Resolved, around: &Surroundings) -> Result<Vec<InputFile>> {
+    let work = resolved.work.settle(around)?.work;
+    let block_bytes =
+        usize::try_from(work.chunk_bytes.min(MAX_BLOCK_BYTES)).unwrap_or(limits::BLOCK_BYTES);
+    let open = |spec| InputFile::open(spec, work.io, block_bytes, work.read_ahead);
+    resolved.require_inputs()?.iter().map(open).collect()
+}
+
 /// Holds the numbers to what the target takes for these columns, now that its table exists.
 ///
 /// # Errors
@@ -157,14 +182,14 @@ pub(super) fn settle_for(
     target: &dyn Target,
     prepared: &mut Prepared,
 ) -> Result<()> {
-    let columns: Vec<Column> =
-        prepared.config.columns.iter().map(|column| column.column.clone()).collect();
+    let columns: Vec<Column> = prepared
+        .config
+        .columns
+        .iter()
+        .map(|column| column.column.clone())
+        .collect();
     let layout = target.layout(&prepared.config.table, &columns)?;
-    let mut around = Surroundings::of_machine(prepared.inputs.len());
-    let cores = topology::available_cores();
-    if !cores.is_empty() {
-        around.core_ids = cores;
-    }
+    let mut around = machine(prepared.inputs.len());
     around.writers_max = layout.writers_max;
     around.batch_rows = layout.batch_rows;
     around.batch_rows_max = layout.batch_rows_max;
@@ -252,7 +277,14 @@ impl Heads {
         let preamble = read_preamble(&input.path, dialect, body, complete)?;
         let count = field_count(dialect, body, complete);
         let names = preamble.names.clone();
-        Ok((Self { sniffed, names, count }, preamble))
+        Ok((
+            Self {
+                sniffed,
+                names,
+                count,
+            },
+            preamble,
+        ))
     }
 }
 
@@ -270,7 +302,11 @@ type Chosen = (Vec<LoadColumn>, usize, Option<Vec<Column>>);
 impl Choice<'_> {
     fn new_table(&self, warnings: &mut Vec<String>) -> Result<Chosen> {
         let new = new_table_columns(self.fields, &self.resolved.selection)?;
-        let field_count = self.fields.header.map(<[String]>::len).or(self.fields.count);
+        let field_count = self
+            .fields
+            .header
+            .map(<[String]>::len)
+            .or(self.fields.count);
         let Some(field_count) = field_count else {
             return Err(Error::usage(
                 "the inputs are empty, so no column types can be found in them",

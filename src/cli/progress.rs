@@ -69,7 +69,11 @@ impl Progress {
         let thread = thread::Builder::new()
             .name("fastload-progress".to_owned())
             .spawn(move || {
-                let pause = if form == Form::Bar { BAR_INTERVAL } else { shown.interval };
+                let pause = if form == Form::Bar {
+                    BAR_INTERVAL
+                } else {
+                    shown.interval
+                };
                 while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                     shown.look(&control.snapshot());
                 }
@@ -194,9 +198,17 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_it_is() {
-        let now = Snapshot { bytes_total: 4096, bytes_read: 1024, rows_loaded: 2000, ..Snapshot::default() };
+        let now = Snapshot {
+            bytes_total: 4096,
+            bytes_read: 1024,
+            rows_loaded: 2000,
+            ..Snapshot::default()
+        };
         let text = line(&now, Duration::from_secs(2));
-        assert!(text.starts_with("1.0 KiB of 4.0 KiB read, 2,000 rows loaded"), "{text}");
+        assert!(
+            text.starts_with("1.0 KiB of 4.0 KiB read, 2,000 rows loaded"),
+            "{text}"
+        );
         assert!(text.contains("1000 rows/s"));
         assert_eq!(json(&now, Duration::from_secs(2))["rows_loaded"], 2000);
     }

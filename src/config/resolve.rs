@@ -299,7 +299,10 @@ fn check_combinations(options: &Options, target: &TargetUrl) -> Result<()> {
         }
     }
     if options.mode == Some(Mode::Truncate) && matches!(target, TargetUrl::Null) {
-        return Err(Error::usage("--mode truncate means nothing for null:", "leave it out"));
+        return Err(Error::usage(
+            "--mode truncate means nothing for null:",
+            "leave it out",
+        ));
     }
     if options.profile.is_some() && !target.takes_credentials() {
         return Err(Error::usage(

@@ -40,8 +40,15 @@ pub fn read_preamble(
         return Err(wrong(what, "check --skip-lines"));
     }
     let preamble = |names, end: usize| {
-        let line_byte = if dialect.terminator == Terminator::Cr { b'\r' } else { b'\n' };
-        let lines = body[..end].iter().filter(|&&byte| byte == line_byte).count() as u64;
+        let line_byte = if dialect.terminator == Terminator::Cr {
+            b'\r'
+        } else {
+            b'\n'
+        };
+        let lines = body[..end]
+            .iter()
+            .filter(|&&byte| byte == line_byte)
+            .count() as u64;
         Preamble { names, end, lines }
     };
     if !dialect.header {
@@ -57,14 +64,21 @@ pub fn read_preamble(
     };
     let fields = record.fields.map_err(|fault| {
         wrong(
-            format!("the header record at byte {} is malformed: {fault:?}", record.start),
+            format!(
+                "the header record at byte {} is malformed: {fault:?}",
+                record.start
+            ),
             "check --delimiter, --quote and --skip-lines",
         )
     })?;
     let names = fields.iter().enumerate().map(|(index, field)| {
         decode(&field.bytes, dialect.encoding).ok_or_else(|| {
             wrong(
-                format!("the name of field {} is not valid {}", index + 1, dialect.encoding.name()),
+                format!(
+                    "the name of field {} is not valid {}",
+                    index + 1,
+                    dialect.encoding.name()
+                ),
                 "say --encoding latin1 or windows-1252",
             )
         })
@@ -144,11 +158,17 @@ mod tests {
 
     #[test]
     fn the_data_begins_behind_lines_and_header() {
-        let csv = Dialect { skip_lines: 2, ..Dialect::default() };
+        let csv = Dialect {
+            skip_lines: 2,
+            ..Dialect::default()
+        };
         let body = b"junk\n\n\"a\nb\",c\r\n1,2\n";
         let found = read_preamble(Path::new("f"), &csv, body, true).unwrap();
         assert_eq!((found.end, found.lines), (15, 4));
-        let bare = Dialect { header: false, ..csv };
+        let bare = Dialect {
+            header: false,
+            ..csv
+        };
         let found = read_preamble(Path::new("f"), &bare, body, true).unwrap();
         assert_eq!((found.names, found.end, found.lines), (None, 6, 2));
         assert!(read_preamble(Path::new("f"), &bare, b"junk", false).is_err());

@@ -18,13 +18,19 @@ pub struct Installed {
 /// # Errors
 /// What the driver manager says.
 pub fn drivers() -> Result<Vec<Installed>, SinkError> {
-    let found = environment().and_then(|manager| manager.drivers()).map_err(refused)?;
+    let found = environment()
+        .and_then(|manager| manager.drivers())
+        .map_err(refused)?;
     let one = |driver: odbc_api::DriverInfo| {
         let attributes = driver.attributes.into_iter();
-        let mut details: Vec<String> =
-            attributes.map(|(key, value)| format!("{key}={value}")).collect();
+        let mut details: Vec<String> = attributes
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
         details.sort_unstable();
-        Installed { name: driver.description, details }
+        Installed {
+            name: driver.description,
+            details,
+        }
     };
     Ok(sorted(found.into_iter().map(one)))
 }
@@ -34,7 +40,9 @@ pub fn drivers() -> Result<Vec<Installed>, SinkError> {
 /// # Errors
 /// What the driver manager says.
 pub fn data_sources() -> Result<Vec<Installed>, SinkError> {
-    let found = environment().and_then(|manager| manager.data_sources()).map_err(refused)?;
+    let found = environment()
+        .and_then(|manager| manager.data_sources())
+        .map_err(refused)?;
     Ok(sorted(found.into_iter().map(|source| Installed {
         name: source.server_name,
         details: vec![source.driver],
