@@ -228,6 +228,7 @@ impl Heads {
         for input in inputs.iter_mut() {
             let bytes = input.head(limits::SNIFF_BYTES)?;
             if bytes.is_empty() {
+                refuse_empty(resolved, input, "is empty")?;
                 continue;
             }
             let complete = bytes.len() < limits::SNIFF_BYTES;
@@ -242,6 +243,9 @@ impl Heads {
             let body_offset = sniffed.body_offset;
             let body = &bytes[body_offset..];
             let (this, preamble) = Self::of(sniffed, input, body, complete, found.as_ref())?;
+            if complete && body[preamble.end..].is_empty() {
+                refuse_empty(resolved, input, "has no data, only a header")?;
+            }
             input.body_offset = (body_offset + preamble.end) as u64;
             input.body_lines = preamble.lines;
             if let Some((first, path)) = &found {
@@ -286,6 +290,18 @@ impl Heads {
             preamble,
         ))
     }
+}
+
+/// A file without data is more often a failed export than a quiet day.
+fn refuse_empty(resolved: &Resolved, input: &InputFile, what: &str) -> Result<()> {
+    if resolved.allow_empty {
+        return Ok(());
+    }
+    Err(Error::input(
+        &input.path,
+        what,
+        "if that is fine, say --allow-empty",
+    ))
 }
 
 /// The columns of a table that does not exist yet.
