@@ -114,6 +114,7 @@ impl Load {
             Err(error) => Some(error),
         };
         report.seconds = started.elapsed().as_secs_f64();
+        report.peak_rss_bytes = super::usage::peak_resident_bytes();
         report.status = status(error.as_ref(), &report.totals);
         report.error = error.as_ref().map(ToString::to_string);
         Outcome { report, error }

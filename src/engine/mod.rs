@@ -17,6 +17,7 @@ mod reject_text;
 mod rejecting;
 mod shared;
 pub mod topology;
+pub mod usage;
 mod verdict;
 mod writer;
 
