@@ -70,11 +70,7 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     let events = output
         .events
         .as_ref()
-<<<<<<< HEAD
-        .map(|path| create(path))
-=======
         .map(|path| create(path.as_path()))
->>>>>>> config
         .transpose()?;
     let progress = Progress::start(output, &control, events)?;
     let target = TargetHandle(target);
@@ -145,20 +141,6 @@ fn create(path: &std::path::Path) -> Result<File> {
 }
 
 fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) -> Result<u8> {
-<<<<<<< HEAD
-    let statement = if prepared.new_table.is_none() {
-        settle_for(resolved, target, prepared)?;
-        let columns: Vec<_> = prepared
-            .config
-            .columns
-            .iter()
-            .map(|column| column.column.clone())
-            .collect();
-        target.layout(&prepared.config.table, &columns)?.statement
-    } else {
-        String::new()
-    };
-=======
     settle_for(resolved, target, prepared)?;
     let columns: Vec<_> = prepared
         .config
@@ -167,7 +149,6 @@ fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) ->
         .map(|column| column.column.clone())
         .collect();
     let statement = target.layout(&prepared.config.table, &columns)?.statement;
->>>>>>> config
     let mut effective = resolved.effective.clone();
     effective.append(&mut prepared.effective);
     let mut text = effective_table(&effective);

@@ -250,29 +250,7 @@ impl WorkOptions {
             warnings: Vec::new(),
         };
         let p = &mut picker;
-<<<<<<< HEAD
-        let mut writers = p.pick(
-            "writers",
-            given.writers,
-            2.min(around.writers_max),
-            if around.writers_max == 1 {
-                "the target takes one"
-            } else {
-                "two connections"
-            },
-        );
-        if writers > around.writers_max {
-            let why = format!("the target takes {} at a time", around.writers_max);
-            warnings.push(format!(
-                "--writers {writers} runs as {}: {why}",
-                around.writers_max
-            ));
-            writers = around.writers_max;
-            p.amend("writers", writers.to_string(), why);
-        }
-=======
         let (writers, batch_rows) = p.within_target(around);
->>>>>>> config
         let cores = around.core_ids.len().max(1);
         let free_cores = (cores - 1).clamp(1, 8);
         let chunk = Size(limits::CHUNK_BYTES);

@@ -20,11 +20,7 @@ pub struct Installed {
 pub fn drivers() -> Result<Vec<Installed>, SinkError> {
     let found = environment()
         .and_then(|manager| manager.drivers())
-<<<<<<< HEAD
-        .map_err(refused)?;
-=======
         .map_err(|error| refused(&error))?;
->>>>>>> config
     let one = |driver: odbc_api::DriverInfo| {
         let attributes = driver.attributes.into_iter();
         let mut details: Vec<String> = attributes
@@ -46,11 +42,7 @@ pub fn drivers() -> Result<Vec<Installed>, SinkError> {
 pub fn data_sources() -> Result<Vec<Installed>, SinkError> {
     let found = environment()
         .and_then(|manager| manager.data_sources())
-<<<<<<< HEAD
-        .map_err(refused)?;
-=======
         .map_err(|error| refused(&error))?;
->>>>>>> config
     Ok(sorted(found.into_iter().map(|source| Installed {
         name: source.server_name,
         details: vec![source.driver],
