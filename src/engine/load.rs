@@ -460,7 +460,7 @@ fn finish(ran: Ran, target: &TargetHandle, started: Instant, report: &mut Report
         mut times,
         warnings,
     } = ran;
-    let mut error = shared.take_error().or_else(|| interrupted(&shared));
+    let mut error = shared.take_error().or_else(|| shared.stop_reason());
     if error.is_none() {
         error = complete(&shared, target).err();
     }
@@ -496,11 +496,6 @@ fn finish(ran: Ran, target: &TargetHandle, started: Instant, report: &mut Report
     }
     report.rejects.by_class = shared.rejects_by_class();
     error
-}
-
-fn interrupted(shared: &Shared) -> Option<Error> {
-    let signal = shared.control.signal();
-    (signal != 0).then(|| ErrorKind::Interrupted { signal }.into())
 }
 
 /// What must be true of a load that ended without an error.

@@ -87,6 +87,12 @@ impl Shared {
         }
     }
 
+    /// Why the load ends, if it is asked to from outside.
+    pub(super) fn stop_reason(&self) -> Option<Error> {
+        let signal = self.control.signal();
+        (signal != 0).then(|| ErrorKind::Interrupted { signal }.into())
+    }
+
     pub(super) fn wake_writers(&self) {
         for waker in &self.writer_wakers {
             waker.wake();

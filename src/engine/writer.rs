@@ -22,9 +22,6 @@ use crate::sink::{ErrorClass, RowReject, Sink, SinkError};
 /// Longest an idle writer sleeps before it looks at the clock again.
 const NAP: Duration = Duration::from_millis(200);
 
-/// First wait before a replay; `--retry-backoff` multiplies it from one to the next.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-
 /// Longest wait between two replays.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
@@ -299,7 +296,7 @@ impl<'s> Writer<'s> {
         };
         let refused = match written {
             Ok(refused) => refused,
-            Err(error) => self.retry(error, Some(batch))?,
+            Err(error) => self.retry(error, Some(batch), 0)?,
         };
         let took = started.elapsed();
         self.times.write += took;
@@ -330,18 +327,24 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// Replays the unit, and then `batch`, after a transient error. Returns the refused rows of
-    /// `batch`.
-    fn retry(&mut self, error: SinkError, batch: Option<&Batch>) -> Result<Vec<RowReject>, Error> {
+    /// Replays the unit, and then `batch`, after a transient error that comes behind `replays`
+    /// earlier ones. Returns the refused rows of `batch`.
+    fn retry(
+        &mut self,
+        error: SinkError,
+        batch: Option<&Batch>,
+        replays: usize,
+    ) -> Result<Vec<RowReject>, Error> {
         let work = &self.shared.config.work;
         #[expect(clippy::cast_possible_truncation, reason = "a factor needs no 53 bits")]
         let waits = ExponentialBuilder::default()
-            .with_min_delay(FIRST_RETRY)
+            .with_min_delay(work.retry_first_wait)
             .with_factor(work.retry_backoff as f32)
             .with_max_delay(LONGEST_RETRY)
             .with_max_times(work.max_retries)
             .with_jitter()
-            .build();
+            .build()
+            .skip(replays);
         let mut error = error;
         for wait in waits {
             let transient = matches!(
@@ -354,7 +357,7 @@ impl<'s> Writer<'s> {
             tracing::warn!(%error, wait_ms = wait.as_millis(), "the database asks for a replay");
             self.wait(wait);
             if self.shared.is_stopped() {
-                break;
+                return Err(self.shared.stop_reason().unwrap_or_else(|| error.into()));
             }
             match self.replay(error.class, batch) {
                 Ok(refused) => return Ok(refused),
@@ -382,7 +385,14 @@ impl<'s> Writer<'s> {
         batch: Option<&Batch>,
     ) -> Result<Vec<RowReject>, ReplayError> {
         if class == ErrorClass::ConnectionLost {
-            self.sink.reconnect()?;
+            // A database that restarts is away for a moment: that is worth another wait.
+            self.sink.reconnect().map_err(|error| match error.class {
+                ErrorClass::CannotConnect => SinkError {
+                    class: ErrorClass::ConnectionLost,
+                    ..error
+                },
+                _ => error,
+            })?;
         } else {
             self.sink.rollback()?;
         }
@@ -446,15 +456,14 @@ impl<'s> Writer<'s> {
         }
         let mut replays = 0;
         while let Err(error) = self.sink.commit() {
-            let again = error.class == ErrorClass::Transient && self.can_replay();
-            if !again {
+            if error.class != ErrorClass::Transient {
                 return Err(self.in_doubt(error));
             }
-            if replays == self.shared.config.work.max_retries {
+            if !self.can_replay() || replays == self.shared.config.work.max_retries {
                 return Err(error.into());
             }
+            self.retry(error, None, replays)?;
             replays += 1;
-            self.retry(error, None)?;
             self.segment.flush()?;
         }
         Ok(())
@@ -462,13 +471,23 @@ impl<'s> Writer<'s> {
 
     /// Without a ledger nobody can tell whether the commit took effect: it is never tried again.
     fn in_doubt(&self, error: SinkError) -> Error {
-        let ranges = self
-            .unit
-            .ranges
-            .iter()
-            .map(|&(file, range)| (self.shared.files[file].path.clone(), range))
-            .collect();
-        ErrorKind::InDoubt { error, ranges }.into()
+        let mut segments = self.unit.ranges.clone();
+        segments.sort_unstable_by_key(|&(file, range)| (file, range.start));
+        let mut ranges: Vec<(usize, ByteRange)> = Vec::new();
+        for (file, range) in segments {
+            match ranges.last_mut() {
+                Some((last, before)) if *last == file && before.end == range.start => {
+                    before.end = range.end;
+                }
+                _ => ranges.push((file, range)),
+            }
+        }
+        let name = |(file, range): (usize, _)| (self.shared.files[file].path.clone(), range);
+        ErrorKind::InDoubt {
+            error,
+            ranges: ranges.into_iter().map(name).collect(),
+        }
+        .into()
     }
 
     fn give_back(&mut self, mut batch: Batch) {
