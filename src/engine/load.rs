@@ -32,6 +32,35 @@ use crate::report::{
 use crate::ring::{Consumer, Producer, Sleeper, Waker, ring};
 use crate::sink::{Layout, Target};
 
+/// The parser of one thread: reader and conversions of a configuration, for cells as `layout` has
+/// them.
+///
+/// # Errors
+/// A column whose type and cells do not go together; a format of dates that cannot be read.
+pub fn row_parser(config: &LoadConfig, layout: &Layout) -> Result<RowParser> {
+    let convert = |(column, &cell)| {
+        Converter::new(
+            column,
+            cell,
+            &config.dialect,
+            &config.formats,
+            layout.nul_in_text,
+        )
+        .map_err(|unsupported| Error::usage(unsupported.message, "--schema"))
+    };
+    let converters = config.columns.iter().zip(&layout.cells).map(convert);
+    let fields = config.columns.iter().map(|column| match column.source {
+        FieldSource::Field(field) => Some(field),
+        FieldSource::Constant(_) => None,
+    });
+    let reader = RecordReader::new(&config.dialect, config.field_count);
+    Ok(RowParser::new(
+        reader,
+        converters.collect::<Result<_>>()?,
+        fields.collect(),
+    ))
+}
+
 /// Fewest arenas of a parser: one to fill, one on its way, one coming back.
 const ARENAS_MIN: usize = 3;
 
@@ -203,35 +232,8 @@ impl Load {
     }
 
     fn row_parsers(&self, layout: &Layout) -> Result<Vec<RowParser>> {
-        let config = &self.config;
-        let converters = || {
-            let convert = |(column, &cell)| {
-                Converter::new(
-                    column,
-                    cell,
-                    &config.dialect,
-                    &config.formats,
-                    layout.nul_in_text,
-                )
-                .map_err(|unsupported| Error::usage(unsupported.message, "--schema"))
-            };
-            config
-                .columns
-                .iter()
-                .zip(&layout.cells)
-                .map(convert)
-                .collect::<Result<Vec<_>>>()
-        };
-        let fields = config.columns.iter().map(|column| match column.source {
-            FieldSource::Field(field) => Some(field),
-            FieldSource::Constant(_) => None,
-        });
-        let fields: Vec<_> = fields.collect();
-        (0..config.work.parsers)
-            .map(|_| {
-                let reader = RecordReader::new(&config.dialect, config.field_count);
-                Ok(RowParser::new(reader, converters()?, fields.clone()))
-            })
+        (0..self.config.work.parsers)
+            .map(|_| row_parser(&self.config, layout))
             .collect()
     }
 
