@@ -117,8 +117,13 @@ fn split(name: &'static str, resolved: &Resolved, control: &Arc<Control>) -> Res
         let mut fields = Vec::new();
         let mut at = usize::try_from(file.body_offset).unwrap_or(usize::MAX);
         reader.seek(at);
+        let mut released = at;
         while at < bytes.len() {
             fields.clear();
+            if at - released >= RELEASE_BYTES {
+                map.release(ByteRange { start: released as u64, end: at as u64 });
+                released = at;
+            }
             at = match reader.step(bytes, true, at, at, &mut fields) {
                 Step::Skipped { end, .. } => end,
                 Step::Record { end, .. } | Step::Malformed { end, .. } => {
