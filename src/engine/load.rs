@@ -20,7 +20,7 @@ use super::{topology, verdict};
 use crate::arena::Batch;
 use crate::config::schema::Column;
 use crate::config::{FieldSource, InputMode, LoadConfig, Mode};
-use crate::error::{BadRecord, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::parse::convert::Converter;
 use crate::parse::record_reader::RecordReader;
 use crate::parse::rows::RowParser;
@@ -165,11 +165,12 @@ impl Load {
             self.config.work.batch_bytes,
         );
         let parsers = self.row_parsers(&layout)?;
-        self.prepare_table()?;
         let work = self.config.work.clone();
-        let files = open_files(self.inputs, &self.config, &self.control);
-        let names: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
+        let names: Vec<_> = self.inputs.iter().map(|file| file.path.clone()).collect();
         let rejects = RejectFiles::new(self.config.rejects.clone(), &names)?;
+        // The last step that may refuse the load is behind us.
+        self.prepare_table()?;
+        let files = open_files(self.inputs, &self.config, &self.control);
         let parser_sleepers: Vec<_> = (0..work.parsers).map(|_| Sleeper::new()).collect();
         let writer_sleepers: Vec<_> = (0..work.writers).map(|_| Sleeper::new()).collect();
         let arenas = arenas_per_parser(&self.config, &layout, &shape);
@@ -503,11 +504,7 @@ fn finish(ran: Ran, target: &TargetHandle, started: Instant, report: &mut Report
 /// What must be true of a load that ended without an error.
 fn complete(shared: &Shared, target: &TargetHandle) -> Result<()> {
     if shared.counter.passed_at_end() {
-        let message = "more records are rejected than --max-errors allows";
-        let bad = BadRecord {
-            message: message.to_owned(),
-            ..BadRecord::default()
-        };
+        let bad = shared.counter.lowest_of_all().unwrap_or_default();
         return Err(ErrorKind::RejectLimit(Box::new(bad)).into());
     }
     shared.check_inputs()?;

@@ -143,18 +143,18 @@ impl Shared {
         }
     }
 
-    /// Records that are read for certain.
-    pub(super) fn read(&self, file: usize, bytes: u64, records: u64) {
+    /// Records that are read for certain; returns how many were read before, of all files.
+    pub(super) fn read(&self, file: usize, bytes: u64, records: u64) -> u64 {
         let counts = &self.files[file].counts;
         counts.records_read.fetch_add(records, Ordering::Relaxed);
         counts.bytes_read.fetch_add(bytes, Ordering::Relaxed);
-        self.counter.add_records(records);
         self.metrics()
             .records_read
             .fetch_add(records, Ordering::Relaxed);
         self.metrics()
             .bytes_read
             .fetch_add(bytes, Ordering::Relaxed);
+        self.counter.add_records(records)
     }
 
     /// Records before `--offset-records`.

@@ -305,25 +305,27 @@ impl<'s> Writer<'s> {
         Ok(refused)
     }
 
-    /// Books a batch that is in the transaction: counts, rejects, limit.
+    /// Books a batch that is in the transaction: limit, rejects, counts.
     fn book(&mut self, batch: &Batch, refused: &[RowReject]) -> Result<(), Error> {
-        if let Some(first) = refused
-            .first()
-            .filter(|_| self.shared.counter.stops_at_first())
-        {
-            return Err(rejecting::limit_error_for_row(self.shared, batch, first));
+        let shared = self.shared;
+        if let Some(first) = refused.first() {
+            let file = batch.segment_of_row(first.row).file;
+            let record = batch.row_position(first.row).record;
+            let bad = || rejecting::bad_row(shared, batch, first);
+            shared.counter.note_any(file, record, bad);
+            // Counted before the commit, so that writers do not pass the limit together.
+            let records = shared.counter.records();
+            let rejects = refused.len() as u64;
+            if let Some(index) = shared.counter.add_rejects(rejects, |_| records) {
+                let index = usize::try_from(index).expect("rejects of a batch fit in memory");
+                let passed = refused.get(index).unwrap_or(first);
+                let file = batch.segment_of_row(passed.row).file;
+                let bad = rejecting::bad_row(shared, batch, passed);
+                return Err(rejecting::limit_error(shared, file, bad));
+            }
         }
-        let rejecting = Rejecting {
-            shared: self.shared,
-        };
-        rejecting.write_all(&mut self.segment, batch, refused)?;
+        Rejecting { shared }.write_all(&mut self.segment, batch, refused)?;
         self.unit.book(batch, refused);
-        if let (Some(_), Some(first)) = (
-            self.shared.counter.peek(self.unit.database_rejects),
-            refused.first(),
-        ) {
-            return Err(rejecting::limit_error_for_row(self.shared, batch, first));
-        }
         Ok(())
     }
 
@@ -398,6 +400,7 @@ impl<'s> Writer<'s> {
         }
         let start = self.unit.segment_start.clone();
         self.segment.truncate_to(&start)?;
+        self.shared.counter.take_back(self.unit.database_rejects);
         let batches = std::mem::take(&mut self.unit.batches);
         let opened = self.unit.opened;
         self.unit = Unit::new(start);
@@ -440,7 +443,6 @@ impl<'s> Writer<'s> {
                 .committed(count.file, count.bytes, count.loaded, count.rejected);
         }
         self.shared.committed_classes(&self.unit.classes);
-        self.shared.counter.add_rejects(self.unit.database_rejects);
         let unit = std::mem::replace(&mut self.unit, Unit::new(self.segment.mark()));
         for batch in unit.batches {
             self.give_back(batch);
