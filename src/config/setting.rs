@@ -268,11 +268,17 @@ impl Setting for Size {
 
 impl Setting for Span {
     fn parse(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("none") || text == "0" {
+            return Ok(Self(Duration::ZERO));
+        }
         humantime::parse_duration(text)
             .map(Self)
             .map_err(|_| format!("`{text}` is not a length of time such as 30s, 500ms or 2m"))
     }
     fn show(&self) -> String {
+        if self.0.is_zero() {
+            return "none".to_owned();
+        }
         humantime::format_duration(self.0).to_string()
     }
 }
@@ -553,6 +559,8 @@ mod tests {
     fn spans_numbers_and_booleans() {
         round("30s", Span(Duration::from_secs(30)));
         round("1m 30s", Span(Duration::from_secs(90)));
+        round("none", Span(Duration::ZERO));
+        round("0", Span(Duration::ZERO));
         assert!(Span::parse("30").is_err(), "a bare number has no unit");
         round("5_000", 5000_usize);
         assert!(usize::parse("-3").is_err());
