@@ -2,12 +2,12 @@
 //!
 //! | old key | option | meaning kept |
 //! |---|---|---|
-//! | `pipeline.reading_mode` | `input-mode` | `single`: all parsers on one file; `multi`: one parser a file |
+//! | `pipeline.reading_mode` | `input-mode` | `single`: all parsers on one file; `multi`: one |
 //! | `pipeline.num_processors` | `parsers` | workers that turn text into rows |
 //! | `pipeline.num_writers` | `writers` | database connections |
 //! | `pipeline.raw_queue_max` | `read-ahead` | pieces of input read and not yet parsed |
 //! | `pipeline.processed_queue_max` | `ring-batches` | full batches that wait for a writer |
-//! | `pipeline.batch_size` | `batch-rows` and `commit-rows` | rows in a batch; each batch was a transaction |
+//! | `pipeline.batch_size` | `batch-rows` and `commit-rows` | rows in a batch, one transaction |
 //! | `pipeline.chunk_size` | `chunk-bytes` | bytes read at a time |
 //! | `db.connection_timeout` | `connect-timeout` | seconds |
 //! | `db.query_timeout` | `query-timeout` | seconds |

@@ -325,6 +325,7 @@ impl WorkOptions {
             ),
             max_retries: p.pick("max-retries", given.max_retries, 3, "a fixed number"),
             retry_backoff: p.pick("retry-backoff", given.retry_backoff, 2.0, "1 s, 2 s, 4 s"),
+            retry_first_wait: limits::RETRY_FIRST_WAIT,
         };
         Ok(Settled {
             work,

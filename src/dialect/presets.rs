@@ -203,7 +203,8 @@ mod tests {
         let dialect = apply(&options, preset(Preset::Csv));
         assert_eq!(
             command_line(&dialect),
-            "--dialect csv --delimiter ';' --quote ''\\''' --no-header --null-value '\\N' --trim=true"
+            "--dialect csv --delimiter ';' --quote ''\\''' --no-header --null-value '\\N' \
+             --trim=true"
         );
     }
 }

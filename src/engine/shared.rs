@@ -87,6 +87,12 @@ impl Shared {
         }
     }
 
+    /// Why the load ends, if it is asked to from outside.
+    pub(super) fn stop_reason(&self) -> Option<Error> {
+        let signal = self.control.signal();
+        (signal != 0).then(|| ErrorKind::Interrupted { signal }.into())
+    }
+
     pub(super) fn wake_writers(&self) {
         for waker in &self.writer_wakers {
             waker.wake();
@@ -137,18 +143,18 @@ impl Shared {
         }
     }
 
-    /// Records that are read for certain.
-    pub(super) fn read(&self, file: usize, bytes: u64, records: u64) {
+    /// Records that are read for certain; returns how many were read before, of all files.
+    pub(super) fn read(&self, file: usize, bytes: u64, records: u64) -> u64 {
         let counts = &self.files[file].counts;
         counts.records_read.fetch_add(records, Ordering::Relaxed);
         counts.bytes_read.fetch_add(bytes, Ordering::Relaxed);
-        self.counter.add_records(records);
         self.metrics()
             .records_read
             .fetch_add(records, Ordering::Relaxed);
         self.metrics()
             .bytes_read
             .fetch_add(bytes, Ordering::Relaxed);
+        self.counter.add_records(records)
     }
 
     /// Records before `--offset-records`.

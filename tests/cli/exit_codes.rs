@@ -32,19 +32,19 @@ fn a_bad_record_is_shown() {
     assert!(!run.stderr.contains('\x1b'), "{}", run.stderr);
     let run = run.says(&[
         "error[FL-0318]: ",
-        "a.csv:3:9 (byte 22)",
+        "a.csv:3:3 (byte 16)",
         "\n3 | 2,\\u{1b}[31mm\\xff\n",
-        "^^^^ field 2, column name VARCHAR(5)",
+        "^^^^^^ field 2, column name VARCHAR(5)",
         "record 2, class encoding",
         "help: `--encoding latin1`",
     ]);
-    // The caret stands below the byte at fault.
+    // The caret stands below the field at fault.
     let lines: Vec<&str> = run.stderr.lines().collect();
     let source = lines
         .iter()
         .position(|line| line.starts_with("3 | "))
         .expect("the line");
-    assert_eq!(lines[source + 1].find('^'), lines[source].find("\\xff"));
+    assert_eq!(lines[source + 1].find('^'), lines[source].find("\\u{1b}"));
     assert_eq!(place.sqlite_value("SELECT count(*) FROM t"), "0");
     place
         .run(["check", "a.csv"].into_iter().chain(SCHEMA))
@@ -203,12 +203,12 @@ fn usage() {
 #[test]
 fn two_dialects_that_fit_equally() {
     let place = Place::new();
-    place.write("tie.csv", "a,b;c\n1,2;3\n4,5;6\n7,8;9\n");
+    place.write("tie.csv", "a,b|c\n1,2|3\n4,5|6\n7,8|9\n");
     place
         .run(["tie.csv", "--table", "t"])
         .expect(64)
-        .says(&["-d ','", "-d ';'"]);
-    place.run(["tie.csv", "--table", "t", "-d", ";"]).expect(0);
+        .says(&["--dialect csv", "--dialect pipe"]);
+    place.run(["tie.csv", "--table", "t", "-d", "|"]).expect(0);
     assert_eq!(
         place.sqlite("SELECT \"a,b\", c FROM t ORDER BY c LIMIT 1"),
         [row(["1,2", "3"])]
@@ -218,7 +218,7 @@ fn two_dialects_that_fit_equally() {
 #[test]
 fn the_sniffed_dialect_can_be_pasted() {
     let place = Place::new();
-    place.write("a.csv", "id;name\n1;'a;b'\n2;'c;d'\n3;'e'\n");
+    place.write("a.csv", "id|name\n1|\"a|b\"\n2|\"it's\"\n3|\"e\"\n");
     let run = place.run(["a.csv", "--table", "t"]).expect(0);
     let flags = run
         .stderr

@@ -128,7 +128,12 @@ fn counts_of_loads_that_stop() {
         let report = run.json();
         assert_eq!(report["exit_code"], run.status, "{more:?}");
         counts_add_up(&report["totals"]);
-        counts_add_up(&report["files"][0]);
+        // A load that fails before its first record lists no files.
+        report["files"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .for_each(counts_add_up);
     }
 }
 

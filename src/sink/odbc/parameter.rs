@@ -1,7 +1,7 @@
 //! What crosses to a driver as memory: columns of values, and words that hold a length.
 //!
-//! This file calls nothing and has no unsafe code outside of its tests; it makes the pointers that `raw` hands over,
-//! and is where the width of a length word is known.
+//! This file calls nothing and has no unsafe code outside of its tests; it makes the pointers that
+//! `raw` hands over, and is where the width of a length word is known.
 
 use std::ffi::c_void;
 use std::marker::PhantomData;

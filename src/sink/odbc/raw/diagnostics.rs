@@ -1,5 +1,7 @@
 //! What a driver says: diagnostics after a call, and information about itself.
 
+#![expect(unsafe_code, reason = "calls of the ODBC C interface")]
+
 use std::ptr;
 
 use odbc_sys::{HDbc, Handle, HandleType, Pointer, SQLGetDiagRecW, SqlReturn};
