@@ -121,7 +121,10 @@ fn split(name: &'static str, resolved: &Resolved, control: &Arc<Control>) -> Res
         while at < bytes.len() {
             fields.clear();
             if at - released >= RELEASE_BYTES {
-                map.release(ByteRange { start: released as u64, end: at as u64 });
+                map.release(ByteRange {
+                    start: released as u64,
+                    end: at as u64,
+                });
                 released = at;
             }
             at = match reader.step(bytes, true, at, at, &mut fields) {

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::inputs::reject_paths;
 use crate::config::resolve::Resolved;
@@ -62,7 +61,7 @@ pub(super) fn open_target(resolved: &Resolved) -> Result<Arc<dyn Target>> {
         password: resolved.credentials.password.clone(),
         profile,
         connect_timeout: resolved.work.connect_timeout(),
-        query_timeout: resolved.work.query_timeout().unwrap_or(Duration::ZERO),
+        query_timeout: resolved.work.query_timeout(),
     })?))
 }
 
@@ -243,6 +242,11 @@ impl Heads {
             let sniffed = find_dialect(&input.path, &bytes, complete, &options, &known)?;
             let body_offset = sniffed.body_offset;
             let body = &bytes[body_offset..];
+            if complete && body.is_empty() {
+                refuse_empty(resolved, input, "has no data, only a byte order mark")?;
+                input.body_offset = body_offset as u64;
+                continue;
+            }
             let (this, preamble) = Self::of(sniffed, input, body, complete, found.as_ref())?;
             if complete && body[preamble.end..].is_empty() {
                 refuse_empty(resolved, input, "has no data, only a header")?;

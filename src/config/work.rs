@@ -20,6 +20,12 @@ const MEMORY_LIMIT_BYTES: u64 = 64 << 20;
 /// Least memory that arenas and blocks can work in.
 const LEAST_MEMORY_BYTES: u64 = 1 << 20;
 
+/// Longest wait for a connection, by default.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest run of one statement, by default.
+pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// One effective value, for `--explain`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective {
@@ -224,14 +230,16 @@ impl WorkOptions {
                 "must be at least 1MiB",
             ));
         }
-        for (key, span) in [
-            ("commit-every", options.commit_every),
-            ("connect-timeout", options.connect_timeout),
-            ("query-timeout", options.query_timeout),
-        ] {
-            if span.is_some_and(|Span(duration)| duration.is_zero()) {
-                return Err(out_of_range(layered, key, "must be longer than nothing"));
-            }
+        if options
+            .connect_timeout
+            .is_some_and(|Span(time)| time < Duration::from_secs(1))
+        {
+            // ODBC counts whole seconds, and 0 would wait for ever on a dead address.
+            return Err(out_of_range(
+                layered,
+                "connect-timeout",
+                "must be at least 1s",
+            ));
         }
         Ok(Self {
             layered: layered.clone(),
@@ -291,7 +299,10 @@ impl WorkOptions {
                 .maybe("commit-bytes", given.commit_bytes)
                 .map(|Size(bytes)| bytes),
             commit_every: p
-                .maybe("commit-every", given.commit_every)
+                .maybe(
+                    "commit-every",
+                    given.commit_every.filter(|Span(time)| !time.is_zero()),
+                )
                 .map(|Span(time)| time),
             ring_batches: p.pick(
                 "ring-batches",
@@ -335,13 +346,16 @@ impl WorkOptions {
         self.layered
             .options
             .connect_timeout
-            .map_or(Duration::from_secs(30), |Span(time)| time)
+            .map_or(CONNECT_TIMEOUT, |Span(time)| time)
     }
 
-    /// How long one statement may take, if there is a bound.
+    /// How long one statement may take; zero: without bound.
     #[must_use]
-    pub fn query_timeout(&self) -> Option<Duration> {
-        self.layered.options.query_timeout.map(|Span(time)| time)
+    pub fn query_timeout(&self) -> Duration {
+        self.layered
+            .options
+            .query_timeout
+            .map_or(QUERY_TIMEOUT, |Span(time)| time)
     }
 }
 
