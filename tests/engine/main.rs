@@ -7,4 +7,5 @@ mod common;
 
 mod rejects;
 mod retry;
+mod stop;
 mod support;
