@@ -1,6 +1,8 @@
 //! Every bound of the program, named, with its unit, and checked against the others at compile
 //! time.
 
+use std::time::Duration;
+
 /// Longest record accepted by default, terminator not counted (`--max-record-bytes`).
 pub const MAX_RECORD_BYTES: usize = 16 << 20;
 
@@ -32,6 +34,10 @@ pub const COMMIT_ROWS: u64 = 100_000;
 
 /// Chunks that may be read ahead of the parsers (`--read-ahead`).
 pub const READ_AHEAD_CHUNKS: usize = 4;
+
+/// Wait before the first replay after a transient error; `--retry-backoff` multiplies it from one
+/// to the next.
+pub const RETRY_FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// Records converted together, column by column, before the next ones are split.
 pub const BLOCK_RECORDS: usize = 128;

@@ -246,7 +246,7 @@ pub struct TargetArgs {
     /// Longest wait for a connection [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = setting::<Span>)]
     pub connect_timeout: Option<Span>,
-    /// Longest run of one statement [default: no bound]
+    /// Longest run of one statement; none is without bound [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = setting::<Span>)]
     pub query_timeout: Option<Span>,
 }

@@ -46,7 +46,10 @@ pub fn render(bad: &BadRecord, renderer: &Renderer) -> String {
     if !bad.help.is_empty() {
         group = group.element(Level::HELP.message(bad.help.as_str()));
     }
-    renderer.render(&[group])
+    // The place stands in its own line already; the renderer marks a second one, without a name.
+    let text = renderer.render(&[group]);
+    let lines: Vec<&str> = text.lines().filter(|line| line.trim() != ":::").collect();
+    lines.join("\n")
 }
 
 fn describe_column(bad: &BadRecord) -> String {

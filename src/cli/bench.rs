@@ -6,13 +6,18 @@ use std::time::Instant;
 use super::load::print;
 use super::prepare::{Prepared, open_target, prepare, settle_for};
 use super::render::{bytes, grouped, rates_table};
+use crate::arena::Segment;
+use crate::config::IoWay;
 use crate::config::resolve::Resolved;
 use crate::config::setting::OutputFormat;
-use crate::engine::{Control, Load, TargetHandle};
+use crate::engine::{Control, InputFile, Load, Shape, TargetHandle, row_parser, usage};
 use crate::error::{Error, Result};
-use crate::input::Input;
+use crate::input::mmap::MappedFile;
+use crate::input::{Input, RawSource};
 use crate::limits;
 use crate::parse::record_reader::{RecordReader, Step};
+use crate::parse::rows::{Cursor, Pause, RowParser, Window};
+use crate::record::ByteRange;
 use crate::sink::Target;
 use crate::sink::null::NullTarget;
 
@@ -60,9 +65,10 @@ pub(super) fn bench(resolved: &Resolved, runs: usize) -> Result<()> {
 type Measure = fn(&'static str, &Resolved, &Arc<Control>) -> Result<Measured>;
 
 /// What is measured, each step with one thing more than the one before.
-const MEASUREMENTS: [(&str, Measure); 4] = [
+const MEASUREMENTS: [(&str, Measure); 5] = [
     ("input", input),
     ("split", split),
+    ("parse", parse),
     ("null sink", null_sink),
     ("load", full_load),
 ];
@@ -104,21 +110,23 @@ fn split(name: &'static str, resolved: &Resolved, control: &Arc<Control>) -> Res
     let started = Instant::now();
     let (mut records, mut length) = (0, 0);
     for file in &prepared.inputs {
-        let io = crate::config::IoWay::Mmap;
-        let Input::Map(map) = crate::input::open(&file.spec, io, limits::BLOCK_BYTES)?.input else {
-            return Err(Error::usage(
-                format!("{} cannot be mapped", file.path.display()),
-                "bench takes regular files",
-            ));
-        };
+        let map = map(file)?;
         let bytes = map.bytes();
         length += bytes.len() as u64;
         let mut reader = RecordReader::new(&prepared.config.dialect, prepared.config.field_count);
         let mut fields = Vec::new();
         let mut at = usize::try_from(file.body_offset).unwrap_or(usize::MAX);
         reader.seek(at);
+        let mut released = at;
         while at < bytes.len() {
             fields.clear();
+            if at - released >= RELEASE_BYTES {
+                map.release(ByteRange {
+                    start: released as u64,
+                    end: at as u64,
+                });
+                released = at;
+            }
             at = match reader.step(bytes, true, at, at, &mut fields) {
                 Step::Skipped { end, .. } => end,
                 Step::Record { end, .. } | Step::Malformed { end, .. } => {
@@ -130,6 +138,90 @@ fn split(name: &'static str, resolved: &Resolved, control: &Arc<Control>) -> Res
         }
     }
     Ok(measured(name, records, length, started))
+}
+
+fn map(file: &InputFile) -> Result<MappedFile> {
+    match crate::input::open(&file.spec, IoWay::Mmap, limits::BLOCK_BYTES)?.input {
+        Input::Map(map) => Ok(map),
+        Input::Blocks(_) => Err(Error::usage(
+            format!("{} cannot be mapped", file.path.display()),
+            "bench takes regular files",
+        )),
+    }
+}
+
+/// Records become typed rows of one arena, filled again and again, by one thread, over a map.
+fn parse(name: &'static str, resolved: &Resolved, control: &Arc<Control>) -> Result<Measured> {
+    let mut prepared = prepare(resolved, &*open_target(resolved)?, control)?;
+    settle_for(resolved, &NullTarget, &mut prepared)?;
+    let config = &prepared.config;
+    let columns: Vec<_> = config
+        .columns
+        .iter()
+        .map(|loaded| loaded.column.clone())
+        .collect();
+    let layout = NullTarget.layout(&config.table, &columns)?;
+    let work = &config.work;
+    let mut shape = Shape::new(&layout, &columns, work.batch_rows, work.batch_bytes);
+    let mut rows = row_parser(config, &layout)?;
+    let started = Instant::now();
+    let (mut records, mut length) = (0, 0);
+    for file in &prepared.inputs {
+        let map = map(file)?;
+        length += map.bytes().len() as u64;
+        records += parse_file(&mut rows, &mut shape, &map, file.body_offset);
+    }
+    Ok(measured(name, records, length, started))
+}
+
+/// Parses a whole file; returns its records.
+fn parse_file(rows: &mut RowParser, shape: &mut Shape, map: &MappedFile, body: u64) -> u64 {
+    let bytes = map.bytes();
+    let window = Window {
+        bytes,
+        byte_offset: 0,
+        last: true,
+    };
+    let mut cursor = Cursor {
+        at: usize::try_from(body).unwrap_or(usize::MAX),
+        ..Cursor::default()
+    };
+    let mut batch = shape.make(0);
+    let (mut records, mut released) = (0, cursor.at);
+    while cursor.at < bytes.len() {
+        let until = bytes.len().min(cursor.at + RELEASE_BYTES);
+        let before = cursor.records;
+        rows.seek(cursor.at);
+        shape.lay_out(&mut batch);
+        batch.segments.push(Segment {
+            file: 0,
+            range: ByteRange::default(),
+            base_record: 0,
+            base_line: 0,
+            records: 0,
+            first_row: 0,
+            source: RawSource::Owned {
+                bytes: Arc::default(),
+                base: 0,
+            },
+        });
+        match rows.parse(window, until, &mut cursor, &mut batch) {
+            Pause::NeedStride { column, bytes } => shape.widen(column, bytes),
+            Pause::ChunkEnd => {}
+            Pause::BatchFull => shape.settle(&batch),
+            Pause::NeedMore | Pause::Endless { .. } => break,
+        }
+        std::hint::black_box(&batch);
+        records += u64::from(cursor.records - before);
+        if cursor.at - released >= RELEASE_BYTES {
+            map.release(ByteRange {
+                start: released as u64,
+                end: cursor.at as u64,
+            });
+            released = cursor.at;
+        }
+    }
+    records
 }
 
 fn null_sink(name: &'static str, resolved: &Resolved, control: &Arc<Control>) -> Result<Measured> {
@@ -164,8 +256,7 @@ fn load(
     }
     .run();
     let totals = outcome.report.totals;
-    let mut result = measured(name, totals.records_read, totals.bytes, started);
-    result.peak_rss_bytes = outcome.report.peak_rss_bytes;
+    let result = measured(name, totals.records_read, totals.bytes, started);
     match outcome.error {
         Some(error) => Err(error),
         None => Ok(result),
@@ -179,7 +270,8 @@ fn measured(name: &'static str, records: u64, bytes: u64, started: Instant) -> M
         records,
         bytes,
         seconds,
-        peak_rss_bytes: 0,
+        // Of the process so far: it can only grow from one step to the next.
+        peak_rss_bytes: usage::peak_resident_bytes(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::config::Mode;
 use crate::config::resolve::{OutputOptions, Resolved};
 use crate::config::setting::OutputFormat;
 use crate::dialect::presets::as_flags;
-use crate::engine::{Control, Load, Outcome, TargetHandle};
+use crate::engine::{Control, Load, TargetHandle};
 use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::sink::Target;
@@ -41,12 +41,7 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     let target = open_target(resolved)?;
     let mut prepared = prepare(resolved, &*target, &control)?;
     let output = &resolved.output;
-    if prepared.sniffed.sniffed && !output.quiet {
-        note(&format!("dialect: {}", prepared.sniffed.flags));
-        for sentence in &prepared.sniffed.evidence {
-            tracing::info!("dialect: {sentence}");
-        }
-    }
+    say_dialect(&prepared, output);
     if output.explain {
         return explain(resolved, &*target, &mut prepared);
     }
@@ -75,7 +70,7 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     let events = output
         .events
         .as_ref()
-        .map(|path| create(path))
+        .map(|path| create(path.as_path()))
         .transpose()?;
     let progress = Progress::start(output, &control, events)?;
     let target = TargetHandle(target);
@@ -87,26 +82,47 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     }
     .run();
     progress.end();
-    let Outcome { mut report, error } = outcome;
-    report.exit_code = i32::from(exit::of_load(report.status, error.as_ref()));
-    report.dialect = dialect
-        .into_iter()
-        .map(|(flag, value)| (flag.trim_start_matches('-').to_owned(), value))
-        .collect();
-    report.warnings.splice(0..0, warnings);
-    for warning in &report.warnings {
-        if !output.quiet {
-            messages.warning(warning);
-        }
+    let report = completed(outcome.report, outcome.error.as_ref(), dialect, warnings);
+    if !output.quiet {
+        report
+            .warnings
+            .iter()
+            .for_each(|warning| messages.warning(warning));
     }
     publish(&report, output, purpose)?;
-    if let Some(error) = &error {
+    if let Some(error) = &outcome.error {
         messages.error(error);
         if purpose == Purpose::Load {
             note(&left_behind(&report));
         }
     }
-    Ok(exit::of_load(report.status, error.as_ref()))
+    Ok(exit::of_load(report.status, outcome.error.as_ref()))
+}
+
+/// The engine's report with what only the command line knows.
+fn completed(
+    mut report: Report,
+    error: Option<&Error>,
+    dialect: Vec<(&str, String)>,
+    warnings: Vec<String>,
+) -> Report {
+    report.exit_code = i32::from(exit::of_load(report.status, error));
+    report.dialect = dialect
+        .into_iter()
+        .map(|(flag, value)| (flag.trim_start_matches('-').to_owned(), value))
+        .collect();
+    report.warnings.splice(0..0, warnings);
+    report
+}
+
+/// The dialect as flags, when it was found out.
+fn say_dialect(prepared: &Prepared, output: &OutputOptions) {
+    if prepared.sniffed.sniffed && !output.quiet {
+        note(&format!("dialect: {}", prepared.sniffed.flags));
+        for sentence in &prepared.sniffed.evidence {
+            tracing::info!("dialect: {sentence}");
+        }
+    }
 }
 
 /// What stands in the table after a load that did not finish.
@@ -125,18 +141,14 @@ fn create(path: &std::path::Path) -> Result<File> {
 }
 
 fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) -> Result<u8> {
-    let statement = if prepared.new_table.is_none() {
-        settle_for(resolved, target, prepared)?;
-        let columns: Vec<_> = prepared
-            .config
-            .columns
-            .iter()
-            .map(|column| column.column.clone())
-            .collect();
-        target.layout(&prepared.config.table, &columns)?.statement
-    } else {
-        String::new()
-    };
+    settle_for(resolved, target, prepared)?;
+    let columns: Vec<_> = prepared
+        .config
+        .columns
+        .iter()
+        .map(|column| column.column.clone())
+        .collect();
+    let statement = target.layout(&prepared.config.table, &columns)?.statement;
     let mut effective = resolved.effective.clone();
     effective.append(&mut prepared.effective);
     let mut text = effective_table(&effective);

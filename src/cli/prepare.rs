@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::inputs::reject_paths;
 use crate::config::resolve::Resolved;
@@ -62,7 +61,7 @@ pub(super) fn open_target(resolved: &Resolved) -> Result<Arc<dyn Target>> {
         password: resolved.credentials.password.clone(),
         profile,
         connect_timeout: resolved.work.connect_timeout(),
-        query_timeout: resolved.work.query_timeout().unwrap_or(Duration::ZERO),
+        query_timeout: resolved.work.query_timeout(),
     })?))
 }
 
@@ -86,18 +85,8 @@ pub(super) fn prepare(
     if existing.is_some() && resolved.schema.is_some() {
         warnings.push("the table exists: its own columns count, not --schema".to_owned());
     }
-    let mut around = Surroundings::of_machine(specs.len());
-    let cores = topology::available_cores();
-    if !cores.is_empty() {
-        around.core_ids = cores;
-    }
-    let rough = resolved.work.settle(&around)?.work;
-    let block_bytes = rough.chunk_bytes.min(MAX_BLOCK_BYTES);
-    let block_bytes = usize::try_from(block_bytes).unwrap_or(limits::BLOCK_BYTES);
-    let mut inputs = specs
-        .iter()
-        .map(|spec| InputFile::open(spec, rough.io, block_bytes, rough.read_ahead))
-        .collect::<Result<Vec<_>>>()?;
+    let around = machine(specs.len());
+    let mut inputs = open_inputs(resolved, &around)?;
     let known = existing.as_ref().or(resolved.schema.as_ref());
     let heads = Heads::read(resolved, &mut inputs, known)?;
     let fields = FileFields {
@@ -166,6 +155,24 @@ pub(super) fn prepare(
     })
 }
 
+/// This machine, with the cores that the process may use.
+fn machine(inputs: usize) -> Surroundings {
+    let mut around = Surroundings::of_machine(inputs);
+    let cores = topology::available_cores();
+    if !cores.is_empty() {
+        around.core_ids = cores;
+    }
+    around
+}
+
+fn open_inputs(resolved: &Resolved, around: &Surroundings) -> Result<Vec<InputFile>> {
+    let work = resolved.work.settle(around)?.work;
+    let block_bytes =
+        usize::try_from(work.chunk_bytes.min(MAX_BLOCK_BYTES)).unwrap_or(limits::BLOCK_BYTES);
+    let open = |spec| InputFile::open(spec, work.io, block_bytes, work.read_ahead);
+    resolved.require_inputs()?.iter().map(open).collect()
+}
+
 /// Holds the numbers to what the target takes for these columns, now that its table exists.
 ///
 /// # Errors
@@ -182,11 +189,7 @@ pub(super) fn settle_for(
         .map(|column| column.column.clone())
         .collect();
     let layout = target.layout(&prepared.config.table, &columns)?;
-    let mut around = Surroundings::of_machine(prepared.inputs.len());
-    let cores = topology::available_cores();
-    if !cores.is_empty() {
-        around.core_ids = cores;
-    }
+    let mut around = machine(prepared.inputs.len());
     around.writers_max = layout.writers_max;
     around.batch_rows = layout.batch_rows;
     around.batch_rows_max = layout.batch_rows_max;
@@ -225,6 +228,7 @@ impl Heads {
         for input in inputs.iter_mut() {
             let bytes = input.head(limits::SNIFF_BYTES)?;
             if bytes.is_empty() {
+                refuse_empty(resolved, input, "is empty")?;
                 continue;
             }
             let complete = bytes.len() < limits::SNIFF_BYTES;
@@ -238,7 +242,15 @@ impl Heads {
             let sniffed = find_dialect(&input.path, &bytes, complete, &options, &known)?;
             let body_offset = sniffed.body_offset;
             let body = &bytes[body_offset..];
+            if complete && body.is_empty() {
+                refuse_empty(resolved, input, "has no data, only a byte order mark")?;
+                input.body_offset = body_offset as u64;
+                continue;
+            }
             let (this, preamble) = Self::of(sniffed, input, body, complete, found.as_ref())?;
+            if complete && body[preamble.end..].is_empty() {
+                refuse_empty(resolved, input, "has no data, only a header")?;
+            }
             input.body_offset = (body_offset + preamble.end) as u64;
             input.body_lines = preamble.lines;
             if let Some((first, path)) = &found {
@@ -283,6 +295,18 @@ impl Heads {
             preamble,
         ))
     }
+}
+
+/// A file without data is more often a failed export than a quiet day.
+fn refuse_empty(resolved: &Resolved, input: &InputFile, what: &str) -> Result<()> {
+    if resolved.allow_empty {
+        return Ok(());
+    }
+    Err(Error::input(
+        &input.path,
+        what,
+        "if that is fine, say --allow-empty",
+    ))
 }
 
 /// The columns of a table that does not exist yet.

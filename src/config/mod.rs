@@ -137,8 +137,10 @@ pub struct Work {
     pub input_mode: InputMode,
     /// Replays of a commit unit after transient errors (`--max-retries`).
     pub max_retries: usize,
-    /// Factor between two waits (`--retry-backoff`); the first wait is one second.
+    /// Factor between two waits (`--retry-backoff`).
     pub retry_backoff: f64,
+    /// Wait before the first replay; up to twice as long, so that writers do not come together.
+    pub retry_first_wait: Duration,
 }
 
 /// Everything a load is asked to do, after flags, environment, file and defaults are merged, the

@@ -14,10 +14,11 @@ use super::options::{Layered, Options, Origin, environment_name};
 use super::schema::Column;
 use super::schema_text::parse_schema;
 use super::setting::{
-    ColorMode, ColumnPick, EmptyAsNull, LogFormat, OutputFormat, Pair, Profile, ProgressStyle, Span,
+    ColorMode, ColumnPick, EmptyAsNull, LogFormat, OutputFormat, Pair, Profile, ProgressStyle,
+    Setting as _, Span,
 };
 use super::target::{Credentials, DEFAULT_TARGET, TargetUrl, refuse_password_on_command_line};
-use super::work::{Effective, WorkOptions};
+use super::work::{CONNECT_TIMEOUT, Effective, QUERY_TIMEOUT, WorkOptions};
 use super::{DateFormats, InputSpec, Mode, RejectLimit};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -356,19 +357,23 @@ fn effective(layered: &Layered, target: &TargetUrl) -> Vec<Effective> {
         }
     }
     let defaults = [
-        ("mode", "append", "nothing is deleted unasked"),
-        ("max-errors", "0", "stop at a bad record"),
-        ("connect-timeout", "30s", "a fixed number"),
-        ("query-timeout", "none", "no such bound"),
+        ("mode", "append".to_owned(), "nothing is deleted unasked"),
+        ("max-errors", "0".to_owned(), "stop at a bad record"),
+        (
+            "connect-timeout",
+            Span(CONNECT_TIMEOUT).show(),
+            "a fixed number",
+        ),
+        (
+            "query-timeout",
+            Span(QUERY_TIMEOUT).show(),
+            "a fixed number",
+        ),
     ];
     for (key, value, why) in defaults {
         if layered.origin(key).is_none() {
             let origin = Origin::Default(why.to_owned());
-            effective.push(Effective {
-                key,
-                value: value.to_owned(),
-                origin,
-            });
+            effective.push(Effective { key, value, origin });
         }
     }
     effective

@@ -32,6 +32,11 @@ impl Parser<'_> {
         if proven.is_none() && self.shared.needs_record_numbers() {
             proven = Some(file.chain.wait(chunk.index).ok_or(Halt::Stopped)?);
         }
+        if let Some(start) = proven.filter(|start| file.reached_limit(start.records)) {
+            // All records that are wanted stand before this chunk.
+            file.chain.publish(chunk.index, start);
+            return Ok(());
+        }
         loop {
             let tried = match &chunk.bytes {
                 ChunkBytes::Map { map, range } => {
@@ -60,15 +65,12 @@ impl Parser<'_> {
         let longest = dialect.max_record_bytes + WINDOW_SLACK_BYTES;
         let start = match proven {
             Some(start) => Some(start.byte_offset),
-            None => split::guess(
-                dialect.terminator,
-                &bytes[..bytes.len().min(until + longest)],
-                usize_of(range.start),
-            )
-            .map(|start| start as u64),
+            // What begins behind the chunk is not its own: no need to look there.
+            None => split::guess(dialect.terminator, &bytes[..until], usize_of(range.start))
+                .map(|start| start as u64),
         };
         let Some(start) = start else {
-            // Not even a guess: a record of the left neighbour covers all that can be seen.
+            // Not even a guess: perhaps a record of the left neighbour covers the whole chunk.
             let start = file.chain.wait(index).ok_or(Halt::Stopped)?;
             return Err(Halt::Misguessed(start));
         };
@@ -202,8 +204,18 @@ impl Parser<'_> {
         self.close_segment(attempt, at);
         match pause {
             Pause::ChunkEnd => Ok(at),
+            // The record that goes on behind the block is not wanted: nobody waits for its end.
+            _ if self.is_beyond_limit(attempt) => Ok(at),
             _ => self.parse_carry(attempt, block, block_end),
         }
+    }
+
+    /// Whether the records so far are all that are wanted of the file.
+    fn is_beyond_limit(&self, attempt: &Attempt<'_>) -> bool {
+        attempt.proven.is_some_and(|start| {
+            let records = start.records + u64::from(attempt.cursor.records);
+            attempt.file.reached_limit(records)
+        })
     }
 
     /// Parses the record that begins in the block and goes on behind it: its bytes, and those of
@@ -292,7 +304,7 @@ impl Parser<'_> {
         match block.next() {
             Ok(next) => Ok(next),
             Err(_) if self.shared.is_stopped() => Err(Halt::Stopped),
-            Err(error) => Err(Error::io(format!("reading {}", file.path.display()), error).into()),
+            Err(error) => Err(file.read_error(error).into()),
         }
     }
 

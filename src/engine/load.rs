@@ -14,13 +14,13 @@ use super::control::Control;
 use super::files::{InputFile, OpenFile};
 use super::monitor::Monitor;
 use super::parser::{Parser, ParserTimes};
-use super::shared::Shared;
+use super::shared::{Shared, panicked};
 use super::writer::{Writer, WriterTimes};
 use super::{topology, verdict};
 use crate::arena::Batch;
 use crate::config::schema::Column;
 use crate::config::{FieldSource, InputMode, LoadConfig, Mode};
-use crate::error::{BadRecord, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::parse::convert::Converter;
 use crate::parse::record_reader::RecordReader;
 use crate::parse::rows::RowParser;
@@ -31,6 +31,35 @@ use crate::report::{
 };
 use crate::ring::{Consumer, Producer, Sleeper, Waker, ring};
 use crate::sink::{Layout, Target};
+
+/// The parser of one thread: reader and conversions of a configuration, for cells as `layout` has
+/// them.
+///
+/// # Errors
+/// A column whose type and cells do not go together; a format of dates that cannot be read.
+pub fn row_parser(config: &LoadConfig, layout: &Layout) -> Result<RowParser> {
+    let convert = |(column, &cell)| {
+        Converter::new(
+            column,
+            cell,
+            &config.dialect,
+            &config.formats,
+            layout.nul_in_text,
+        )
+        .map_err(|unsupported| Error::usage(unsupported.message, "--schema"))
+    };
+    let converters = config.columns.iter().zip(&layout.cells).map(convert);
+    let fields = config.columns.iter().map(|column| match column.source {
+        FieldSource::Field(field) => Some(field),
+        FieldSource::Constant(_) => None,
+    });
+    let reader = RecordReader::new(&config.dialect, config.field_count);
+    Ok(RowParser::new(
+        reader,
+        converters.collect::<Result<_>>()?,
+        fields.collect(),
+    ))
+}
 
 /// Fewest arenas of a parser: one to fill, one on its way, one coming back.
 const ARENAS_MIN: usize = 3;
@@ -114,6 +143,7 @@ impl Load {
             Err(error) => Some(error),
         };
         report.seconds = started.elapsed().as_secs_f64();
+        report.peak_rss_bytes = super::usage::peak_resident_bytes();
         report.status = status(error.as_ref(), &report.totals);
         report.error = error.as_ref().map(ToString::to_string);
         Outcome { report, error }
@@ -135,11 +165,12 @@ impl Load {
             self.config.work.batch_bytes,
         );
         let parsers = self.row_parsers(&layout)?;
-        self.prepare_table()?;
         let work = self.config.work.clone();
-        let files = open_files(self.inputs, &self.config, &self.control);
-        let names: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
+        let names: Vec<_> = self.inputs.iter().map(|file| file.path.clone()).collect();
         let rejects = RejectFiles::new(self.config.rejects.clone(), &names)?;
+        // The last step that may refuse the load is behind us.
+        self.prepare_table()?;
+        let files = open_files(self.inputs, &self.config, &self.control);
         let parser_sleepers: Vec<_> = (0..work.parsers).map(|_| Sleeper::new()).collect();
         let writer_sleepers: Vec<_> = (0..work.writers).map(|_| Sleeper::new()).collect();
         let arenas = arenas_per_parser(&self.config, &layout, &shape);
@@ -202,35 +233,8 @@ impl Load {
     }
 
     fn row_parsers(&self, layout: &Layout) -> Result<Vec<RowParser>> {
-        let config = &self.config;
-        let converters = || {
-            let convert = |(column, &cell)| {
-                Converter::new(
-                    column,
-                    cell,
-                    &config.dialect,
-                    &config.formats,
-                    layout.nul_in_text,
-                )
-                .map_err(|unsupported| Error::usage(unsupported.message, "--schema"))
-            };
-            config
-                .columns
-                .iter()
-                .zip(&layout.cells)
-                .map(convert)
-                .collect::<Result<Vec<_>>>()
-        };
-        let fields = config.columns.iter().map(|column| match column.source {
-            FieldSource::Field(field) => Some(field),
-            FieldSource::Constant(_) => None,
-        });
-        let fields: Vec<_> = fields.collect();
-        (0..config.work.parsers)
-            .map(|_| {
-                let reader = RecordReader::new(&config.dialect, config.field_count);
-                Ok(RowParser::new(reader, converters()?, fields.clone()))
-            })
+        (0..self.config.work.parsers)
+            .map(|_| row_parser(&self.config, layout))
             .collect()
     }
 
@@ -413,7 +417,7 @@ impl Threads<'_> {
         let guarded = move || match catch_unwind(AssertUnwindSafe(body)) {
             Ok(result) => result,
             Err(panic) => {
-                shared.fail(ErrorKind::Internal(panic_text(panic.as_ref())).into());
+                shared.fail(panicked(panic.as_ref()));
                 None
             }
         };
@@ -443,14 +447,6 @@ fn join<T>(handle: Option<thread::ScopedJoinHandle<'_, Option<T>>>) -> Option<T>
     handle?.join().ok()?
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a thread panicked".to_owned())
-}
-
 /// After the threads: completeness, reject files, report. Returns the error of the load.
 fn finish(ran: Ran, target: &TargetHandle, started: Instant, report: &mut Report) -> Option<Error> {
     let Ran {
@@ -459,7 +455,7 @@ fn finish(ran: Ran, target: &TargetHandle, started: Instant, report: &mut Report
         mut times,
         warnings,
     } = ran;
-    let mut error = shared.take_error().or_else(|| interrupted(&shared));
+    let mut error = shared.take_error().or_else(|| shared.stop_reason());
     if error.is_none() {
         error = complete(&shared, target).err();
     }
@@ -497,19 +493,10 @@ fn finish(ran: Ran, target: &TargetHandle, started: Instant, report: &mut Report
     error
 }
 
-fn interrupted(shared: &Shared) -> Option<Error> {
-    let signal = shared.control.signal();
-    (signal != 0).then(|| ErrorKind::Interrupted { signal }.into())
-}
-
 /// What must be true of a load that ended without an error.
 fn complete(shared: &Shared, target: &TargetHandle) -> Result<()> {
     if shared.counter.passed_at_end() {
-        let message = "more records are rejected than --max-errors allows";
-        let bad = BadRecord {
-            message: message.to_owned(),
-            ..BadRecord::default()
-        };
+        let bad = shared.counter.lowest_of_all().unwrap_or_default();
         return Err(ErrorKind::RejectLimit(Box::new(bad)).into());
     }
     shared.check_inputs()?;

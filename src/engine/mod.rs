@@ -17,10 +17,12 @@ mod reject_text;
 mod rejecting;
 mod shared;
 pub mod topology;
+pub mod usage;
 mod verdict;
 mod writer;
 
+pub use arenas::Shape;
 pub use control::{Control, Metrics, Snapshot};
 pub use files::InputFile;
 pub use infer::{InferConfig, InferInput, infer};
-pub use load::{Load, Outcome, TargetHandle};
+pub use load::{Load, Outcome, TargetHandle, row_parser};

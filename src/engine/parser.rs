@@ -60,6 +60,8 @@ pub(super) struct Attempt<'f> {
     pub(super) cursor: Cursor,
     /// Records of the chunk when its open segment began.
     segment_records: u32,
+    /// Index of the attempt's first segment in the first of its batches that is not counted yet.
+    first_segment: usize,
     /// What the open batch held when the attempt began.
     mark: crate::arena::batch::Mark,
     /// Batches that were filled by this attempt before it was proven.
@@ -132,7 +134,11 @@ impl<'s> Parser<'s> {
                 return Err(Halt::Stopped);
             }
             let started = Instant::now();
-            let taken = self.shared.next_chunk(&mut own_file)?;
+            let taken = match self.shared.next_chunk(&mut own_file) {
+                // Its reader was stopped with the load: that is no error of the input.
+                Err(_) if self.shared.is_stopped() => return Err(Halt::Stopped),
+                taken => taken?,
+            };
             self.times.input += started.elapsed();
             let Some((file, chunk)) = taken else { break };
             let (started, full_before) = (Instant::now(), self.times.full);
@@ -157,7 +163,8 @@ impl<'s> Parser<'s> {
         if self.open.is_none() {
             self.open = Some(self.wait_for_arena()?);
         }
-        let mark = self.open_batch().mark();
+        let batch = self.open_batch();
+        let (mark, first_segment) = (batch.mark(), batch.segments.len());
         Ok(Attempt {
             file,
             index,
@@ -165,6 +172,7 @@ impl<'s> Parser<'s> {
             proven,
             cursor: Cursor::default(),
             segment_records: 0,
+            first_segment,
             mark,
             held: Vec::new(),
         })
@@ -308,7 +316,9 @@ impl<'s> Parser<'s> {
         }
         if attempt.proven.is_some() {
             for batch in std::mem::take(&mut attempt.held) {
-                self.send_proven(attempt, batch)?;
+                let first_segment = std::mem::take(&mut attempt.first_segment);
+                self.count(attempt.file.index, &batch, first_segment)?;
+                self.send(batch)?;
             }
         }
         self.open = Some(self.wait_for_arena()?);
@@ -372,11 +382,9 @@ impl<'s> Parser<'s> {
             lines: start.lines + u64::from(attempt.cursor.lines),
         };
         // Batches that left during the chunk were counted then; these are the rest of it.
-        for batch in &attempt.held {
-            self.count(&attempt, batch)?;
-        }
-        if let Some(batch) = &self.open {
-            self.count(&attempt, batch)?;
+        for batch in attempt.held.iter().chain(&self.open) {
+            let first_segment = std::mem::take(&mut attempt.first_segment);
+            self.count(attempt.file.index, batch, first_segment)?;
         }
         attempt.file.chain.publish(attempt.index, next);
         for batch in std::mem::take(&mut attempt.held) {
@@ -388,54 +396,42 @@ impl<'s> Parser<'s> {
         Ok(())
     }
 
-    fn send_proven(&mut self, attempt: &Attempt<'_>, batch: Batch) -> Result<(), Halt> {
-        self.count(attempt, &batch)?;
-        self.send(batch)
-    }
-
-    /// Counts records and rejects of the attempt's chunk in `batch`, in file order, against the
-    /// limit.
-    fn count(&self, attempt: &Attempt<'_>, batch: &Batch) -> Result<(), Halt> {
-        let base = attempt
-            .proven
-            .expect("only proven chunks are counted")
-            .records;
-        let own = |segment: &&Segment| {
-            segment.file == attempt.file.index
-                && segment.base_record == base
-                && segment.range.start >= attempt.start
-        };
-        let (mut records, mut bytes) = (0, 0);
-        for segment in batch.segments.iter().filter(own) {
-            records += segment.records;
-            bytes += segment.range.len();
-        }
-        self.shared.read(attempt.file.index, bytes, records);
-        let rejects = || {
-            batch
-                .rejects
-                .iter()
-                .filter(|r| own(&&batch.segments[r.segment]))
-        };
-        let count = rejects().count() as u64;
-        if count == 0 {
+    /// Counts the records and rejects in `batch` from `first_segment` on, in file order, against
+    /// the limit.
+    fn count(&self, file: usize, batch: &Batch, first_segment: usize) -> Result<(), Halt> {
+        let Some(first) = batch.segments.get(first_segment) else {
             return Ok(());
+        };
+        let shared = self.shared;
+        let own = &batch.segments[first_segment..];
+        let records = own.iter().map(|segment| segment.records).sum();
+        let bytes = own.iter().map(|segment| segment.range.len()).sum();
+        let records_before = shared.read(file, bytes, records);
+        let before = batch
+            .rejects
+            .partition_point(|reject| reject.segment < first_segment);
+        let rejects = &batch.rejects[before..];
+        let Some(lowest) = rejects.first() else {
+            return Ok(());
+        };
+        let lowest_record = batch.reject_position(lowest).record;
+        let bad = |reject| rejecting::bad_record(shared, batch, reject);
+        shared.counter.note_any(file, lowest_record, || bad(lowest));
+        let rows = &batch.row_sources[first.first_row..batch.rows()];
+        let reject_at = |index| {
+            let index = usize::try_from(index).expect("rejects of a batch fit in memory");
+            &rejects[index]
+        };
+        let records_at = |index| {
+            let record = reject_at(index).record;
+            let rows_before = rows.partition_point(|row| row.record < record);
+            records_before + rows_before as u64 + index + 1
+        };
+        let passed = shared.counter.add_rejects(rejects.len() as u64, records_at);
+        match passed {
+            Some(index) => Err(rejecting::limit_error(shared, file, bad(reject_at(index))).into()),
+            None => Ok(()),
         }
-        if let Some(passed) = self.shared.counter.add_rejects(count) {
-            let index = usize::try_from(passed).expect("rejects of a batch fit in memory");
-            if let Some(reject) = rejects().nth(index) {
-                let segment = &batch.segments[reject.segment];
-                let bad = rejecting::limit_error_for_parse(
-                    self.shared,
-                    segment,
-                    |reject| batch.reject_position(reject),
-                    reject,
-                );
-                self.shared.counter.note_lowest(segment.file, bad.clone());
-                return Err(Error::from(ErrorKind::RejectLimit(Box::new(bad))).into());
-            }
-        }
-        Ok(())
     }
 
     /// Gives a batch to the writer with the shortest queue.

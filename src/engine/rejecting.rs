@@ -94,13 +94,9 @@ fn row_record(shared: &Shared, batch: &Batch, reject: &RowReject) -> RejectRecor
     }
 }
 
-/// The error of a load stopped by a record that the parser refused.
-pub(super) fn limit_error_for_parse(
-    shared: &Shared,
-    segment: &Segment,
-    position_of: impl Fn(&ParseReject) -> crate::record::Position,
-    reject: &ParseReject,
-) -> BadRecord {
+/// A record that the parser refused, as the error of a stopped load shows it.
+pub(super) fn bad_record(shared: &Shared, batch: &Batch, reject: &ParseReject) -> BadRecord {
+    let segment = &batch.segments[reject.segment];
     let (fault_byte_offset, field, column) = match reject.reason {
         Reason::Malformed {
             byte_offset, field, ..
@@ -118,7 +114,7 @@ pub(super) fn limit_error_for_parse(
     let column = column.map(|column| &shared.config.columns[column].column);
     BadRecord {
         path: shared.files[segment.file].path.clone(),
-        position: position_of(reject),
+        position: batch.reject_position(reject),
         fault_byte_offset: Some(fault_byte_offset),
         bytes: shown_bytes(segment, reject.byte_offset, reject.byte_length),
         column: column.map(|column| column.name.clone()),
@@ -132,14 +128,14 @@ pub(super) fn limit_error_for_parse(
     }
 }
 
-/// The error of a load stopped by a row that the database refused.
-pub(super) fn limit_error_for_row(shared: &Shared, batch: &Batch, reject: &RowReject) -> Error {
+/// A row that the database refused, as the error of a stopped load shows it.
+pub(super) fn bad_row(shared: &Shared, batch: &Batch, reject: &RowReject) -> BadRecord {
     let segment = batch.segment_of_row(reject.row);
     let column = reject
         .column
         .map(|column| &shared.config.columns[column].column);
     let source = batch.row_sources[reject.row];
-    let bad = BadRecord {
+    BadRecord {
         path: shared.files[segment.file].path.clone(),
         position: batch.row_position(reject.row),
         fault_byte_offset: None,
@@ -152,8 +148,12 @@ pub(super) fn limit_error_for_row(shared: &Shared, batch: &Batch, reject: &RowRe
         message: database_words(reject),
         help: Code::of_refused_row(reject.class).help.to_owned(),
         limit: shared.counter.limit_count(),
-    };
-    shared.counter.note_lowest(segment.file, bad.clone());
+    }
+}
+
+/// The error of a load that `bad`, in input `file`, stopped.
+pub(super) fn limit_error(shared: &Shared, file: usize, bad: BadRecord) -> Error {
+    shared.counter.note_lowest(file, bad.clone());
     ErrorKind::RejectLimit(Box::new(bad)).into()
 }
 

@@ -1,5 +1,6 @@
 //! What all threads of one load share.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -87,6 +88,12 @@ impl Shared {
         }
     }
 
+    /// Why the load ends, if it is asked to from outside.
+    pub(super) fn stop_reason(&self) -> Option<Error> {
+        let signal = self.control.signal();
+        (signal != 0).then(|| ErrorKind::Interrupted { signal }.into())
+    }
+
     pub(super) fn wake_writers(&self) {
         for waker in &self.writer_wakers {
             waker.wake();
@@ -137,18 +144,18 @@ impl Shared {
         }
     }
 
-    /// Records that are read for certain.
-    pub(super) fn read(&self, file: usize, bytes: u64, records: u64) {
+    /// Records that are read for certain; returns how many were read before, of all files.
+    pub(super) fn read(&self, file: usize, bytes: u64, records: u64) -> u64 {
         let counts = &self.files[file].counts;
         counts.records_read.fetch_add(records, Ordering::Relaxed);
         counts.bytes_read.fetch_add(bytes, Ordering::Relaxed);
-        self.counter.add_records(records);
         self.metrics()
             .records_read
             .fetch_add(records, Ordering::Relaxed);
         self.metrics()
             .bytes_read
             .fetch_add(bytes, Ordering::Relaxed);
+        self.counter.add_records(records)
     }
 
     /// Records before `--offset-records`.
@@ -197,4 +204,13 @@ impl Shared {
             .iter()
             .try_for_each(|file| file.check_unchanged())
     }
+}
+
+/// The error of a load in which a thread panicked.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    ErrorKind::Internal(text.unwrap_or_else(|| "a thread panicked".to_owned())).into()
 }

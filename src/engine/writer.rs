@@ -4,6 +4,7 @@
 //! are kept until its commit is known. A unit ends by rows, bytes or time, or early, when a parser
 //! has no arena left: so a commit size larger than memory never blocks the load.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use hdrhistogram::Histogram;
 
 use super::rejecting::{self, Rejecting};
-use super::shared::Shared;
+use super::shared::{Shared, panicked};
 use crate::arena::Batch;
 use crate::error::{Error, ErrorKind};
 use crate::record::{ByteRange, RejectClass};
@@ -21,9 +22,6 @@ use crate::sink::{ErrorClass, RowReject, Sink, SinkError};
 
 /// Longest an idle writer sleeps before it looks at the clock again.
 const NAP: Duration = Duration::from_millis(200);
-
-/// First wait before a replay; `--retry-backoff` multiplies it from one to the next.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// Longest wait between two replays.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
@@ -191,20 +189,39 @@ impl<'s> Writer<'s> {
 
     /// Writes until all parsers are done or the load is stopped.
     pub(super) fn run(mut self) -> (WriterTimes, RejectSegment) {
-        if let Err(error) = self.write_all() {
-            self.shared.fail(error);
-        }
-        if !self.unit.is_empty() {
-            // The load is stopped; what was not committed is counted as rolled back. A rollback
-            // that fails is one that the database does itself when the connection goes.
-            if let Err(error) = self.sink.rollback() {
-                tracing::debug!(%error, "rollback");
+        // A panic must not take the rejects of committed units with it.
+        match catch_unwind(AssertUnwindSafe(|| self.write_all())) {
+            Ok(Ok(())) => {
+                if !self.unit.is_empty() {
+                    self.roll_back();
+                }
             }
-            if let Err(error) = self.segment.truncate_to(&self.unit.segment_start) {
+            Ok(Err(error)) => {
                 self.shared.fail(error);
+                self.roll_back();
+            }
+            Err(panic) => {
+                self.shared.fail(panicked(panic.as_ref()));
+                // The sink's state is unknown: its connection goes, and the transaction with it.
+                self.forget_rejects();
             }
         }
         (self.times, self.segment)
+    }
+
+    /// Undoes what is not committed; it is counted as rolled back.
+    fn roll_back(&mut self) {
+        // A rollback that fails is one that the database does itself when the connection goes.
+        if let Err(error) = self.sink.rollback() {
+            tracing::debug!(%error, "rollback");
+        }
+        self.forget_rejects();
+    }
+
+    fn forget_rejects(&mut self) {
+        if let Err(error) = self.segment.truncate_to(&self.unit.segment_start) {
+            self.shared.fail(error);
+        }
     }
 
     fn write_all(&mut self) -> Result<(), Error> {
@@ -216,6 +233,10 @@ impl<'s> Writer<'s> {
                 self.shared.metrics().batch_taken();
                 self.take(batch)?;
             } else if self.inbox.iter().all(Consumer::is_finished) {
+                // Parsers that fail leave too: what they sent is not the end of the input then.
+                if self.shared.is_stopped() {
+                    return Ok(());
+                }
                 return self.commit();
             } else if self.must_commit_early() {
                 self.commit()?;
@@ -299,7 +320,7 @@ impl<'s> Writer<'s> {
         };
         let refused = match written {
             Ok(refused) => refused,
-            Err(error) => self.retry(error, Some(batch))?,
+            Err(error) => self.retry(error, Some(batch), 0)?,
         };
         let took = started.elapsed();
         self.times.write += took;
@@ -308,40 +329,48 @@ impl<'s> Writer<'s> {
         Ok(refused)
     }
 
-    /// Books a batch that is in the transaction: counts, rejects, limit.
+    /// Books a batch that is in the transaction: limit, rejects, counts.
     fn book(&mut self, batch: &Batch, refused: &[RowReject]) -> Result<(), Error> {
-        if let Some(first) = refused
-            .first()
-            .filter(|_| self.shared.counter.stops_at_first())
-        {
-            return Err(rejecting::limit_error_for_row(self.shared, batch, first));
+        let shared = self.shared;
+        if let Some(first) = refused.first() {
+            let file = batch.segment_of_row(first.row).file;
+            let record = batch.row_position(first.row).record;
+            let bad = || rejecting::bad_row(shared, batch, first);
+            shared.counter.note_any(file, record, bad);
+            // Counted before the commit, so that writers do not pass the limit together.
+            let records = shared.counter.records();
+            let rejects = refused.len() as u64;
+            if let Some(index) = shared.counter.add_rejects(rejects, |_| records) {
+                let index = usize::try_from(index).expect("rejects of a batch fit in memory");
+                let passed = refused.get(index).unwrap_or(first);
+                let file = batch.segment_of_row(passed.row).file;
+                let bad = rejecting::bad_row(shared, batch, passed);
+                return Err(rejecting::limit_error(shared, file, bad));
+            }
         }
-        let rejecting = Rejecting {
-            shared: self.shared,
-        };
-        rejecting.write_all(&mut self.segment, batch, refused)?;
+        Rejecting { shared }.write_all(&mut self.segment, batch, refused)?;
         self.unit.book(batch, refused);
-        if let (Some(_), Some(first)) = (
-            self.shared.counter.peek(self.unit.database_rejects),
-            refused.first(),
-        ) {
-            return Err(rejecting::limit_error_for_row(self.shared, batch, first));
-        }
         Ok(())
     }
 
-    /// Replays the unit, and then `batch`, after a transient error. Returns the refused rows of
-    /// `batch`.
-    fn retry(&mut self, error: SinkError, batch: Option<&Batch>) -> Result<Vec<RowReject>, Error> {
+    /// Replays the unit, and then `batch`, after a transient error that comes behind `replays`
+    /// earlier ones. Returns the refused rows of `batch`.
+    fn retry(
+        &mut self,
+        error: SinkError,
+        batch: Option<&Batch>,
+        replays: usize,
+    ) -> Result<Vec<RowReject>, Error> {
         let work = &self.shared.config.work;
         #[expect(clippy::cast_possible_truncation, reason = "a factor needs no 53 bits")]
         let waits = ExponentialBuilder::default()
-            .with_min_delay(FIRST_RETRY)
+            .with_min_delay(work.retry_first_wait)
             .with_factor(work.retry_backoff as f32)
             .with_max_delay(LONGEST_RETRY)
             .with_max_times(work.max_retries)
             .with_jitter()
-            .build();
+            .build()
+            .skip(replays);
         let mut error = error;
         for wait in waits {
             let transient = matches!(
@@ -354,7 +383,7 @@ impl<'s> Writer<'s> {
             tracing::warn!(%error, wait_ms = wait.as_millis(), "the database asks for a replay");
             self.wait(wait);
             if self.shared.is_stopped() {
-                break;
+                return Err(self.shared.stop_reason().unwrap_or_else(|| error.into()));
             }
             match self.replay(error.class, batch) {
                 Ok(refused) => return Ok(refused),
@@ -382,12 +411,20 @@ impl<'s> Writer<'s> {
         batch: Option<&Batch>,
     ) -> Result<Vec<RowReject>, ReplayError> {
         if class == ErrorClass::ConnectionLost {
-            self.sink.reconnect()?;
+            // A database that restarts is away for a moment: that is worth another wait.
+            self.sink.reconnect().map_err(|error| match error.class {
+                ErrorClass::CannotConnect => SinkError {
+                    class: ErrorClass::ConnectionLost,
+                    ..error
+                },
+                _ => error,
+            })?;
         } else {
             self.sink.rollback()?;
         }
         let start = self.unit.segment_start.clone();
         self.segment.truncate_to(&start)?;
+        self.shared.counter.take_back(self.unit.database_rejects);
         let batches = std::mem::take(&mut self.unit.batches);
         let opened = self.unit.opened;
         self.unit = Unit::new(start);
@@ -430,7 +467,6 @@ impl<'s> Writer<'s> {
                 .committed(count.file, count.bytes, count.loaded, count.rejected);
         }
         self.shared.committed_classes(&self.unit.classes);
-        self.shared.counter.add_rejects(self.unit.database_rejects);
         let unit = std::mem::replace(&mut self.unit, Unit::new(self.segment.mark()));
         for batch in unit.batches {
             self.give_back(batch);
@@ -446,15 +482,14 @@ impl<'s> Writer<'s> {
         }
         let mut replays = 0;
         while let Err(error) = self.sink.commit() {
-            let again = error.class == ErrorClass::Transient && self.can_replay();
-            if !again {
+            if error.class != ErrorClass::Transient {
                 return Err(self.in_doubt(error));
             }
-            if replays == self.shared.config.work.max_retries {
+            if !self.can_replay() || replays == self.shared.config.work.max_retries {
                 return Err(error.into());
             }
+            self.retry(error, None, replays)?;
             replays += 1;
-            self.retry(error, None)?;
             self.segment.flush()?;
         }
         Ok(())
@@ -462,13 +497,23 @@ impl<'s> Writer<'s> {
 
     /// Without a ledger nobody can tell whether the commit took effect: it is never tried again.
     fn in_doubt(&self, error: SinkError) -> Error {
-        let ranges = self
-            .unit
-            .ranges
-            .iter()
-            .map(|&(file, range)| (self.shared.files[file].path.clone(), range))
-            .collect();
-        ErrorKind::InDoubt { error, ranges }.into()
+        let mut segments = self.unit.ranges.clone();
+        segments.sort_unstable_by_key(|&(file, range)| (file, range.start));
+        let mut ranges: Vec<(usize, ByteRange)> = Vec::new();
+        for (file, range) in segments {
+            match ranges.last_mut() {
+                Some((last, before)) if *last == file && before.end == range.start => {
+                    before.end = range.end;
+                }
+                _ => ranges.push((file, range)),
+            }
+        }
+        let name = |(file, range): (usize, _)| (self.shared.files[file].path.clone(), range);
+        ErrorKind::InDoubt {
+            error,
+            ranges: ranges.into_iter().map(name).collect(),
+        }
+        .into()
     }
 
     fn give_back(&mut self, mut batch: Batch) {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fastload::config::dialect::Dialect;
 use fastload::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -84,6 +85,7 @@ pub fn work() -> Work {
         input_mode: InputMode::Single,
         max_retries: 3,
         retry_backoff: 2.0,
+        retry_first_wait: Duration::from_millis(1),
     }
 }
 

@@ -268,11 +268,17 @@ impl Setting for Size {
 
 impl Setting for Span {
     fn parse(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("none") || text == "0" {
+            return Ok(Self(Duration::ZERO));
+        }
         humantime::parse_duration(text)
             .map(Self)
             .map_err(|_| format!("`{text}` is not a length of time such as 30s, 500ms or 2m"))
     }
     fn show(&self) -> String {
+        if self.0.is_zero() {
+            return "none".to_owned();
+        }
         humantime::format_duration(self.0).to_string()
     }
 }

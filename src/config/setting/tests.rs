@@ -27,6 +27,8 @@ fn sizes() {
 fn spans_numbers_and_booleans() {
     round("30s", Span(Duration::from_secs(30)));
     round("1m 30s", Span(Duration::from_secs(90)));
+    round("none", Span(Duration::ZERO));
+    round("0", Span(Duration::ZERO));
     assert!(Span::parse("30").is_err(), "a bare number has no unit");
     round("5_000", 5000_usize);
     assert!(usize::parse("-3").is_err());

@@ -82,10 +82,15 @@ pub fn new_table_columns(fields: FileFields<'_>, selection: &Selection) -> Resul
             .iter()
             .find(|column| same_but_case(&column.name, &name))
         {
-            return Err(Error::usage(
-                format!("two columns would be called `{}` and `{name}`", equal.name),
-                MAP_HELP,
-            ));
+            let what = if equal.name == name {
+                format!("two columns would be called `{name}`")
+            } else {
+                format!(
+                    "two columns would be called `{}` and `{name}`, which differ only in case",
+                    equal.name
+                )
+            };
+            return Err(Error::usage(what, MAP_HELP));
         }
         columns.push(NewColumn { name, source });
         Ok(())

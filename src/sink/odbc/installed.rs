@@ -20,7 +20,7 @@ pub struct Installed {
 pub fn drivers() -> Result<Vec<Installed>, SinkError> {
     let found = environment()
         .and_then(|manager| manager.drivers())
-        .map_err(refused)?;
+        .map_err(|error| refused(&error))?;
     let one = |driver: odbc_api::DriverInfo| {
         let attributes = driver.attributes.into_iter();
         let mut details: Vec<String> = attributes
@@ -42,7 +42,7 @@ pub fn drivers() -> Result<Vec<Installed>, SinkError> {
 pub fn data_sources() -> Result<Vec<Installed>, SinkError> {
     let found = environment()
         .and_then(|manager| manager.data_sources())
-        .map_err(refused)?;
+        .map_err(|error| refused(&error))?;
     Ok(sorted(found.into_iter().map(|source| Installed {
         name: source.server_name,
         details: vec![source.driver],
@@ -55,6 +55,6 @@ fn sorted(found: impl Iterator<Item = Installed>) -> Vec<Installed> {
     all
 }
 
-fn refused(error: odbc_api::Error) -> SinkError {
+fn refused(error: &odbc_api::Error) -> SinkError {
     SinkError::permanent(format!("the ODBC driver manager: {error}"))
 }
