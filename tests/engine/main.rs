@@ -5,6 +5,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod inputs;
+mod limits;
 mod rejects;
 mod retry;
 mod stop;
