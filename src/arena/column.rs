@@ -273,8 +273,9 @@ impl ColumnBuffer {
             Values::Bytes { data, stride } => {
                 *stride = text_stride;
                 let bytes = rows * text_stride;
-                // A layout for one huge value must not stay for the rest of the load.
-                if data.capacity() > 2 * bytes && data.capacity() > (1 << 20) {
+                // A layout for one huge value must not stay for the rest of the load, nor one for
+                // many rows that another column has made too wide.
+                if data.capacity() > bytes + bytes / 2 && data.capacity() > (64 << 10) {
                     *data = Vec::new();
                 }
                 data.resize(bytes, 0);

@@ -1,6 +1,7 @@
 //! The arenas of one parser: how large they are laid out, and how many there may be.
 
 use crate::arena::{Batch, CellType, IndicatorWidth};
+use crate::config::Work;
 use crate::config::schema::{Column, SqlType};
 use crate::sink::Layout;
 
@@ -10,6 +11,14 @@ const FIRST_STRIDE_BYTES: usize = 32;
 
 /// Fewer rows than this in an arena say that one huge value has set the stride.
 const ROWS_OF_A_WIDE_LAYOUT: usize = 32;
+
+/// Fewest arenas of a parser: one to fill, one on its way, one coming back.
+pub(super) const ARENAS_MIN: usize = 3;
+
+/// Bytes that the arenas of one parser may take: half of the memory limit is for them all.
+pub(super) fn memory_bytes(work: &Work) -> usize {
+    work.memory_limit / 2 / work.parsers
+}
 
 /// How arenas are laid out: rows and strides. Follows the values that come by.
 #[derive(Debug, Clone)]

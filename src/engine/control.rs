@@ -20,9 +20,15 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn batch_queued(&self) {
-        let now = self.ring_batches.fetch_add(1, Ordering::Relaxed) + 1;
-        self.ring_high_water.fetch_max(now, Ordering::Relaxed);
+    /// Counts a batch that a parser tries to put in a ring; returns how many there are.
+    pub(super) fn batch_queued(&self) -> usize {
+        self.ring_batches.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A batch went in when `batches` were counted, those included that others tried to put in.
+    pub(super) fn note_waiting(&self, batches: usize) {
+        let waiting = batches.min(self.ring_capacity.load(Ordering::Relaxed));
+        self.ring_high_water.fetch_max(waiting, Ordering::Relaxed);
     }
 
     pub(super) fn batch_taken(&self) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::arenas::Shape;
+use super::arenas::{self, ARENAS_MIN, Shape};
 use super::control::Control;
 use super::files::{InputFile, OpenFile};
 use super::monitor::Monitor;
@@ -61,8 +61,8 @@ pub fn row_parser(config: &LoadConfig, layout: &Layout) -> Result<RowParser> {
     ))
 }
 
-/// Fewest arenas of a parser: one to fill, one on its way, one coming back.
-const ARENAS_MIN: usize = 3;
+/// Largest chunk: records and lines in one are 32-bit numbers.
+const CHUNK_BYTES_MAX: u64 = 1 << 30;
 
 /// A load that is ready to run.
 #[derive(Debug)]
@@ -226,6 +226,16 @@ impl Load {
             ));
             work.batch_rows = layout.batch_rows_max;
         }
+        // A batch is never cut: one larger than a unit would make the unit too large.
+        let unit_rows = usize::try_from(work.commit_rows).unwrap_or(usize::MAX);
+        work.batch_rows = work.batch_rows.min(unit_rows).max(1);
+        if work.chunk_bytes > CHUNK_BYTES_MAX {
+            warnings.push(format!(
+                "chunks of {} bytes are asked for; {CHUNK_BYTES_MAX} are taken",
+                work.chunk_bytes
+            ));
+            work.chunk_bytes = CHUNK_BYTES_MAX;
+        }
         if work.input_mode == InputMode::Multi && work.parsers > self.inputs.len() {
             work.parsers = self.inputs.len().max(1);
         }
@@ -284,7 +294,7 @@ fn arenas_per_parser(config: &LoadConfig, layout: &Layout, shape: &Shape) -> usi
         .saturating_add(2);
     // Texts grow as they are seen, up to the bound of a batch.
     let arena_bytes = (2 * shape.bytes()).min(work.batch_bytes).max(1);
-    let affordable = work.memory_limit / 2 / work.parsers / arena_bytes;
+    let affordable = arenas::memory_bytes(work) / arena_bytes;
     wanted.min(affordable).max(ARENAS_MIN)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::arenas::Shape;
+use super::arenas::{self, ARENAS_MIN, Shape};
 use super::files::OpenFile;
 use super::rejecting;
 use super::shared::Shared;
@@ -78,6 +78,8 @@ pub(super) struct Parser<'s> {
     free: Vec<Batch>,
     arenas_made: usize,
     arenas_max: usize,
+    /// What its arenas may take together.
+    memory_bytes: usize,
     /// The arena being filled. Only a stopped load takes it away.
     pub(super) open: Option<Batch>,
     out: Vec<Producer<Batch>>,
@@ -104,6 +106,7 @@ impl<'s> Parser<'s> {
             free: Vec::new(),
             arenas_made: 0,
             arenas_max: shared.arenas_per_parser,
+            memory_bytes: arenas::memory_bytes(&shared.config.work),
             open: None,
             shape,
             out,
@@ -222,6 +225,11 @@ impl<'s> Parser<'s> {
             .expect("a chunk has its segment open");
         segment.range.end = byte_offset;
         segment.records = records;
+        if segment.range.is_empty() {
+            // A chunk inside a long record, a batch that was full at once: nothing to keep.
+            self.open_batch().segments.pop();
+            return;
+        }
         if self.shared.needs_record_numbers() {
             self.cut_segment(attempt);
         }
@@ -446,9 +454,12 @@ impl<'s> Parser<'s> {
                 return Err(Halt::Stopped);
             };
             // Counted before the push: the writer may take it at once.
-            self.shared.metrics().batch_queued();
+            let waiting = self.shared.metrics().batch_queued();
             match ring.push(batch) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.shared.metrics().note_waiting(waiting);
+                    return Ok(());
+                }
                 Err(PushError::Full(back) | PushError::Abandoned(back)) => {
                     self.shared.metrics().batch_taken();
                     batch = back;
@@ -466,17 +477,25 @@ impl<'s> Parser<'s> {
         }
     }
 
+    fn idle_arena(&mut self) -> Option<Batch> {
+        let kept = self.free.pop();
+        kept.or_else(|| self.back.iter_mut().find_map(Consumer::pop))
+    }
+
     /// An idle arena, laid out, if there is one now or one more may be made.
     fn take_arena(&mut self) -> Option<Batch> {
-        let arena = self
-            .free
-            .pop()
-            .or_else(|| self.back.iter_mut().find_map(Consumer::pop));
-        if let Some(mut arena) = arena {
+        // Texts that grow make arenas larger, so that fewer of them are affordable.
+        let affordable = self.memory_bytes / self.shape.bytes().max(1);
+        let arenas_max = affordable.max(ARENAS_MIN).min(self.arenas_max);
+        while let Some(mut arena) = self.idle_arena() {
+            if self.arenas_made > arenas_max {
+                self.arenas_made -= 1;
+                continue;
+            }
             self.shape.lay_out(&mut arena);
             return Some(arena);
         }
-        if self.arenas_made < self.arenas_max {
+        if self.arenas_made < arenas_max {
             self.arenas_made += 1;
             return Some(self.shape.make(self.id));
         }

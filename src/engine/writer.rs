@@ -23,6 +23,9 @@ use crate::sink::{ErrorClass, RowReject, Sink, SinkError};
 /// Longest an idle writer sleeps before it looks at the clock again.
 const NAP: Duration = Duration::from_millis(200);
 
+/// Shortest, however often it must commit.
+const SHORTEST_NAP: Duration = Duration::from_millis(1);
+
 /// Longest wait between two replays.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
@@ -104,16 +107,17 @@ impl Unit {
             self.classes[class as usize] += 1;
         }
         let mut refused = refused.iter().peekable();
+        // In the order of their segments, as the refused rows are.
+        let mut parsed = batch.rejects.iter().peekable();
         for (index, segment) in batch.segments.iter().enumerate() {
             let rows_end = batch
                 .segments
                 .get(index + 1)
                 .map_or(batch.rows(), |next| next.first_row);
-            let parse_rejects = batch
-                .rejects
-                .iter()
-                .filter(|reject| reject.segment == index)
-                .count() as u64;
+            let mut parse_rejects = 0;
+            while parsed.next_if(|reject| reject.segment == index).is_some() {
+                parse_rejects += 1;
+            }
             let mut rejected = parse_rejects;
             while refused.next_if(|reject| reject.row < rows_end).is_some() {
                 rejected += 1;
@@ -277,7 +281,7 @@ impl<'s> Writer<'s> {
             .config
             .work
             .commit_every
-            .map_or(NAP, |every| every.min(NAP));
+            .map_or(NAP, |every| every.clamp(SHORTEST_NAP, NAP));
         let (shared, inbox) = (self.shared, &self.inbox);
         let holds_arenas = !self.unit.batches.is_empty();
         self.sleeper.sleep_until_or_timeout(nap, || {
@@ -290,6 +294,10 @@ impl<'s> Writer<'s> {
     }
 
     fn take(&mut self, batch: Batch) -> Result<(), Error> {
+        let rows = self.unit.rows + batch.rows() as u64;
+        if !self.unit.is_empty() && rows > self.shared.config.work.commit_rows {
+            self.commit()?;
+        }
         let refused = self.write(&batch)?;
         self.book(&batch, &refused)?;
         if self.shared.layout.replays {

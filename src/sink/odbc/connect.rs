@@ -95,7 +95,7 @@ impl Drop for Connection {
         if !done(&handle.disconnect()) {
             // Freeing a handle that is still connected is an error, which odbc-api answers with a
             // panic: the handle is left to the process.
-            std::mem::forget(handle);
+            let _left = std::mem::ManuallyDrop::new(handle);
         }
     }
 }

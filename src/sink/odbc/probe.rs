@@ -54,7 +54,7 @@ pub(super) fn dbms_name(connection: &Connection) -> String {
 pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
     let connection = &session.connection;
     let text = |info| raw::info_text(connection, info).unwrap_or_default();
-    if raw::info_number(connection, info::TXN_CAPABLE).is_some_and(|word| word & 0xffff == 0) {
+    if raw::info_number(connection, info::TXN_CAPABLE).is_some_and(|word| word.trailing_zeros() >= 16) {
         return Err(SinkError::permanent(
             "the driver says that this database has no transactions",
         ));
