@@ -31,7 +31,7 @@ fn table_argument(name: &str) -> String {
 fn hostile_file() -> String {
     let header: Vec<String> = NAMES.iter().map(|name| quoted(name)).collect();
     let header = header.join(",");
-    let record = |cell: &str| [quoted(cell)].repeat(NAMES.len()).join(",");
+    let record = |cell: &str| vec![quoted(cell); NAMES.len()].join(",");
     format!(
         "{header}\n{}\n{}\n",
         record("'); DROP TABLE bystander;--"),
