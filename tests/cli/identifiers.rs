@@ -14,7 +14,7 @@ const NAMES: [&str; 11] = [
     "a\\b",
     "x); DROP TABLE bystander;--",
     "?",
-    "h\u{e4}user\u{1f600}",
+    "h\u{e4}user",
 ];
 
 /// A field of a CSV file.
