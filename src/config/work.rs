@@ -470,7 +470,7 @@ mod tests {
                 ..Options::default()
             },
             Options {
-                query_timeout: Some(Span(Duration::ZERO)),
+                connect_timeout: Some(Span(Duration::ZERO)),
                 ..Options::default()
             },
         ];

@@ -170,8 +170,8 @@ fn values_come_back_to_the_last_digit() {
     let line: serde_json::Value =
         serde_json::from_slice(&numeric.read("a.csv.rejects.jsonl")).expect("one object");
     assert_eq!(
-        (&line["column"], &line["code"]),
-        (&"d".into(), &"FL-0322".into())
+        (&line["column"], &line["class"]),
+        (&"d".into(), &"range".into())
     );
     assert_eq!(
         numeric.sqlite("SELECT d = -0.0000000001, code, day, n, plus, big FROM t"),
