@@ -146,6 +146,9 @@ pub fn reject_paths(inputs: &[InputSpec], given: Option<&Path>) -> Result<Vec<Pa
             })
             .collect(),
     };
+    for path in given.iter().flat_map(|_| &paths) {
+        check_replaceable(path)?;
+    }
     let mut seen = HashSet::new();
     if let Some(twice) = paths.iter().find(|path| !seen.insert(path.as_path())) {
         return Err(Error::usage(
@@ -165,6 +168,30 @@ pub fn reject_paths(inputs: &[InputSpec], given: Option<&Path>) -> Result<Vec<Pa
         }
     }
     Ok(paths)
+}
+
+/// A reject file takes the place of what has its name, so that must be a file, and its directory
+/// must be there: a load of hours must not end at its first reject.
+fn check_replaceable(path: &Path) -> Result<()> {
+    const HELP: &str =
+        "name a file in a directory that is there, or that directory, with --rejects";
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
+        return Err(Error::usage(
+            format!("--rejects {}: is there and is no file", path.display()),
+            HELP,
+        ));
+    }
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    if !directory.is_dir() {
+        return Err(Error::usage(
+            format!("--rejects: there is no directory {}", directory.display()),
+            HELP,
+        ));
+    }
+    Ok(())
 }
 
 fn with_rejects(name: &OsStr) -> OsString {
@@ -270,15 +297,21 @@ mod tests {
             [Path::new("r")]
         );
         let two = [input("a.csv"), input("b.csv")];
+        assert!(reject_paths(&two, Some(Path::new("no/such/d"))).is_err());
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert!(reject_paths(&one, Some(&socket)).is_err());
+        let d = dir.path().join("d");
+        fs::create_dir(&d).unwrap();
         assert_eq!(
-            reject_paths(&two, Some(Path::new("d"))).unwrap(),
-            [Path::new("d/a.csv.rejects"), Path::new("d/b.csv.rejects")]
+            reject_paths(&two, Some(&d)).unwrap(),
+            [d.join("a.csv.rejects"), d.join("b.csv.rejects")]
         );
         assert!(reject_paths(&[InputSpec::Stdin], None).is_err());
         assert!(reject_paths(&[InputSpec::Stdin], Some(Path::new("r"))).is_ok());
         assert!(reject_paths(&one, Some(&dir.path().join("a.csv"))).is_err());
         let same = [input("x/a.csv"), input("y/a.csv")];
-        assert!(reject_paths(&same, Some(Path::new("d"))).is_err());
+        assert!(reject_paths(&same, Some(&d)).is_err());
         assert!(reject_paths(&[input("none/a.csv")], None).is_err());
     }
 }

@@ -7,6 +7,7 @@ pub mod file;
 pub mod inputs;
 mod legacy;
 pub mod options;
+mod outputs;
 pub mod resolve;
 pub mod schema;
 pub mod schema_text;

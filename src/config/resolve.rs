@@ -11,6 +11,7 @@ use super::dialect_options::DialectOptions;
 use super::file::add_job_file;
 use super::inputs::expand;
 use super::options::{Layered, Options, Origin, environment_name};
+use super::outputs::check_apart;
 use super::schema::Column;
 use super::schema_text::parse_schema;
 use super::setting::{
@@ -196,6 +197,8 @@ fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -
     } else {
         expand(&options.input)?
     };
+    let output = output(options);
+    check_apart(&inputs, &target, options.rejects.as_deref(), &output)?;
     Ok(Resolved {
         inputs,
         table: options.table.clone(),
@@ -231,7 +234,7 @@ fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -
         limit: options.limit,
         offset_records: options.offset_records.unwrap_or_default(),
         allow_empty: options.allow_empty.unwrap_or_default(),
-        output: output(options),
+        output,
         effective: effective(layered, &target),
         target,
         warnings,

@@ -457,7 +457,7 @@ mod tests {
                 ..Options::default()
             },
             Options {
-                query_timeout: Some(Span(Duration::ZERO)),
+                connect_timeout: Some(Span(Duration::ZERO)),
                 ..Options::default()
             },
         ];

@@ -62,15 +62,7 @@ fn an_input_that_may_not_be_read() {
     command
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
         .arg(env!("CARGO_BIN_EXE_fastload"))
-        .args([
-            "a.csv",
-            "--table",
-            "t",
-            "--to",
-            "null:",
-            "--rejects",
-            "/dev/null",
-        ])
+        .args(["a.csv", "--table", "t", "--to", "null:", "--rejects", "r"])
         .current_dir(place.path(""));
     match command.output() {
         Ok(output) if output.status.code() != Some(127) && output.status.code() != Some(126) => {
@@ -466,4 +458,40 @@ fn closed_outputs_do_not_end_a_load() {
     drop(child.stderr.take());
     assert_eq!(child.wait().expect("the program ends").code(), Some(0));
     small_rows_are_in(&place);
+}
+
+#[test]
+fn no_output_takes_the_place_of_another_file() {
+    let place = Place::new();
+    place.write("a.csv", SMALL);
+    place.write("b.csv", "id,name\nx,eve\n");
+    fs::hard_link(place.path("a.csv"), place.path("same.csv")).expect("a link");
+    place.run(["a.csv", "--table", "t"]).expect(0);
+    let before = place.read("fastload.db");
+    // Never a device of the machine: root's reject file would take its place.
+    let made = Command::new("mkfifo").arg(place.path("pipe")).status();
+    assert!(made.expect("mkfifo runs").success());
+    for output in [
+        ["--events", "b.csv"],
+        ["--events", "fastload.db"],
+        ["--log-file", "./b.csv"],
+        ["--rejects", "fastload.db"],
+        ["--rejects", "b.csv"],
+        ["--rejects", "no/such/r"],
+        ["--rejects", "pipe"],
+        ["--to", "csv:b.csv"],
+    ] {
+        let load = ["b.csv", "--table", "t", "--max-errors", "all"];
+        let run = place.run(load.iter().chain(&output)).expect(64);
+        assert_eq!(run.stdout, "", "{output:?}");
+    }
+    place
+        .run(["same.csv", "--table", "t", "--events", "a.csv"])
+        .expect(64);
+    place
+        .run(["a.csv", "--table", "t", "--events", "e", "--log-file", "e"])
+        .expect(64)
+        .says(&["--log-file", "--events"]);
+    assert_eq!(place.read("a.csv"), SMALL.as_bytes());
+    assert!(place.read("fastload.db") == before);
 }

@@ -108,6 +108,15 @@ pub fn new_table_columns(fields: FileFields<'_>, selection: &Selection) -> Resul
             "name columns with --columns",
         ));
     }
+    if let EmptyAsNull::Columns(names) = &selection.empty_as_null {
+        let there = |name: &&String| columns.iter().any(|column| column.name == **name);
+        if let Some(unknown) = names.iter().find(|name| !there(name)) {
+            return Err(Error::usage(
+                format!("--empty-as-null: the new table has no column `{unknown}`"),
+                MAP_HELP,
+            ));
+        }
+    }
     Ok(columns)
 }
 

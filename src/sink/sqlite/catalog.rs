@@ -37,6 +37,32 @@ pub(super) fn refuse_nul(what: &str, name: &str) -> Result<(), SinkError> {
     Ok(())
 }
 
+/// Takes a name in double quotes from the front of a text; `None` when it begins with no quote.
+fn unquote(text: &str) -> Result<Option<(String, &str)>, SinkError> {
+    let Some(mut rest) = text.strip_prefix('"') else {
+        return Ok(None);
+    };
+    let mut name = String::new();
+    loop {
+        let (part, after) = rest.split_once('"').ok_or_else(|| odd_quotes(text))?;
+        name.push_str(part);
+        match after.strip_prefix('"') {
+            None => return Ok(Some((name, after))),
+            Some(next) => {
+                name.push('"');
+                rest = next;
+            }
+        }
+    }
+}
+
+fn odd_quotes(text: &str) -> SinkError {
+    SinkError::permanent(format!(
+        "table name {text:?}: write table, schema.table, or parts in double quotes; the schema \
+         must be attached"
+    ))
+}
+
 impl TableName {
     /// A table of the main schema.
     pub(super) fn plain(table: &str) -> Self {
@@ -47,23 +73,42 @@ impl TableName {
     }
 
     /// `schema.table` where the connection has such a schema; else the whole text is the name.
+    ///
+    /// Both parts may stand in double quotes, as in the names of other databases: then a dot in
+    /// them is a letter, and a doubled quote stands for one.
+    ///
+    /// # Errors
+    /// A NUL byte, a quote that is not closed, text after a closing quote.
     pub(super) fn resolve(connection: &Connection, text: &str) -> Result<Self, SinkError> {
         refuse_nul("table", text)?;
-        if let Some((schema, table)) = text.split_once('.') {
+        let (first, rest) = match unquote(text)? {
+            Some((name, "")) => return Ok(Self::plain(&name)),
+            Some((name, rest)) => (name, rest.strip_prefix('.')),
+            None => match text.split_once('.') {
+                Some((name, rest)) => (name.to_owned(), Some(rest)),
+                None => return Ok(Self::plain(text)),
+            },
+        };
+        if let Some(rest) = rest {
             let attached = connection
                 .query_row(
                     "SELECT name FROM pragma_database_list WHERE name = ?1 COLLATE NOCASE",
-                    [schema],
+                    [&first],
                     |row| row.get(0),
                 )
                 .optional()
                 .map_err(|error| sink_error("list the schemas", &error))?;
             if let Some(schema) = attached {
-                return Ok(Self {
-                    schema,
-                    table: table.to_owned(),
-                });
+                let table = match unquote(rest)? {
+                    None => rest.to_owned(),
+                    Some((table, "")) => table,
+                    Some(_) => return Err(odd_quotes(text)),
+                };
+                return Ok(Self { schema, table });
             }
+        }
+        if text.starts_with('"') {
+            return Err(odd_quotes(text));
         }
         Ok(Self::plain(text))
     }

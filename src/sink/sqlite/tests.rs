@@ -432,6 +432,17 @@ fn names_schemas_and_generated_columns() {
     assert_eq!(generated, [false, true]);
     assert!(target.columns("v").unwrap_err().message.contains("view"));
     assert!(target.columns("a\0b").unwrap_err().message.contains("NUL"));
+    for quoted in ["\"t\"", "main.\"t\"", "\"main\".t", "\"main\".\"T\""] {
+        assert_eq!(
+            target.columns(quoted).unwrap().unwrap(),
+            columns,
+            "{quoted}"
+        );
+    }
+    assert_eq!(target.columns("\"main.t\"").unwrap(), None);
+    for odd in ["\"t", "\"t\"x", "\"nowhere\".t", "main.\"t\"x"] {
+        assert!(target.columns(odd).is_err(), "{odd}");
+    }
     let (mut sink, cells) = place.sink("main.t");
     sink.write(&batch(&cells, &int_rows(&[21]))).unwrap();
     sink.commit().unwrap();
