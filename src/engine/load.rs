@@ -170,6 +170,7 @@ impl Load {
             shape,
         };
         let times = threads.run(parsers, rings, parser_sleepers, writer_sleepers);
+        shared.control.forget_hooks();
         Ok(Ran {
             shared,
             rejects,
