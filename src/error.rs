@@ -5,7 +5,6 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::record::ByteRange;
-use crate::sink::SinkError;
 
 /// Result with the crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -150,7 +149,6 @@ impl From<ErrorKind> for Error {
 
 impl From<SinkError> for Error {
     fn from(error: SinkError) -> Self {
-        use crate::sink::ErrorClass;
         match error.class {
             ErrorClass::CannotConnect | ErrorClass::ConnectionLost => ErrorKind::Connect(error),
             ErrorClass::LoginRefused => ErrorKind::Login(error),
@@ -163,8 +161,7 @@ impl From<SinkError> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            ErrorKind::Usage { message, .. } => f.write_str(message),
-            ErrorKind::Config(message) => f.write_str(message),
+            ErrorKind::Usage { message, .. } | ErrorKind::Config(message) => f.write_str(message),
             ErrorKind::Input { path, message, .. } => write!(f, "{}: {message}", path.display()),
             ErrorKind::Io { what, source } => write!(f, "{what}: {source}"),
             ErrorKind::Connect(error) => write!(f, "cannot connect: {error}"),
@@ -209,3 +206,58 @@ impl std::error::Error for Error {
         }
     }
 }
+
+/// What the engine may do about an error of a sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// Deadlock, lock timeout, serialization failure: roll back, wait, replay the commit unit.
+    Transient,
+    /// The connection is gone: connect again, then as `Transient`. From a commit it is ambiguous.
+    ConnectionLost,
+    /// No connection could be made.
+    CannotConnect,
+    /// The database refused the user or the password: never tried twice.
+    LoginRefused,
+    /// Anything that will fail again: no table, no privilege, wrong SQL, disk full.
+    Permanent,
+}
+
+/// An error of the database or of the place behind a sink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkError {
+    /// What may be done about it.
+    pub class: ErrorClass,
+    /// SQLSTATE where there is one.
+    pub sqlstate: Option<String>,
+    /// Native code of the database where there is one.
+    pub native: Option<i32>,
+    /// Text, without secrets.
+    pub message: String,
+}
+
+impl SinkError {
+    /// An error that no retry cures.
+    #[must_use]
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self {
+            class: ErrorClass::Permanent,
+            sqlstate: None,
+            native: None,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for SinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match (&self.sqlstate, self.native) {
+            (Some(state), Some(native)) => write!(f, " (SQLSTATE {state}, native {native})"),
+            (Some(state), None) => write!(f, " (SQLSTATE {state})"),
+            (None, Some(native)) => write!(f, " (native {native})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for SinkError {}

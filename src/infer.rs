@@ -84,6 +84,16 @@ enum Kind {
 }
 
 impl ColumnGuess {
+    /// The guess for values that cannot be looked at: text without a declared length.
+    #[must_use]
+    pub fn any_text() -> Self {
+        Self {
+            shape: Shape::Text,
+            characters_max: u64::MAX,
+            ..Self::default()
+        }
+    }
+
     /// Takes in one value that is not NULL: the bytes of the field with quotes and escapes
     /// resolved.
     #[inline]

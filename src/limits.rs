@@ -1,4 +1,5 @@
-//! Every bound of the program, named, with its unit, and checked against the others at compile time.
+//! Every bound of the program, named, with its unit, and checked against the others at compile
+//! time.
 
 use std::time::Duration;
 
@@ -47,7 +48,8 @@ pub const MAX_COLUMNS: usize = 65_535;
 /// Most digits of a DECIMAL (Db2 LUW: 31; the other profiles take at least this many).
 pub const DECIMAL_DIGITS: u8 = 38;
 
-/// Diagnostic records read from a driver after one failed execute: some drivers are quadratic there.
+/// Diagnostic records read from a driver after one failed execute: some drivers are quadratic
+/// there.
 pub const DIAGNOSTICS_PER_EXECUTE: usize = 16;
 
 /// Bytes at the head of a file that the dialect sniffer looks at.

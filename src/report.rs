@@ -2,9 +2,9 @@
 //! added.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// How a load ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
@@ -68,15 +68,32 @@ impl Counts {
     }
 }
 
+/// Paths need not be UTF-8, but JSON is: bytes that are not show as U+FFFD.
+#[expect(
+    clippy::ref_option,
+    reason = "the form in which serde hands over a field"
+)]
+fn text_of_some<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_deref()
+        .map(Path::to_string_lossy)
+        .serialize(serializer)
+}
+
+fn text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    path.to_string_lossy().serialize(serializer)
+}
+
 /// One input and its counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct FileReport {
     /// The path as given; `-` for standard input.
+    #[serde(serialize_with = "text")]
     pub path: PathBuf,
     /// Its counts.
     #[serde(flatten)]
     pub counts: Counts,
     /// Its reject file, if one was needed.
+    #[serde(serialize_with = "text_of_some")]
     pub rejects: Option<PathBuf>,
 }
 
@@ -155,6 +172,7 @@ pub struct Bottleneck {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct RejectReport {
     /// The reject file (the first, when several inputs have one).
+    #[serde(serialize_with = "text_of_some")]
     pub path: Option<PathBuf>,
     /// Count by class name.
     pub by_class: BTreeMap<String, u64>,

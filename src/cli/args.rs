@@ -51,7 +51,7 @@ pub enum Command {
     Describe(Box<DescribeArgs>),
     /// Write sample data: a bank's accounts
     Gen(GenArgs),
-    /// Measure reading, parsing and loading of a file
+    /// Measure reading, splitting and loading of a file
     Bench(Box<BenchArgs>),
     /// Look at ODBC drivers and data sources
     #[command(subcommand)]
@@ -137,10 +137,10 @@ pub struct DescribeArgs {
 /// `fastload bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Runs of each measurement; the fastest counts
+    /// Runs of each measurement; the fastest counts. Each load appends its rows
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub runs: usize,
-    /// What a load takes.
+    /// What a check takes.
     #[command(flatten)]
     pub check: CheckArgs,
 }
@@ -246,7 +246,7 @@ pub struct TargetArgs {
     /// Longest wait for a connection [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = setting::<Span>)]
     pub connect_timeout: Option<Span>,
-    /// Longest run of one statement [default: no bound]
+    /// Longest run of one statement; none is without bound [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = setting::<Span>)]
     pub query_timeout: Option<Span>,
 }

@@ -46,7 +46,10 @@ pub fn render(bad: &BadRecord, renderer: &Renderer) -> String {
     if !bad.help.is_empty() {
         group = group.element(Level::HELP.message(bad.help.as_str()));
     }
-    renderer.render(&[group])
+    // The place stands in its own line already; the renderer marks a second one, without a name.
+    let text = renderer.render(&[group]);
+    let lines: Vec<&str> = text.lines().filter(|line| line.trim() != ":::").collect();
+    lines.join("\n")
 }
 
 fn describe_column(bad: &BadRecord) -> String {
@@ -175,7 +178,13 @@ pub fn escape(bytes: &[u8]) -> String {
 
 /// Characters that turn or hide the text around them (Unicode, "Bidirectional Algorithm").
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{feff}'
+    )
 }
 
 #[cfg(test)]
@@ -241,7 +250,7 @@ mod tests {
         line[1500] = 0x1b;
         let place = Place::of(&bad(&line, Some(2500)));
         assert!(place.shown.starts_with('…') && place.shown.ends_with('…'));
-        assert!(place.shown.len() <= WINDOW_BYTES + 6);
+        assert!(place.shown.len() <= WINDOW_BYTES + 2 * "…".len() + "\\u{1b}".len());
         assert_eq!(
             (place.column, place.caret),
             (1501, "…".len() + WINDOW_BYTES / 2)

@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Mutex;
 
 use tracing::Level;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::config::resolve::OutputOptions;
@@ -21,6 +22,16 @@ fn level(output: &OutputOptions) -> Level {
         1 => Level::INFO,
         _ => Level::DEBUG,
     }
+}
+
+/// The ODBC layer logs every diagnostic record, also those that are handled or become the error
+/// of the load, so it is heard only with `-vv`.
+fn filter(output: &OutputOptions) -> EnvFilter {
+    let level = level(output);
+    if level == Level::DEBUG {
+        return EnvFilter::new("debug");
+    }
+    EnvFilter::new(format!("{level},odbc_api=off"))
 }
 
 /// Starts the log of the process.
@@ -43,7 +54,7 @@ pub(super) fn start(output: &OutputOptions, colored: bool) -> Result<()> {
         }
     };
     let builder = tracing_subscriber::fmt()
-        .with_max_level(level(output))
+        .with_env_filter(filter(output))
         .with_ansi(colored && output.log_file.is_none())
         .with_target(false)
         .with_writer(writer);

@@ -2,12 +2,151 @@
 
 pub mod args;
 pub mod bad_record;
+mod bench;
 mod completions;
 mod config;
+mod conn;
+mod describe;
 pub mod exit;
 mod r#gen;
+mod load;
 mod logging;
 mod messages;
+mod prepare;
 mod progress;
-
 mod render;
+mod signals;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+
+use clap::Parser;
+
+use crate::config::options::Options;
+use crate::config::resolve::{Resolved, resolve};
+use crate::config::setting::ColorMode;
+use crate::config::target::TargetUrl;
+use crate::error::{Error, Result};
+use args::{Cli, Command, ConfigCommand, Given};
+use load::{Purpose, print};
+use messages::Messages;
+
+/// Runs the command line of this process; its exit status.
+#[must_use]
+pub fn run() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results, everything else is wrong usage.
+            let status = if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::OK
+            };
+            return if error.print().is_ok() {
+                status
+            } else {
+                exit::SYSTEM
+            };
+        }
+    };
+    let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    let mut messages = Messages::new(ColorMode::Auto);
+    match command(cli, &environment, &mut messages) {
+        Ok(status) => status,
+        Err(error) => {
+            messages.error(&error);
+            exit::of_error(&error)
+        }
+    }
+}
+
+fn command(cli: Cli, environment: &[(OsString, OsString)], messages: &mut Messages) -> Result<u8> {
+    let command = cli
+        .command
+        .unwrap_or_else(|| Command::Load(Box::new(cli.load)));
+    match command {
+        Command::Load(args) => {
+            let resolved = start((*args).into(), environment, messages)?;
+            load::run(&resolved, Purpose::Load, *messages)
+        }
+        Command::Check(args) => {
+            let resolved = start((*args).into(), environment, messages)?;
+            load::run(&resolved, Purpose::Check, *messages)
+        }
+        Command::Describe(args) => {
+            let resolved = start((*args).into(), environment, messages)?;
+            describe::describe(&resolved).map(|()| exit::OK)
+        }
+        Command::Bench(args) => {
+            let runs = args.runs;
+            let resolved = start(args.check.into(), environment, messages)?;
+            bench::bench(&resolved, runs).map(|()| exit::OK)
+        }
+        Command::Gen(args) => r#gen::generate(&args).map(|()| exit::OK),
+        Command::Conn(command) => conn::conn(command).map(|()| exit::OK),
+        Command::Config(ConfigCommand::Check { file }) => {
+            print(config::check(file)?.as_bytes()).map(|()| exit::OK)
+        }
+        Command::Config(ConfigCommand::Show { file }) => {
+            print(config::show(environment, file)?.as_bytes()).map(|()| exit::OK)
+        }
+        Command::Completions { shell } => {
+            print(&completions::completions(shell)).map(|()| exit::OK)
+        }
+    }
+}
+
+/// Resolves the options of a verb and starts messages and log with them.
+fn start(
+    given: Given,
+    environment: &[(OsString, OsString)],
+    messages: &mut Messages,
+) -> Result<Resolved> {
+    *messages = Messages::new(given.flags.color.unwrap_or(ColorMode::Auto));
+    refuse_late_verb(&given.flags)?;
+    let mut resolved = resolve(given.flags, environment, given.job_file)?;
+    *messages = Messages::new(resolved.output.color);
+    logging::start(&resolved.output, messages.colored())?;
+    ask_for_password(&mut resolved)?;
+    Ok(resolved)
+}
+
+/// `fastload -q check FILE` would load a file called `check`.
+fn refuse_late_verb(flags: &Options) -> Result<()> {
+    const VERBS: [&str; 8] = [
+        "load",
+        "check",
+        "describe",
+        "gen",
+        "bench",
+        "conn",
+        "config",
+        "completions",
+    ];
+    let verb = flags.input.iter().find(|input| {
+        VERBS.iter().any(|verb| input == verb) && !std::path::Path::new(input).exists()
+    });
+    match verb {
+        None => Ok(()),
+        Some(verb) => Err(Error::usage(
+            format!("{} is a verb, and verbs come first", verb.display()),
+            format!("write fastload {} and then the flags", verb.display()),
+        )),
+    }
+}
+
+/// Asks on the terminal for the password of a user who has none.
+fn ask_for_password(resolved: &mut Resolved) -> Result<()> {
+    let asks = matches!(resolved.target, TargetUrl::Odbc(_) | TargetUrl::Dsn(_))
+        && !resolved.target.holds_password()
+        && resolved.credentials.password.is_none()
+        && std::io::stdin().is_terminal();
+    let Some(user) = resolved.credentials.user.as_deref().filter(|_| asks) else {
+        return Ok(());
+    };
+    let password = rpassword::prompt_password(format!("Password of {user}: "))
+        .map_err(|source| Error::io("asking for the password", source))?;
+    resolved.credentials.password = Some(password.into());
+    Ok(())
+}

@@ -61,6 +61,18 @@ pub(super) fn effective_table(effective: &[Effective]) -> String {
     finish(table, 3, 3)
 }
 
+/// A table of numbers behind one name each.
+pub(super) fn rates_table<const N: usize>(
+    headers: &[&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let mut table = table(headers);
+    for row in rows {
+        table.add_row(row);
+    }
+    finish(table, 1, N)
+}
+
 /// Columns of a table.
 pub(super) fn columns_table(columns: &[Column]) -> String {
     let mut table = table(&["column", "type", "null", "generated"]);

@@ -1,6 +1,6 @@
 //! The dialect of one input: its bytes with a role, and what they mean. No I/O.
 //!
-//! The automaton that gives these fields their meaning is `dialect/automaton.rs`.
+//! The automaton that gives these fields their meaning is at the head of [`crate::parse::oracle`].
 
 use std::fmt;
 

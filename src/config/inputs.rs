@@ -127,6 +127,15 @@ pub fn reject_paths(inputs: &[InputSpec], given: Option<&Path>) -> Result<Vec<Pa
     let paths: Vec<PathBuf> = match (inputs, given) {
         (_, None) => inputs.iter().map(beside).collect::<Result<_>>()?,
         ([_], Some(path)) if !path.is_dir() => vec![path.to_owned()],
+        (_, Some(path)) if path.exists() && !path.is_dir() => {
+            return Err(Error::usage(
+                format!(
+                    "--rejects {}: several inputs need a directory",
+                    path.display()
+                ),
+                "name a directory, or load the files one by one",
+            ));
+        }
         (_, Some(directory)) => inputs
             .iter()
             .map(|input| match input {

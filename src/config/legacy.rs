@@ -2,12 +2,12 @@
 //!
 //! | old key | option | meaning kept |
 //! |---|---|---|
-//! | `pipeline.reading_mode` | `input-mode` | `single`: all parsers on one file; `multi`: one parser a file |
+//! | `pipeline.reading_mode` | `input-mode` | `single`: all parsers on one file; `multi`: one |
 //! | `pipeline.num_processors` | `parsers` | workers that turn text into rows |
 //! | `pipeline.num_writers` | `writers` | database connections |
 //! | `pipeline.raw_queue_max` | `read-ahead` | pieces of input read and not yet parsed |
 //! | `pipeline.processed_queue_max` | `ring-batches` | full batches that wait for a writer |
-//! | `pipeline.batch_size` | `batch-rows` and `commit-rows` | rows in a batch; each batch was a transaction |
+//! | `pipeline.batch_size` | `batch-rows` and `commit-rows` | rows in a batch, one transaction |
 //! | `pipeline.chunk_size` | `chunk-bytes` | bytes read at a time |
 //! | `db.connection_timeout` | `connect-timeout` | seconds |
 //! | `db.query_timeout` | `query-timeout` | seconds |
@@ -25,7 +25,7 @@ use super::setting::{Size, Span};
 /// The old `pipeline:` section.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Pipeline {
+pub(crate) struct Pipeline {
     #[serde(deserialize_with = "one")]
     reading_mode: Option<InputMode>,
     #[serde(deserialize_with = "one")]
@@ -45,7 +45,7 @@ pub(super) struct Pipeline {
 /// The old `db:` section.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Db {
+pub(crate) struct Db {
     #[serde(deserialize_with = "one")]
     connection_timeout: Option<u64>,
     #[serde(deserialize_with = "one")]
@@ -81,7 +81,7 @@ pub(super) fn old_key(key: &str) -> &'static str {
 }
 
 /// The old sections as options.
-pub(super) fn translate(pipeline: Pipeline, db: &Db) -> Options {
+pub(super) fn translate(pipeline: &Pipeline, db: &Db) -> Options {
     let seconds = |count: Option<u64>| count.map(|n| Span(Duration::from_secs(n)));
     Options {
         input_mode: pipeline.reading_mode,

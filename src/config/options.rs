@@ -309,8 +309,8 @@ impl Options {
     /// Options of the environment: every variable named `FASTLOAD_` and an option's key in upper
     /// case. `FASTLOAD_PASSWORD` and `FASTLOAD_CONFIG` are no options and are left alone.
     ///
-    /// The second part of the result names variables with the prefix that mean nothing, with the
-    /// nearest option: they may be a slip, so they are worth a warning.
+    /// The second part of the result names variables with the prefix that look like a slip of an
+    /// option, with that option. Other variables with the prefix are somebody else's.
     ///
     /// # Errors
     /// A variable whose value does not fit.
@@ -329,12 +329,13 @@ impl Options {
             }
             let key = suffix.to_ascii_lowercase().replace('_', "-");
             if !Self::KEYS.contains(&key.as_str()) {
-                let nearest = nearest(&key, Self::KEYS.iter().copied())
-                    .map(|key| format!("; the nearest is {}", environment_name(key)));
-                warnings.push(format!(
-                    "the environment variable {name} is not an option of fastload{}",
-                    nearest.unwrap_or_default()
-                ));
+                if let Some(meant) = slip(&key) {
+                    warnings.push(format!(
+                        "the environment variable {name} is not an option of fastload; the nearest \
+                         is {}",
+                        environment_name(meant)
+                    ));
+                }
                 continue;
             }
             let wrong = |why: String| {
@@ -387,6 +388,18 @@ pub fn environment_name(key: &str) -> String {
         "{ENVIRONMENT_PREFIX}{}",
         key.to_ascii_uppercase().replace('-', "_")
     )
+}
+
+/// The option that a variable's key is a slip of: at most two letters differ. The likeness of
+/// [`nearest`] would take a common beginning (`test-mariadb`) for one.
+fn slip(key: &str) -> Option<&'static str> {
+    const LETTERS: usize = 2;
+    Options::KEYS
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(key, known), *known))
+        .filter(|(letters, known)| *letters <= LETTERS && known.len() > 2 * letters)
+        .min()
+        .map(|(_, known)| known)
 }
 
 /// The known name nearest to a misspelled one, when it is near enough to be meant.

@@ -14,10 +14,11 @@ use super::options::{Layered, Options, Origin, environment_name};
 use super::schema::Column;
 use super::schema_text::parse_schema;
 use super::setting::{
-    ColorMode, ColumnPick, EmptyAsNull, LogFormat, OutputFormat, Pair, Profile, ProgressStyle, Span,
+    ColorMode, ColumnPick, EmptyAsNull, LogFormat, OutputFormat, Pair, Profile, ProgressStyle,
+    Setting as _, Span,
 };
 use super::target::{Credentials, DEFAULT_TARGET, TargetUrl, refuse_password_on_command_line};
-use super::work::{Effective, WorkOptions};
+use super::work::{CONNECT_TIMEOUT, Effective, QUERY_TIMEOUT, WorkOptions};
 use super::{DateFormats, InputSpec, Mode, RejectLimit};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -151,7 +152,7 @@ pub fn resolve(
     }
     let (layered, warnings) = merge(flags, environment, job_file)?;
     let password = variable(environment, "FASTLOAD_PASSWORD");
-    build(layered, password, warnings)
+    build(&layered, password, warnings)
 }
 
 /// Merges flags, environment and job file.
@@ -181,7 +182,7 @@ fn variable(environment: &[(OsString, OsString)], name: &str) -> Option<OsString
         .map(|(_, value)| value.clone())
 }
 
-fn build(layered: Layered, password: Option<OsString>, warnings: Vec<String>) -> Result<Resolved> {
+fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -> Result<Resolved> {
     let options = &layered.options;
     let target = TargetUrl::parse(options.to.as_deref().unwrap_or(DEFAULT_TARGET))?;
     check_combinations(options, &target)?;
@@ -220,7 +221,7 @@ fn build(layered: Layered, password: Option<OsString>, warnings: Vec<String>) ->
             time: options.time_format.clone(),
             timestamp: options.timestamp_format.clone(),
         },
-        work: WorkOptions::new(&layered)?,
+        work: WorkOptions::new(layered)?,
         mode: options.mode.unwrap_or_default(),
         yes: options.yes.unwrap_or_default(),
         before: options.before.clone(),
@@ -231,7 +232,7 @@ fn build(layered: Layered, password: Option<OsString>, warnings: Vec<String>) ->
         offset_records: options.offset_records.unwrap_or_default(),
         allow_empty: options.allow_empty.unwrap_or_default(),
         output: output(options),
-        effective: effective(&layered, &target),
+        effective: effective(layered, &target),
         target,
         warnings,
     })
@@ -356,19 +357,23 @@ fn effective(layered: &Layered, target: &TargetUrl) -> Vec<Effective> {
         }
     }
     let defaults = [
-        ("mode", "append", "nothing is deleted unasked"),
-        ("max-errors", "0", "stop at a bad record"),
-        ("connect-timeout", "30s", "a fixed number"),
-        ("query-timeout", "none", "no such bound"),
+        ("mode", "append".to_owned(), "nothing is deleted unasked"),
+        ("max-errors", "0".to_owned(), "stop at a bad record"),
+        (
+            "connect-timeout",
+            Span(CONNECT_TIMEOUT).show(),
+            "a fixed number",
+        ),
+        (
+            "query-timeout",
+            Span(QUERY_TIMEOUT).show(),
+            "a fixed number",
+        ),
     ];
     for (key, value, why) in defaults {
         if layered.origin(key).is_none() {
             let origin = Origin::Default(why.to_owned());
-            effective.push(Effective {
-                key,
-                value: value.to_owned(),
-                origin,
-            });
+            effective.push(Effective { key, value, origin });
         }
     }
     effective

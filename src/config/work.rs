@@ -20,6 +20,12 @@ const MEMORY_LIMIT_BYTES: u64 = 64 << 20;
 /// Least memory that arenas and blocks can work in.
 const LEAST_MEMORY_BYTES: u64 = 1 << 20;
 
+/// Longest wait for a connection, by default.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest run of one statement, by default.
+pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// One effective value, for `--explain`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective {
@@ -82,6 +88,7 @@ pub struct Settled {
 struct Picker<'a> {
     layered: &'a Layered,
     effective: Vec<Effective>,
+    warnings: Vec<String>,
 }
 
 impl Picker<'_> {
@@ -99,6 +106,47 @@ impl Picker<'_> {
         let value = given.unwrap_or(default);
         self.note(key, value.show(), origin);
         value
+    }
+
+    /// Writers and rows of a batch, as far as the target takes them.
+    fn within_target(&mut self, around: &Surroundings) -> (usize, usize) {
+        let given = &self.layered.options;
+        let one = around.writers_max == 1;
+        let why = if one {
+            "the target takes one"
+        } else {
+            "two connections"
+        };
+        let writers = self.pick("writers", given.writers, 2.min(around.writers_max), why);
+        let writers = self.at_most(
+            "writers",
+            writers,
+            around.writers_max,
+            given.writers.is_some(),
+        );
+        let rows = self.pick(
+            "batch-rows",
+            given.batch_rows,
+            around.batch_rows,
+            "the target's own",
+        );
+        let most = around.batch_rows_max;
+        let rows = self.at_most("batch-rows", rows, most, given.batch_rows.is_some());
+        (writers, rows)
+    }
+
+    /// Holds a number to what the target takes, and says so when the user gave it.
+    fn at_most(&mut self, key: &str, number: usize, most: usize, given: bool) -> usize {
+        if number <= most {
+            return number;
+        }
+        let why = format!("the target takes {most} at a time");
+        if given {
+            self.warnings
+                .push(format!("--{key} {number} runs as {most}: {why}"));
+        }
+        self.amend(key, most.to_string(), why);
+        most
     }
 
     /// An option whose default is "no such bound".
@@ -182,14 +230,16 @@ impl WorkOptions {
                 "must be at least 1MiB",
             ));
         }
-        for (key, span) in [
-            ("commit-every", options.commit_every),
-            ("connect-timeout", options.connect_timeout),
-            ("query-timeout", options.query_timeout),
-        ] {
-            if span.is_some_and(|Span(duration)| duration.is_zero()) {
-                return Err(out_of_range(layered, key, "must be longer than nothing"));
-            }
+        if options
+            .connect_timeout
+            .is_some_and(|Span(time)| time < Duration::from_secs(1))
+        {
+            // ODBC counts whole seconds, and 0 would wait for ever on a dead address.
+            return Err(out_of_range(
+                layered,
+                "connect-timeout",
+                "must be at least 1s",
+            ));
         }
         Ok(Self {
             layered: layered.clone(),
@@ -205,107 +255,54 @@ impl WorkOptions {
         let mut picker = Picker {
             layered: &self.layered,
             effective: Vec::new(),
+            warnings: Vec::new(),
         };
-        let mut warnings = Vec::new();
         let p = &mut picker;
-        let mut writers = p.pick(
-            "writers",
-            given.writers,
-            2.min(around.writers_max),
-            "two connections",
-        );
-        if writers > around.writers_max {
-            let why = format!("the target takes {} at a time", around.writers_max);
-            warnings.push(format!(
-                "--writers {writers} runs as {}: {why}",
-                around.writers_max
-            ));
-            writers = around.writers_max;
-            p.amend("writers", writers.to_string(), why);
-        }
+        let (writers, batch_rows) = p.within_target(around);
         let cores = around.core_ids.len().max(1);
-        let free_cores = (cores - 1).clamp(1, 8);
-        let parsers = p.pick(
-            "parsers",
-            given.parsers,
-            free_cores,
-            "cores but one, at most 8",
-        );
-        let pin = p.pick(
-            "pin-cores",
-            given.pin_cores.clone(),
-            CoreChoice::None,
-            "not pinned",
-        );
-        let mut batch_rows = p.pick(
-            "batch-rows",
-            given.batch_rows,
-            around.batch_rows,
-            "the target's own",
-        );
-        if batch_rows > around.batch_rows_max {
-            let why = format!("the driver takes {} rows at a time", around.batch_rows_max);
-            if given.batch_rows.is_some() {
-                warnings.push(format!(
-                    "--batch-rows {batch_rows} runs as {}: {why}",
-                    around.batch_rows_max
-                ));
-            }
-            batch_rows = around.batch_rows_max;
-            p.amend("batch-rows", batch_rows.to_string(), why);
-        }
-        let Size(chunk_bytes) = p.pick(
-            "chunk-bytes",
-            given.chunk_bytes,
-            Size(limits::CHUNK_BYTES),
-            "measured",
-        );
-        let Size(batch_bytes) = p.pick(
-            "batch-bytes",
-            given.batch_bytes,
-            Size(limits::BATCH_BYTES as u64),
-            "measured",
-        );
-        let ring_batches = p.pick(
-            "ring-batches",
-            given.ring_batches,
-            limits::RING_BATCHES,
-            "hides one slow commit",
-        );
-        let read_ahead = p.pick(
-            "read-ahead",
-            given.read_ahead,
-            limits::READ_AHEAD_CHUNKS,
-            "hides one slow read",
-        );
-        let Size(memory_limit) = p.pick(
-            "memory-limit",
-            given.memory_limit,
-            Size(MEMORY_LIMIT_BYTES),
-            "arenas and blocks in all",
-        );
+        let free = (cores - 1).clamp(1, 8);
+        let chunk = Size(limits::CHUNK_BYTES);
+        let batch = Size(limits::BATCH_BYTES as u64);
+        let memory = Size(MEMORY_LIMIT_BYTES);
+        let bytes = |Size(bytes): Size| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let pins = given.pin_cores.clone();
+        let pin = p.pick("pin-cores", pins, CoreChoice::None, "not pinned");
+        let every = given.commit_every.filter(|Span(time)| !time.is_zero());
+        let rings = limits::RING_BATCHES;
+        let ahead = limits::READ_AHEAD_CHUNKS;
+        let commit = limits::COMMIT_ROWS;
         let work = Work {
-            memory_limit: usize::try_from(memory_limit).unwrap_or(usize::MAX),
             writers,
-            parsers,
+            parsers: p.pick("parsers", given.parsers, free, "cores but one, at most 8"),
             pin_cores: cores_to_pin(pin, around)?,
-            chunk_bytes,
-            read_ahead,
+            chunk_bytes: p
+                .pick(
+                    "chunk-bytes",
+                    given.chunk_bytes,
+                    chunk,
+                    "fast on any machine",
+                )
+                .0,
+            read_ahead: p.pick("read-ahead", given.read_ahead, ahead, "hides one slow read"),
             batch_rows,
-            batch_bytes: usize::try_from(batch_bytes).unwrap_or(usize::MAX),
-            commit_rows: p.pick(
-                "commit-rows",
-                given.commit_rows,
-                limits::COMMIT_ROWS,
-                "a fixed number",
-            ),
+            batch_bytes: bytes(p.pick("batch-bytes", given.batch_bytes, batch, "fits a cache")),
+            commit_rows: p.pick("commit-rows", given.commit_rows, commit, "a fixed number"),
             commit_bytes: p
                 .maybe("commit-bytes", given.commit_bytes)
                 .map(|Size(bytes)| bytes),
-            commit_every: p
-                .maybe("commit-every", given.commit_every)
-                .map(|Span(time)| time),
-            ring_batches,
+            commit_every: p.maybe("commit-every", every).map(|Span(time)| time),
+            ring_batches: p.pick(
+                "ring-batches",
+                given.ring_batches,
+                rings,
+                "hides one commit",
+            ),
+            memory_limit: bytes(p.pick(
+                "memory-limit",
+                given.memory_limit,
+                memory,
+                "a fixed number",
+            )),
             io: p.pick("io", given.io, IoWay::default(), "no copy"),
             input_mode: p.pick(
                 "input-mode",
@@ -320,8 +317,14 @@ impl WorkOptions {
         Ok(Settled {
             work,
             effective: picker.effective,
-            warnings,
+            warnings: picker.warnings,
         })
+    }
+
+    /// The way in which bytes are brought in.
+    #[must_use]
+    pub fn io(&self) -> IoWay {
+        self.layered.options.io.unwrap_or_default()
     }
 
     /// How long a connection attempt may take.
@@ -330,13 +333,16 @@ impl WorkOptions {
         self.layered
             .options
             .connect_timeout
-            .map_or(Duration::from_secs(30), |Span(time)| time)
+            .map_or(CONNECT_TIMEOUT, |Span(time)| time)
     }
 
-    /// How long one statement may take, if there is a bound.
+    /// How long one statement may take; zero: without bound.
     #[must_use]
-    pub fn query_timeout(&self) -> Option<Duration> {
-        self.layered.options.query_timeout.map(|Span(time)| time)
+    pub fn query_timeout(&self) -> Duration {
+        self.layered
+            .options
+            .query_timeout
+            .map_or(QUERY_TIMEOUT, |Span(time)| time)
     }
 }
 

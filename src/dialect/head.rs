@@ -54,6 +54,12 @@ impl<'a> HeadReader<'a> {
         reader
     }
 
+    /// Offset of the next byte to look at.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.at
+    }
+
     /// Offset behind the first raw line end at or after `from`.
     fn line_end(&self, from: usize) -> usize {
         (from..self.bytes.len())

@@ -1,31 +1,60 @@
-//! The header: names of the fields.
+//! What stands before the data of a file: skipped lines, and the header with the names of the
+//! fields.
 
 use std::path::Path;
 
 use super::head::HeadReader;
-use crate::config::dialect::{Dialect, Encoding};
+use crate::config::dialect::{Dialect, Encoding, Terminator};
 use crate::error::{Error, Result};
 
-/// Names of the fields in their order, or `None` when the dialect has no header.
+/// What stands before the data of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preamble {
+    /// Names of the fields in their order, where the dialect has a header.
+    pub names: Option<Vec<String>>,
+    /// Offset in `body` of the first byte behind the skipped lines and the header.
+    pub end: usize,
+    /// Lines before it.
+    pub lines: u64,
+}
+
+/// Reads what stands before the data: skipped lines and the header.
 ///
-/// `body` is the head of the file behind its byte order mark. Names are taken as they stand:
-/// only `--trim` drops blanks. Names that are empty or equal are no error here: they are one when a
-/// column depends on them ([`super::mapping`]).
+/// `body` is the head of the file behind its byte order mark; `complete` says that the file ends
+/// with it. Names are taken as they stand: only `--trim` drops blanks. Names that are empty or
+/// equal are no error here: they are one when a column depends on them ([`super::mapping`]).
 ///
 /// # Errors
 /// No header record in the head, a malformed one, or one that is not valid in the encoding
 /// (input).
-pub fn read_header(
+pub fn read_preamble(
     path: &Path,
     dialect: &Dialect,
     body: &[u8],
     complete: bool,
-) -> Result<Option<Vec<String>>> {
-    if !dialect.header {
-        return Ok(None);
-    }
+) -> Result<Preamble> {
     let wrong = |what: String, help: &str| Error::input(path, what, help);
-    let Some(record) = HeadReader::new(dialect, body, complete).next() else {
+    let mut reader = HeadReader::new(dialect, body, complete);
+    if reader.offset() == body.len() && !complete {
+        let what = format!("the skipped lines do not end within {} bytes", body.len());
+        return Err(wrong(what, "check --skip-lines"));
+    }
+    let preamble = |names, end: usize| {
+        let line_byte = if dialect.terminator == Terminator::Cr {
+            b'\r'
+        } else {
+            b'\n'
+        };
+        let lines = body[..end]
+            .iter()
+            .filter(|&&byte| byte == line_byte)
+            .count() as u64;
+        Preamble { names, end, lines }
+    };
+    if !dialect.header {
+        return Ok(preamble(None, reader.offset()));
+    }
+    let Some(record) = reader.next() else {
         let what = if complete {
             "has no header record".to_owned()
         } else {
@@ -54,7 +83,8 @@ pub fn read_header(
             )
         })
     });
-    names.collect::<Result<Vec<String>>>().map(Some)
+    let names = names.collect::<Result<Vec<String>>>()?;
+    Ok(preamble(Some(names), record.end))
 }
 
 fn decode(bytes: &[u8], encoding: Encoding) -> Option<String> {
@@ -73,7 +103,7 @@ mod tests {
     use super::*;
 
     fn names(dialect: &Dialect, body: &[u8]) -> Result<Option<Vec<String>>> {
-        read_header(Path::new("f"), dialect, body, true)
+        read_preamble(Path::new("f"), dialect, body, true).map(|preamble| preamble.names)
     }
 
     #[test]
@@ -122,7 +152,25 @@ mod tests {
                 .to_string()
                 .contains("malformed")
         );
-        let long = read_header(Path::new("f"), &csv, b"abc", false).unwrap_err();
+        let long = read_preamble(Path::new("f"), &csv, b"abc", false).unwrap_err();
         assert!(long.to_string().contains("within 3 bytes"));
+    }
+
+    #[test]
+    fn the_data_begins_behind_lines_and_header() {
+        let csv = Dialect {
+            skip_lines: 2,
+            ..Dialect::default()
+        };
+        let body = b"junk\n\n\"a\nb\",c\r\n1,2\n";
+        let found = read_preamble(Path::new("f"), &csv, body, true).unwrap();
+        assert_eq!((found.end, found.lines), (15, 4));
+        let bare = Dialect {
+            header: false,
+            ..csv
+        };
+        let found = read_preamble(Path::new("f"), &bare, body, true).unwrap();
+        assert_eq!((found.names, found.end, found.lines), (None, 6, 2));
+        assert!(read_preamble(Path::new("f"), &bare, b"junk", false).is_err());
     }
 }

@@ -35,6 +35,35 @@ use crate::sink::{Layout, Target};
 /// Largest chunk: records and lines in one are 32-bit numbers.
 const CHUNK_BYTES_MAX: u64 = 1 << 30;
 
+/// The parser of one thread: reader and conversions of a configuration, for cells as `layout` has
+/// them.
+///
+/// # Errors
+/// A column whose type and cells do not go together; a format of dates that cannot be read.
+pub fn row_parser(config: &LoadConfig, layout: &Layout) -> Result<RowParser> {
+    let convert = |(column, &cell)| {
+        Converter::new(
+            column,
+            cell,
+            &config.dialect,
+            &config.formats,
+            layout.nul_in_text,
+        )
+        .map_err(|unsupported| Error::usage(unsupported.message, "--schema"))
+    };
+    let converters = config.columns.iter().zip(&layout.cells).map(convert);
+    let fields = config.columns.iter().map(|column| match column.source {
+        FieldSource::Field(field) => Some(field),
+        FieldSource::Constant(_) => None,
+    });
+    let reader = RecordReader::new(&config.dialect, config.field_count);
+    Ok(RowParser::new(
+        reader,
+        converters.collect::<Result<_>>()?,
+        fields.collect(),
+    ))
+}
+
 /// A load that is ready to run.
 #[derive(Debug)]
 pub struct Load {
@@ -114,6 +143,7 @@ impl Load {
             Err(error) => Some(error),
         };
         report.seconds = started.elapsed().as_secs_f64();
+        report.peak_rss_bytes = super::usage::peak_resident_bytes();
         report.status = status(error.as_ref(), &report.totals);
         report.error = error.as_ref().map(ToString::to_string);
         Outcome { report, error }
@@ -214,35 +244,8 @@ impl Load {
     }
 
     fn row_parsers(&self, layout: &Layout) -> Result<Vec<RowParser>> {
-        let config = &self.config;
-        let converters = || {
-            let convert = |(column, &cell)| {
-                Converter::new(
-                    column,
-                    cell,
-                    &config.dialect,
-                    &config.formats,
-                    layout.nul_in_text,
-                )
-                .map_err(|unsupported| Error::usage(unsupported.message, "--schema"))
-            };
-            config
-                .columns
-                .iter()
-                .zip(&layout.cells)
-                .map(convert)
-                .collect::<Result<Vec<_>>>()
-        };
-        let fields = config.columns.iter().map(|column| match column.source {
-            FieldSource::Field(field) => Some(field),
-            FieldSource::Constant(_) => None,
-        });
-        let fields: Vec<_> = fields.collect();
-        (0..config.work.parsers)
-            .map(|_| {
-                let reader = RecordReader::new(&config.dialect, config.field_count);
-                Ok(RowParser::new(reader, converters()?, fields.clone()))
-            })
+        (0..self.config.work.parsers)
+            .map(|_| row_parser(&self.config, layout))
             .collect()
     }
 

@@ -86,8 +86,8 @@ impl Watch {
 
     /// Compares the open file, and what stands under its path now, with the state at opening.
     ///
-    /// Costs two system calls and reads nothing. A change within the resolution of the file system's
-    /// clock and of equal length is not seen.
+    /// Costs two system calls and reads nothing. A change within the resolution of the file
+    /// system's clock and of equal length is not seen.
     ///
     /// # Errors
     /// What changed, in words that follow the path: `it was …`, `its …`.

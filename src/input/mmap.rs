@@ -11,12 +11,12 @@
 //!   mapped bytes and later skips a check because of it. Bytes that change in between give a wrong
 //!   record, not a wild access.
 //! - Wrong records do not reach the table: the file's identity (length, modification and change
-//!   time, inode) is compared before every commit and at the end ([`super::identity::Watch`]), and a
-//!   difference stops the load before that commit.
+//!   time, inode) is compared before every commit and at the end ([`super::identity::Watch`]), and
+//!   a difference stops the load before that commit.
 //! - A file cut short while it is mapped raises SIGBUS at the first page past its new end, and the
-//!   process dies with its last commit as the last word. That is not a wrong load, but it is no error
-//!   message either: for files that others may still write to, and for network file systems, there
-//!   is `--io read`.
+//!   process dies with its last commit as the last word. That is not a wrong load, but it is no
+//!   error message either: for files that others may still write to, and for network file systems,
+//!   there is `--io read`.
 
 #![expect(
     unsafe_code,
@@ -32,9 +32,9 @@ use crate::record::ByteRange;
 
 /// Granule in which pages are given back.
 ///
-/// One fault maps more than the page it is about: the whole folio of the page cache around it, of up
-/// to 2 MiB, aligned to its size in the file. So what lies around a range that was read is resident
-/// too, and comes back when a neighbour is read.
+/// One fault maps more than the page it is about: the whole folio of the page cache around it, of
+/// up to 2 MiB, aligned to its size in the file. So what lies around a range that was read is
+/// resident too, and comes back when a neighbour is read.
 const RELEASE_BYTES: u64 = 2 << 20;
 
 /// A regular file, mapped read-only from its first byte to the length it had when it was opened.
@@ -44,7 +44,8 @@ pub struct MappedFile {
 }
 
 impl MappedFile {
-    /// Maps the first `length_bytes` bytes of `file` and tells the kernel that they are read in order.
+    /// Maps the first `length_bytes` bytes of `file` and tells the kernel that they are read in
+    /// order.
     ///
     /// # Errors
     /// What the system says: a file without bytes (`InvalidInput`) and files of some special file
@@ -74,16 +75,16 @@ impl MappedFile {
 
     /// Takes the pages of `range` out of resident memory; they stay readable.
     ///
-    /// For what is parsed: resident memory then follows the parsers instead of growing to the file's
-    /// size. `range` is everything the caller has read since its last call, to the last byte of a
-    /// record that goes on past its chunk. Any thread may call it at any time, also for ranges that
-    /// others are reading or that were given back before: a later read finds the same bytes, in the
-    /// page cache or on disk, and costs a fault. The call itself is one system call; one for each one
-    /// to four MiB is right.
+    /// For what is parsed: resident memory then follows the parsers instead of growing to the
+    /// file's size. `range` is everything the caller has read since its last call, to the last byte
+    /// of a record that goes on past its chunk. Any thread may call it at any time, also for ranges
+    /// that others are reading or that were given back before: a later read finds the same bytes,
+    /// in the page cache or on disk, and costs a fault. The call itself is one system call; one for
+    /// each one to four MiB is right.
     ///
-    /// The range is widened to multiples of 2 MiB. With exact ranges, or multiples of a page, half of
-    /// the file stays resident when several threads read neighbouring chunks: 350 MB of 1 GB, against
-    /// 6 MB (three threads, chunks of 1 MiB and less, Linux 6.18, ext4).
+    /// The range is widened to multiples of 2 MiB. With exact ranges, or multiples of a page, half
+    /// of the file stays resident when several threads read neighbouring chunks: 350 MB of 1 GB,
+    /// against 6 MB (three threads, chunks of 1 MiB and less, Linux 6.18, ext4).
     pub fn release(&self, range: ByteRange) {
         let end_of_file = self.map.len() as u64;
         let start = (range.start - range.start % RELEASE_BYTES).min(end_of_file);
@@ -98,11 +99,11 @@ impl MappedFile {
         if start >= end || range.is_empty() {
             return;
         }
-        // SAFETY: The contract of `unchecked_advise_range` is that the advice does not change memory
-        // in ways that references to it cannot bear.
-        // - DONTNEED on a private map of a file drops the pages, and the next read brings the file's
-        //   bytes back. Only pages that this process wrote to would lose something, and the map is
-        //   read-only: there are none. So the bytes behind any `&[u8]` stay what they are.
+        // SAFETY: The contract of `unchecked_advise_range` is that the advice does not change
+        // memory in ways that references to it cannot bear.
+        // - DONTNEED on a private map of a file drops the pages, and the next read brings the
+        //   file's bytes back. Only pages that this process wrote to would lose something, and the
+        //   map is read-only: there are none. So the bytes behind any `&[u8]` stay what they are.
         // - `start..end` is inside the map: both are cut to its length.
         let advised = unsafe {
             self.map

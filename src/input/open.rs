@@ -45,8 +45,8 @@ pub struct Opened {
 /// Opens an input; `block_bytes` is the size of the blocks if it comes in blocks.
 ///
 /// What can be mapped is a regular file that has bytes. All else (pipes, sockets, terminals, files
-/// under /proc that say they are empty) is read in blocks whatever `way` says. Standard input that is
-/// a regular file at its beginning is treated as that file. Opening a FIFO waits for its writer.
+/// under /proc that say they are empty) is read in blocks whatever `way` says. Standard input that
+/// is a regular file at its beginning is treated as that file. Opening a FIFO waits for its writer.
 ///
 /// # Errors
 /// `Input` errors: missing, unreadable, a directory, a block device. An empty file is none: its
@@ -129,7 +129,8 @@ impl Opening {
         let file = Arc::new(self.file.try_clone().map_err(io_error)?);
         let path = self.named.then_some(self.path.as_path());
         let watch = Watch::new(Arc::clone(&file), path).map_err(io_error)?;
-        // A file of its own begins at 0; standard input where the shell or a program before left it.
+        // A file of its own begins at 0; standard input where the shell or a program before left
+        // it.
         let position = self.file.stream_position().map_err(io_error)?;
         if position > 0 {
             self.notes.push(format!(

@@ -20,8 +20,8 @@ pub struct ReadBlocks<R> {
 impl<R: Read + Send> ReadBlocks<R> {
     /// Reads `reader` to its end.
     ///
-    /// With `expected_bytes` the end must come exactly there or later bytes are left alone: a regular
-    /// file is read to the length it had when it was opened.
+    /// With `expected_bytes` the end must come exactly there or later bytes are left alone: a
+    /// regular file is read to the length it had when it was opened.
     pub fn new(reader: R, expected_bytes: Option<u64>) -> Self {
         Self {
             reader,

@@ -1,9 +1,10 @@
 //! Owned blocks by `io_uring`: several reads of a file in flight, delivered in file order.
 //!
 //! The runtime lives on the feed's reader thread, inside [`UringBlocks::run`], and nothing of it
-//! leaves that thread. A buffer belongs to the kernel while its read is in flight; that is why a run
-//! always waits for all its reads before it returns, also after an error or a stop: the runtime,
-//! dropped with reads in flight, would free their buffers before the kernel is done with them.
+//! leaves that thread. A buffer belongs to the kernel while its read is in flight; that is why a
+//! run always waits for all its reads before it returns, also after an error or a stop: the
+//! runtime, dropped with reads in flight, would free their buffers before the kernel is done with
+//! them.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -52,8 +53,8 @@ pub struct UringBlocks {
 }
 
 impl UringBlocks {
-    /// Reads `file`: from its byte 0 to `expected_bytes` with several reads in flight, or, without a
-    /// length, from where it stands to its end with one.
+    /// Reads `file`: from its byte 0 to `expected_bytes` with several reads in flight, or, without
+    /// a length, from where it stands to its end with one.
     #[must_use]
     pub fn new(file: File, expected_bytes: Option<u64>) -> Self {
         Self {
@@ -158,8 +159,8 @@ async fn read_stream(file: &tokio_uring::fs::File, inlet: &Inlet) -> io::Result<
     Ok(())
 }
 
-/// Appends the bytes of one read to `buffer`, which then has at most `want_bytes` bytes; none are the
-/// end.
+/// Appends the bytes of one read to `buffer`, which then has at most `want_bytes` bytes; none are
+/// the end.
 async fn read_some(
     file: &tokio_uring::fs::File,
     mut buffer: Vec<u8>,

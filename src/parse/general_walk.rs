@@ -1,8 +1,9 @@
 //! The general walk of [`RecordReader`]: byte by byte, for dialects with an escape, a delimiter of
 //! several bytes, trimming, or strict CR LF.
 
+use super::field_writer::FieldWriter;
 use super::fields::FieldRef;
-use super::record_reader::{FieldWriter, Halt, RecordReader, terminator_at};
+use super::record_reader::{Halt, RecordReader, terminator_at};
 use crate::config::dialect::{BareQuote, Dialect};
 use crate::record::Malformed;
 

@@ -1,6 +1,8 @@
-//! Records to rows: scanning, fields, typed conversion into arenas. No I/O, no threads, no database.
+//! Records to rows: scanning, fields, typed conversion into arenas. No I/O, no threads, no
+//! database.
 
 pub mod convert;
+mod field_writer;
 pub mod fields;
 mod general_walk;
 pub mod oracle;

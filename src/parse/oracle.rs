@@ -1,5 +1,5 @@
 //! The slow, obvious reader of a dialect: one byte after the other through an explicit automaton,
-//! over the whole file, in one thread. It is the specification; `parse/split_record.rs` and the
+//! over the whole file, in one thread. It is the specification; `record_reader.rs` and the
 //! engine must give the same records for every input, every chunk size and every thread count.
 //!
 //! # The automaton

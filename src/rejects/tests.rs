@@ -222,7 +222,10 @@ proptest! {
     /// The merged file is what sorting everything at once gives, whatever the memory.
     #[test]
     fn passes_of_any_size_give_the_same_file(
-        writers in prop::collection::vec(prop::sample::subsequence((1..=40_u64).collect::<Vec<_>>(), 0..40).prop_shuffle(), 1..4),
+        writers in prop::collection::vec(
+            prop::sample::subsequence((1..=40_u64).collect::<Vec<_>>(), 0..40).prop_shuffle(),
+            1..4,
+        ),
         sorted_at_once in 1..50_usize,
     ) {
         let fixture = Fixture::new(41);

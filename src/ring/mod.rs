@@ -5,8 +5,8 @@
 //! - One producer, one consumer: [`ring`] hands back two ends, neither can be cloned, and pushing
 //!   and popping take `&mut self`. The compiler enforces it, not a comment.
 //! - Elements come out in the order in which they went in, each exactly once.
-//! - Bounded: the capacity is fixed when the ring is made. A push into a full ring gives the element
-//!   back; that is the back-pressure.
+//! - Bounded: the capacity is fixed when the ring is made. A push into a full ring gives the
+//!   element back; that is the back-pressure.
 //! - [`Producer::push`] and [`Consumer::pop`] never wait, never allocate and take no lock.
 //! - Dropping an end is how the other one learns to stop. What was pushed before the producer went
 //!   can still be popped; what the consumer left behind is dropped with the ring.
@@ -92,9 +92,9 @@ impl Sleeper {
 
     /// Returns as soon as `ready` says true; parks the thread until then.
     ///
-    /// `ready` is asked again after every wake-up, so it must be cheap and must not block. It has to
-    /// depend only on what is followed by a wake-up: rings made with this sleeper's waker, or shared
-    /// state whose writers call [`Waker::wake`] after they wrote.
+    /// `ready` is asked again after every wake-up, so it must be cheap and must not block. It has
+    /// to depend only on what is followed by a wake-up: rings made with this sleeper's waker, or
+    /// shared state whose writers call [`Waker::wake`] after they wrote.
     ///
     /// # Panics
     /// When another thread has slept on this sleeper before: its wakers would wake that one.
@@ -134,9 +134,9 @@ impl Sleeper {
         loop {
             // Going to bed and the look at the condition are on either side of a fence, and so are,
             // in `wake`, the change of the condition and the look at `asleep`. Of two such fences
-            // one comes first: either `ready` sees the change, or `wake` sees the sleeper. A wake-up
-            // between here and `park` leaves a token, and `park` returns at once. All changes of
-            // `asleep` are read-modify-writes, so that they stand in one order.
+            // one comes first: either `ready` sees the change, or `wake` sees the sleeper. A
+            // wake-up between here and `park` leaves a token, and `park` returns at once. All
+            // changes of `asleep` are read-modify-writes, so that they stand in one order.
             self.bed.asleep.swap(true, Ordering::AcqRel);
             fence(Ordering::SeqCst);
             if ready() {
@@ -165,7 +165,8 @@ impl Default for Sleeper {
 }
 
 impl Waker {
-    /// Makes the sleeper look at its condition again, if it sleeps; costs a fence and a load if not.
+    /// Makes the sleeper look at its condition again, if it sleeps; costs a fence and a load if
+    /// not.
     ///
     /// Call it after the change that it is to see.
     pub fn wake(&self) {
@@ -326,7 +327,8 @@ impl<T> Consumer<T> {
         self.shared.queue.len()
     }
 
-    /// Whether there is nothing to pop; a `true` may be stale, after a `false` the next pop succeeds.
+    /// Whether there is nothing to pop; a `true` may be stale, after a `false` the next pop
+    /// succeeds.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.shared.queue.is_empty()

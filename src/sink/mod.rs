@@ -11,66 +11,11 @@ pub mod odbc;
 pub mod sqlite;
 mod text;
 
-use std::fmt;
-
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::Column;
 use crate::record::RejectClass;
 
-/// What the engine may do about an error of a sink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ErrorClass {
-    /// Deadlock, lock timeout, serialization failure: roll back, wait, replay the commit unit.
-    Transient,
-    /// The connection is gone: connect again, then as `Transient`. From a commit it is ambiguous.
-    ConnectionLost,
-    /// No connection could be made.
-    CannotConnect,
-    /// The database refused the user or the password: never tried twice.
-    LoginRefused,
-    /// Anything that will fail again: no table, no privilege, wrong SQL, disk full.
-    Permanent,
-}
-
-/// An error of the database or of the place behind a sink.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SinkError {
-    /// What may be done about it.
-    pub class: ErrorClass,
-    /// SQLSTATE where there is one.
-    pub sqlstate: Option<String>,
-    /// Native code of the database where there is one.
-    pub native: Option<i32>,
-    /// Text, without secrets.
-    pub message: String,
-}
-
-impl SinkError {
-    /// An error that no retry cures.
-    #[must_use]
-    pub fn permanent(message: impl Into<String>) -> Self {
-        Self {
-            class: ErrorClass::Permanent,
-            sqlstate: None,
-            native: None,
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for SinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        match (&self.sqlstate, self.native) {
-            (Some(state), Some(native)) => write!(f, " (SQLSTATE {state}, native {native})"),
-            (Some(state), None) => write!(f, " (SQLSTATE {state})"),
-            (None, Some(native)) => write!(f, " (native {native})"),
-            (None, None) => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for SinkError {}
+pub use crate::error::{ErrorClass, SinkError};
 
 /// A row that the database refused while the other rows of its batch went in.
 #[derive(Debug, Clone, PartialEq, Eq)]

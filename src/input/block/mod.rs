@@ -7,15 +7,16 @@
 //! # Bounds
 //!
 //! The reader stays at most `read_ahead` blocks before the last block taken. A demand through
-//! `next` lets it go on past that bound, block by block: if all parsers wait for the end of one long
-//! record, the bound must not keep it from coming.
+//! `next` lets it go on past that bound, block by block: if all parsers wait for the end of one
+//! long record, the bound must not keep it from coming.
 //!
 //! A record may span any number of blocks, so the blocks behind a held one stay readable through
-//! `next`, whoever has taken and dropped them. What is before the oldest held block is recycled: its
-//! buffers return to the reader. So nobody should hold a block longer than its records are parsed;
-//! to keep bytes for longer there is [`Block::shared_bytes`].
+//! `next`, whoever has taken and dropped them. What is before the oldest held block is recycled:
+//! its buffers return to the reader. So nobody should hold a block longer than its records are
+//! parsed; to keep bytes for longer there is [`Block::shared_bytes`].
 //!
-//! Waiting here is a mutex with two condition variables: it happens once a block, not once a record.
+//! Waiting here is a mutex with two condition variables: it happens once a block, not once a
+//! record.
 
 use std::collections::VecDeque;
 use std::fmt;

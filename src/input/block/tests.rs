@@ -106,8 +106,8 @@ proptest! {
             move || writer.write_all(&bytes)
         });
         let feed = feed(pipe, block_bytes, read_ahead);
-        // Each thread takes blocks and counts the records that begin in them (after a newline, or at
-        // the input's first byte), following the last one to its end.
+        // Each thread takes blocks and counts the records that begin in them (after a newline, or
+        // at the input's first byte), following the last one to its end.
         let mut found: Vec<(u64, u64)> = thread::scope(|scope| {
             let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| records(&feed))).collect();
             threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
@@ -276,6 +276,7 @@ fn dropping_the_feed_ends_the_reader_and_wakes_the_waiters() {
 struct Hanging;
 
 impl Read for Hanging {
+    #[expect(clippy::infinite_loop, reason = "the type is the trait's")]
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         loop {
             thread::park();

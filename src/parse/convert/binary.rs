@@ -2,7 +2,8 @@
 //! optional `0x`, `0X` or `\x`; the prefix alone is a value of no bytes.
 //!
 //! A BINARY shorter than its column is handed over as it is. In a dialect whose escape is the
-//! backslash, `\x41` reaches this place as `x41` and is refused; such files write `\\x41` or `0x41`.
+//! backslash, `\x41` reaches this place as `x41` and is refused; such files write `\\x41` or
+//! `0x41`.
 
 use crate::record::Fault;
 

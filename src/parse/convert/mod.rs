@@ -5,8 +5,8 @@
 //! Digits are handled in words of 8 and 16 bytes, loaded so that they end where the field ends: the
 //! bytes before a field are other fields of the same window, and masks take them out.
 //!
-//! A value is either in the cell exactly as the file says it, or a [`Fault`]. What each type takes is
-//! said at the head of its file; [`oracle`] says it again, slowly, and the tests hold the two
+//! A value is either in the cell exactly as the file says it, or a [`Fault`]. What each type takes
+//! is said at the head of its file; [`oracle`] says it again, slowly, and the tests hold the two
 //! together.
 
 mod binary;

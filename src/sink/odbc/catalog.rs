@@ -1,8 +1,9 @@
 //! Names of tables and what the database says about their columns.
 
 use super::connect::Session;
+use super::parameter::ParameterType;
 use super::profile::{Bounds, quoted};
-use super::raw::{DescribedColumn, ParameterType};
+use super::raw::DescribedColumn;
 use crate::config::schema::{Column, LengthUnit};
 use crate::sink::SinkError;
 
@@ -34,13 +35,12 @@ impl TableName {
         let mut rest = text;
         loop {
             let opening = rest.chars().next().filter(|&c| c == '"' || c == quote);
-            let (part, after) = match opening.filter(|&c| c != ' ') {
-                Some(mark) => unquote(&rest[mark.len_utf8()..], mark)
-                    .ok_or_else(|| malformed("a quote is not closed"))?,
-                None => {
-                    let end = rest.find('.').unwrap_or(rest.len());
-                    (rest[..end].to_owned(), &rest[end..])
-                }
+            let (part, after) = if let Some(mark) = opening.filter(|&c| c != ' ') {
+                unquote(&rest[mark.len_utf8()..], mark)
+                    .ok_or_else(|| malformed("a quote is not closed"))?
+            } else {
+                let end = rest.find('.').unwrap_or(rest.len());
+                (rest[..end].to_owned(), &rest[end..])
             };
             check_name(&part, bounds)?;
             parts.push(part);
@@ -142,7 +142,7 @@ const MISSING_TABLE: &[&str] = &["42S02", "S0002", "42P01"];
 
 /// The catalog's columns for a list of columns to load, in the list's order.
 pub(super) fn select(
-    catalog: Vec<CatalogColumn>,
+    catalog: &[CatalogColumn],
     columns: &[Column],
     table: &str,
 ) -> Result<Vec<CatalogColumn>, SinkError> {

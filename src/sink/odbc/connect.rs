@@ -37,6 +37,9 @@ pub struct OdbcSpec {
     /// Longest run of one statement (`--query-timeout`), enforced by the server where it can;
     /// zero is without bound.
     pub query_timeout: Duration,
+    /// Statements to run on every connect and reconnect, after the profile's own
+    /// (`--session-sql`).
+    pub session_sql: Vec<String>,
 }
 
 impl OdbcSpec {
@@ -198,8 +201,9 @@ impl Session {
             connection,
             profile,
         };
-        for sql in profile.session_sql(spec.query_timeout) {
-            session.run(&sql)?;
+        let own = profile.session_sql(spec.query_timeout);
+        for sql in own.iter().chain(&spec.session_sql) {
+            session.run(sql)?;
         }
         // PostgreSQL takes a SET back when its transaction is rolled back.
         session.commit()?;

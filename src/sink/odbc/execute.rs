@@ -286,10 +286,7 @@ fn too_large(row: usize, bytes: u64, most: u64) -> RowReject {
         column: None,
         sqlstate: None,
         native: None,
-        message: format!(
-            "the row has {bytes} bytes, and the server takes {most} in one request (half of its \
-             max_allowed_packet, where that is the bound)"
-        ),
+        message: format!("the row has {bytes} bytes, and the server takes {most} in one request"),
     }
 }
 

@@ -1,15 +1,18 @@
 //! Databases behind ODBC.
 //!
-//! [`OdbcTarget`] asks a driver what it does ([`probe`]), loads through arrays that are the
-//! arenas themselves ([`raw`], [`execute`]), finds bad rows under savepoints ([`isolate`]), and
-//! keeps what is particular to a database in its [`profile`].
+//! [`OdbcTarget`] asks a driver what it does (`probe`), loads through arrays that are the arenas
+//! themselves (`parameter`, `raw`, `execute`), believes no answer that contradicts itself
+//! (`judge`), finds bad rows under savepoints (`isolate`), and keeps what is particular to a
+//! database in its `profile`.
 
 mod catalog;
 mod connect;
 mod connection_text;
 mod execute;
+pub mod installed;
 mod isolate;
 mod judge;
+mod parameter;
 mod probe;
 mod profile;
 mod raw;
@@ -91,7 +94,7 @@ impl OdbcTarget {
         let found =
             found.ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
         self.profile().check_table(&session, &name)?;
-        catalog::select(found, columns, table)
+        catalog::select(&found, columns, table)
     }
 
     fn in_transaction(&self, sql: &str) -> Result<(), SinkError> {

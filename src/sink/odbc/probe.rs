@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use super::connect::{Connection, Session, fetch_all};
+use super::parameter::{LengthWord, Parameter};
 use super::profile::{Profile, ProfileName, profile};
-use super::raw::{self, LengthWord, Parameter, Statement};
+use super::raw::{self, Statement};
 use crate::arena::IndicatorWidth;
 use crate::sink::SinkError;
 
@@ -65,8 +66,10 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
     let mut request_bytes = profile.bounds().request_bytes;
     if let Some(sql) = profile.request_bytes_sql() {
         let answer = session.scalar(sql)?;
-        // Half of it: headers, and types that are wider on the wire than in the arena.
-        request_bytes = answer.and_then(|n| n.parse::<u64>().ok()).map(|n| n / 2);
+        // A part is left for headers.
+        request_bytes = answer
+            .and_then(|bytes| bytes.parse::<u64>().ok())
+            .map(|bytes| bytes - bytes / 16);
     }
     let quote = text(info::IDENTIFIER_QUOTE_CHAR)
         .chars()

@@ -90,7 +90,8 @@ impl TableName {
         }
         let mut statement = connection
             .prepare(
-                "SELECT name, type, \"notnull\", hidden FROM pragma_table_xinfo(?1, ?2) ORDER BY cid",
+                "SELECT name, type, \"notnull\", hidden \
+                 FROM pragma_table_xinfo(?1, ?2) ORDER BY cid",
             )
             .map_err(failed)?;
         let rows = statement.query_map([&self.table, &self.schema], |row| {

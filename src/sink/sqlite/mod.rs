@@ -45,8 +45,8 @@ impl SqliteTarget {
     ///
     /// # Errors
     /// [`crate::sink::ErrorClass::CannotConnect`] when the file cannot be opened or is no database;
-    /// [`crate::sink::ErrorClass::Permanent`] for `:memory:`, which would be another database for each
-    /// connection.
+    /// [`crate::sink::ErrorClass::Permanent`] for `:memory:`, which would be another database for
+    /// each connection.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SinkError> {
         let path = path.as_ref();
         if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
@@ -243,7 +243,7 @@ pub(super) fn check_column_count(connection: &Connection, columns: usize) -> Res
     }
     if columns > most {
         return Err(SinkError::permanent(format!(
-            "{columns} columns: SQLite takes at most {most} in one table; choose some with --columns"
+            "{columns} columns: SQLite takes at most {most} in a table; choose some with --columns"
         )));
     }
     Ok(())
@@ -266,7 +266,7 @@ fn create_table_sql(name: &TableName, columns: &[Column]) -> String {
 }
 
 /// See the head of `sink.rs` for why OR ABORT.
-pub(super) fn insert_sql(name: &TableName, columns: &[String], rows: usize) -> String {
+fn insert_sql(name: &TableName, columns: &[String], rows: usize) -> String {
     let names: Vec<_> = columns.iter().map(|column| quote(column)).collect();
     let row = format!("({})", vec!["?"; columns.len()].join(","));
     format!(

@@ -17,9 +17,9 @@ pub fn park_timeout(_timeout: Duration) {
 /// A bounded queue that promises no more than crossbeam's, which brings its own proof.
 ///
 /// What tells empty and full, and makes an element visible, is a counter with the orderings of
-/// crossbeam's slot stamps. The mutex is the standard one, which the model does not see: it is never
-/// contended, because no thread is switched under it, and it orders nothing, so that it cannot hide
-/// a missing fence.
+/// crossbeam's slot stamps. The mutex is the standard one, which the model does not see: it is
+/// never contended, because no thread is switched under it, and it orders nothing, so that it
+/// cannot hide a missing fence.
 #[derive(Debug)]
 pub struct ArrayQueue<T> {
     elements: Mutex<VecDeque<T>>,

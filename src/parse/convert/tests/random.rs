@@ -13,7 +13,10 @@ fn near_values() -> impl Strategy<Value = Vec<u8>> {
         "[+-]?[0-9]{0,18}(\\.[0-9]{0,18})?([eE][+-]?[0-9]{0,3})?",
         "[-+0-9.eE ]{0,20}",
         "(2[0-9]{3}|19[0-9]{2}|[0-9]{4})-(0[0-9]|1[0-3])-([0-2][0-9]|3[0-2])",
-        "[0-9]{4}-(02-2[789]|0[13578]-3[01]|11-3[01])[ T-][0-2][0-9][:.][0-6][0-9][:.][0-6][0-9](\\.[0-9]{0,10})?",
+        concat!(
+            "[0-9]{4}-(02-2[789]|0[13578]-3[01]|11-3[01])",
+            "[ T-][0-2][0-9][:.][0-6][0-9][:.][0-6][0-9](\\.[0-9]{0,10})?",
+        ),
         "[0-2][0-9][:.][0-6][0-9][:.][0-6][0-9]",
         "(0x|\\\\x)?[0-9a-fA-F]{0,20}",
         "[a-zA-Z0-9 äß€]{0,40}",
@@ -25,7 +28,8 @@ fn near_values() -> impl Strategy<Value = Vec<u8>> {
 fn any_field() -> impl Strategy<Value = Field> {
     let raw = prop_oneof![
         6 => near_values(),
-        1 => near_values().prop_flat_map(|text| (Just(text), any::<prop::sample::Index>(), any::<u8>()))
+        1 => near_values()
+            .prop_flat_map(|text| (Just(text), any::<prop::sample::Index>(), any::<u8>()))
             .prop_map(|(mut text, at, byte)| {
                 if !text.is_empty() {
                     let at = at.index(text.len());
@@ -75,7 +79,13 @@ proptest! {
 
     #[test]
     fn fast_equals_slow_with_formats(
-        texts in vec("[0-9]{8}|[0-9]{6}|(19|20)[0-9]{2}(0[0-9]|1[0-2])[0-3][0-9][0-9T ]{0,9}[0-9]{0,10}", 1..20),
+        texts in vec(
+            concat!(
+                "[0-9]{8}|[0-9]{6}|",
+                "(19|20)[0-9]{2}(0[0-9]|1[0-2])[0-3][0-9][0-9T ]{0,9}[0-9]{0,10}",
+            ),
+            1..20,
+        ),
         cell_is_text: bool,
     ) {
         let formats = DateFormats {

@@ -10,7 +10,8 @@ use crate::limits::DECIMAL_DIGITS;
 use crate::sink::SinkError;
 use crate::sink::odbc::catalog::{self, CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
-use crate::sink::odbc::raw::{DescribedColumn, ParameterType, sql_type};
+use crate::sink::odbc::parameter::{ParameterType, sql_type};
+use crate::sink::odbc::raw::DescribedColumn;
 
 /// The profile.
 pub(super) struct Generic;

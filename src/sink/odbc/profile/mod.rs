@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use super::catalog::{CatalogColumn, TableName};
 use super::connect::Session;
-use super::raw::{Diagnostic, Parameter, ParameterType, sql_type};
+use super::parameter::{Parameter, ParameterType, sql_type};
+use super::raw::Diagnostic;
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType};
 use crate::record::RejectClass;

@@ -15,7 +15,8 @@ use crate::limits::DECIMAL_DIGITS;
 use crate::record::RejectClass;
 use crate::sink::odbc::catalog::{CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
-use crate::sink::odbc::raw::{Diagnostic, LengthWord, Parameter};
+use crate::sink::odbc::parameter::{LengthWord, Parameter};
+use crate::sink::odbc::raw::Diagnostic;
 use crate::sink::{ErrorClass, SinkError};
 
 /// The profile.

@@ -123,7 +123,7 @@ words! {
     Profile:
     /// PostgreSQL.
     Postgresql = "postgresql",
-    /// MariaDB and MySQL.
+    /// MariaDB and `MySQL`.
     Mariadb = "mariadb",
     /// Only what the ODBC standard promises.
     Generic = "generic",
@@ -153,7 +153,7 @@ words! {
 words! {
     /// Whether to colour messages (`--color`).
     ColorMode:
-    /// On a terminal, and without NO_COLOR.
+    /// On a terminal, and without `NO_COLOR`.
     Auto = "auto",
     /// Always.
     Always = "always",
@@ -258,7 +258,7 @@ impl Setting for Size {
         const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
         let unit = UNITS
             .iter()
-            .find(|(_, shift)| self.0 >> shift != 0 && self.0 % (1 << shift) == 0);
+            .find(|(_, shift)| self.0 >> shift != 0 && self.0.is_multiple_of(1 << shift));
         match unit {
             Some((name, shift)) => format!("{}{name}", self.0 >> shift),
             None => self.0.to_string(),
@@ -268,11 +268,17 @@ impl Setting for Size {
 
 impl Setting for Span {
     fn parse(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("none") || text == "0" {
+            return Ok(Self(Duration::ZERO));
+        }
         humantime::parse_duration(text)
             .map(Self)
             .map_err(|_| format!("`{text}` is not a length of time such as 30s, 500ms or 2m"))
     }
     fn show(&self) -> String {
+        if self.0.is_zero() {
+            return "none".to_owned();
+        }
         humantime::format_duration(self.0).to_string()
     }
 }
@@ -523,95 +529,4 @@ impl Setting for EmptyAsNull {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn round<T: Setting + PartialEq + std::fmt::Debug>(text: &str, value: T) {
-        let read = T::parse(text).expect(text);
-        assert_eq!(read, value, "{text}");
-        assert_eq!(
-            T::parse(&value.show()).expect(text),
-            value,
-            "shown form of {text}"
-        );
-    }
-
-    #[test]
-    fn sizes() {
-        round("8MiB", Size(8 << 20));
-        round("8MB", Size(8_000_000));
-        round("1_000_000", Size(1_000_000));
-        round("65536", Size(65536));
-        assert_eq!(Size(65536).show(), "64KiB");
-        assert_eq!(Size(0).show(), "0");
-        for bad in ["", "-1", "8XB", "MiB", "abc"] {
-            assert!(Size::parse(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn spans_numbers_and_booleans() {
-        round("30s", Span(Duration::from_secs(30)));
-        round("1m 30s", Span(Duration::from_secs(90)));
-        assert!(Span::parse("30").is_err(), "a bare number has no unit");
-        round("5_000", 5000_usize);
-        assert!(usize::parse("-3").is_err());
-        round("yes", true);
-        assert!(bool::parse("maybe").is_err());
-        assert!(f64::parse("0.5").is_err());
-        assert!(f64::parse("nan").is_err());
-    }
-
-    #[test]
-    fn characters() {
-        round("\\t", Delimiter(vec![b'\t']));
-        round("0x1f", Delimiter(vec![0x1f]));
-        round("U+0001", Delimiter(vec![1]));
-        round("||", Delimiter(b"||".to_vec()));
-        round("§", Delimiter("§".as_bytes().to_vec()));
-        round("none", ByteRole(None));
-        round("'", ByteRole(Some(b'\'')));
-        round("\\", ByteRole(Some(b'\\')));
-        assert!(ByteRole::parse("ab").is_err());
-        assert!(Delimiter::parse("").is_err());
-        assert!(Delimiter::parse("U+110000").is_err());
-        assert!(Delimiter::parse("0xzz").is_err());
-    }
-
-    #[test]
-    fn reject_limits_and_cores() {
-        round("0", RejectLimit::Count(0));
-        round("5%", RejectLimit::Share(0.05));
-        round("all", RejectLimit::All);
-        for bad in ["-1", "101%", "x%", "", "%"] {
-            assert!(RejectLimit::parse(bad).is_err(), "{bad}");
-        }
-        round("0,1,2-5", CoreChoice::List(vec![0, 1, 2, 3, 4, 5]));
-        round("all", CoreChoice::All);
-        for bad in ["5-2", "a", "1,,2", "1,1", "0-99999999"] {
-            assert!(CoreChoice::parse(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn lists_of_names() {
-        use ColumnPick::{Leave, Take};
-        let list = vec![Take("a".into()), Take("b,c".into()), Leave("d".into())];
-        round(
-            "a, \"b,c\",-d".replace(", ", ",").as_str(),
-            ColumnList(list),
-        );
-        assert!(ColumnList::parse("a,,b").is_err());
-        assert!(ColumnList::parse("\"a").is_err());
-        round(
-            "a=b=c",
-            Pair {
-                left: "a".into(),
-                right: "b=c".into(),
-            },
-        );
-        assert!(Pair::parse("=x").is_err());
-        round("a,b", EmptyAsNull::Columns(vec!["a".into(), "b".into()]));
-        round("", EmptyAsNull::Everywhere);
-    }
-}
+mod tests;

@@ -1,0 +1,246 @@
+//! `fastload load` and `fastload check`.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::Arc;
+
+use super::messages::Messages;
+use super::prepare::{Prepared, open_target, prepare, settle_for};
+use super::progress::Progress;
+use super::render::{effective_table, summary, summary_csv};
+use super::{exit, signals};
+use crate::config::Mode;
+use crate::config::resolve::{OutputOptions, Resolved};
+use crate::config::setting::OutputFormat;
+use crate::dialect::presets::as_flags;
+use crate::engine::{Control, Load, TargetHandle};
+use crate::error::{Error, Result};
+use crate::report::Report;
+use crate::sink::Target;
+use crate::sink::null::NullTarget;
+
+/// What is done with the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// They go into the table.
+    Load,
+    /// They are parsed against it.
+    Check,
+}
+
+/// Runs a load or a check; the exit status.
+///
+/// # Errors
+/// What keeps it from starting.
+pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> Result<u8> {
+    let control = Control::new();
+    signals::watch(&control)?;
+    if purpose == Purpose::Load && !resolved.output.explain {
+        confirm(resolved)?;
+    }
+    let target = open_target(resolved)?;
+    let mut prepared = prepare(resolved, &*target, &control)?;
+    let output = &resolved.output;
+    say_dialect(&prepared, output);
+    if output.explain {
+        return explain(resolved, &*target, &mut prepared);
+    }
+    let target = match purpose {
+        Purpose::Check => Arc::new(NullTarget) as Arc<dyn Target>,
+        Purpose::Load => {
+            if let Some(columns) = &prepared.new_table {
+                target.create_table(&prepared.config.table, columns)?;
+            }
+            target
+        }
+    };
+    if purpose == Purpose::Check {
+        prepared.config.mode = Mode::Append;
+        prepared.config.before.clear();
+        prepared.config.after.clear();
+    }
+    settle_for(resolved, &*target, &mut prepared)?;
+    let Prepared {
+        config,
+        inputs,
+        warnings,
+        ..
+    } = prepared;
+    let dialect = as_flags(&config.dialect);
+    let events = output
+        .events
+        .as_ref()
+        .map(|path| create(path.as_path()))
+        .transpose()?;
+    let progress = Progress::start(output, &control, events)?;
+    let target = TargetHandle(target);
+    let outcome = Load {
+        config,
+        inputs,
+        target,
+        control,
+    }
+    .run();
+    progress.end();
+    let report = completed(outcome.report, outcome.error.as_ref(), dialect, warnings);
+    if !output.quiet {
+        report
+            .warnings
+            .iter()
+            .for_each(|warning| messages.warning(warning));
+    }
+    publish(&report, output, purpose)?;
+    if let Some(error) = &outcome.error {
+        messages.error(error);
+        if purpose == Purpose::Load {
+            note(&left_behind(&report));
+        }
+    }
+    Ok(exit::of_load(report.status, outcome.error.as_ref()))
+}
+
+/// The engine's report with what only the command line knows.
+fn completed(
+    mut report: Report,
+    error: Option<&Error>,
+    dialect: Vec<(&str, String)>,
+    warnings: Vec<String>,
+) -> Report {
+    report.exit_code = i32::from(exit::of_load(report.status, error));
+    report.dialect = dialect
+        .into_iter()
+        .map(|(flag, value)| (flag.trim_start_matches('-').to_owned(), value))
+        .collect();
+    report.warnings.splice(0..0, warnings);
+    report
+}
+
+/// The dialect as flags, when it was found out.
+fn say_dialect(prepared: &Prepared, output: &OutputOptions) {
+    if prepared.sniffed.sniffed && !output.quiet {
+        note(&format!("dialect: {}", prepared.sniffed.flags));
+        for sentence in &prepared.sniffed.evidence {
+            tracing::info!("dialect: {sentence}");
+        }
+    }
+}
+
+/// What stands in the table after a load that did not finish.
+fn left_behind(report: &Report) -> String {
+    match report.totals.rows_loaded {
+        0 => "no row was committed; the load can be started again".to_owned(),
+        rows => format!(
+            "{rows} rows are committed and stay in the table; this load cannot be resumed: before \
+             another run remove them, or load with --mode truncate"
+        ),
+    }
+}
+
+fn create(path: &std::path::Path) -> Result<File> {
+    File::create(path).map_err(|source| Error::io(format!("creating {}", path.display()), source))
+}
+
+fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) -> Result<u8> {
+    settle_for(resolved, target, prepared)?;
+    let columns: Vec<_> = prepared
+        .config
+        .columns
+        .iter()
+        .map(|column| column.column.clone())
+        .collect();
+    let statement = target.layout(&prepared.config.table, &columns)?.statement;
+    let mut effective = resolved.effective.clone();
+    effective.append(&mut prepared.effective);
+    let mut text = effective_table(&effective);
+    text.push_str(&format!("\ndialect: {}\n", prepared.sniffed.flags));
+    for sentence in &prepared.sniffed.evidence {
+        text.push_str(&format!("  {sentence}\n"));
+    }
+    let info = target.info();
+    text.push_str(&format!("target: {} ({})\n", info.url, info.profile));
+    for (name, value) in &info.facts {
+        text.push_str(&format!("  {name}: {value}\n"));
+    }
+    if let Some(columns) = &prepared.new_table {
+        text.push_str(&target.create_table_sql(&prepared.config.table, columns));
+        text.push('\n');
+    }
+    if !statement.is_empty() {
+        text.push_str(&format!("{statement}\n"));
+    }
+    for warning in &prepared.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    print(text.as_bytes())?;
+    Ok(exit::OK)
+}
+
+/// Asks before rows are deleted; without a terminal `--yes` must be given.
+fn confirm(resolved: &Resolved) -> Result<()> {
+    if resolved.mode != Mode::Truncate || resolved.yes {
+        return Ok(());
+    }
+    let table = resolved.table.as_deref().unwrap_or_default();
+    let refused = || {
+        Error::usage(
+            format!("--mode truncate deletes all rows of {table}"),
+            "agree with --yes",
+        )
+    };
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(refused());
+    }
+    let asked = write!(
+        io::stderr(),
+        "Delete all rows of {table} in {}? [y/N] ",
+        resolved.target
+    );
+    let mut answer = String::new();
+    let read = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
+    read.map_err(|source| Error::io("asking for a yes", source))?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(refused()),
+    }
+}
+
+/// The result: on standard output and in the summary file.
+fn publish(report: &Report, output: &OutputOptions, purpose: Purpose) -> Result<()> {
+    let json = || {
+        serde_json::to_vec(report)
+            .map(|mut text| {
+                text.push(b'\n');
+                text
+            })
+            .map_err(|source| Error::io("writing the result", source.into()))
+    };
+    let verb = match purpose {
+        Purpose::Load => "loaded",
+        Purpose::Check => "checked",
+    };
+    match output.format {
+        OutputFormat::Json => print(&json()?)?,
+        OutputFormat::Text if output.quiet => {}
+        OutputFormat::Text => print(summary(report, verb).as_bytes())?,
+    }
+    if let Some(path) = &output.summary {
+        let csv = path.extension().is_some_and(|end| end == "csv");
+        let text = if csv { summary_csv(report) } else { json()? };
+        fs::write(path, text)
+            .map_err(|source| Error::io(format!("writing {}", path.display()), source))?;
+    }
+    Ok(())
+}
+
+/// Writes to standard output.
+pub(super) fn print(text: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text)
+        .and_then(|()| out.flush())
+        .map_err(|source| Error::io("writing to standard output", source))
+}
+
+/// A closed standard error must not end a load.
+fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "fastload: {text}");
+}

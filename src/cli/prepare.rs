@@ -1,0 +1,405 @@
+//! From resolved options to a load that can run: target, opened inputs, dialect, columns.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::inputs::reject_paths;
+use crate::config::resolve::Resolved;
+use crate::config::schema::Column;
+use crate::config::setting::{EmptyAsNull, Profile};
+use crate::config::target::TargetUrl;
+use crate::config::work::{Effective, Settled, Surroundings};
+use crate::config::{FieldSource, LoadColumn, LoadConfig};
+use crate::dialect::header::{Preamble, read_preamble};
+use crate::dialect::mapping::{FileFields, NewColumn, map_columns, new_table_columns};
+use crate::dialect::sniff::{Sniffed, field_count, find_dialect};
+use crate::engine::{Control, InferConfig, InferInput, InputFile, infer, topology};
+use crate::error::{Error, Result};
+use crate::infer::ColumnGuess;
+use crate::limits;
+use crate::sink::Target;
+use crate::sink::csv::CsvTarget;
+use crate::sink::null::NullTarget;
+use crate::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget, ProfileName};
+use crate::sink::sqlite::SqliteTarget;
+
+/// Largest block in which a stream is read, whatever `--chunk-bytes` says.
+const MAX_BLOCK_BYTES: u64 = 64 << 20;
+
+/// A load that is ready but for its table.
+pub(super) struct Prepared {
+    pub(super) config: LoadConfig,
+    pub(super) inputs: Vec<InputFile>,
+    /// Columns of a table that must be created first.
+    pub(super) new_table: Option<Vec<Column>>,
+    pub(super) sniffed: Sniffed,
+    pub(super) effective: Vec<Effective>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Opens the target.
+///
+/// # Errors
+/// No connection, login refused.
+pub(super) fn open_target(resolved: &Resolved) -> Result<Arc<dyn Target>> {
+    let connection = match &resolved.target {
+        TargetUrl::Sqlite(path) => return Ok(Arc::new(SqliteTarget::open(path)?)),
+        TargetUrl::Null => return Ok(Arc::new(NullTarget)),
+        TargetUrl::Csv(path) => return Ok(Arc::new(CsvTarget::new(path))),
+        TargetUrl::Odbc(string) => ConnectionText::Keywords(string.expose().to_owned()),
+        TargetUrl::Dsn(name) => ConnectionText::Dsn(name.clone()),
+    };
+    let profile = resolved.profile.map(|profile| match profile {
+        Profile::Postgresql => ProfileName::Postgresql,
+        Profile::Mariadb => ProfileName::Mariadb,
+        Profile::Generic => ProfileName::Generic,
+    });
+    Ok(Arc::new(OdbcTarget::connect(OdbcSpec {
+        session_sql: Vec::new(),
+        connection,
+        user: resolved.credentials.user.clone(),
+        password: resolved.credentials.password.clone(),
+        profile,
+        connect_timeout: resolved.work.connect_timeout(),
+        query_timeout: resolved.work.query_timeout(),
+    })?))
+}
+
+/// Opens the inputs, finds dialect and columns, and settles the numbers.
+///
+/// # Errors
+/// Whatever of it cannot be done.
+pub(super) fn prepare(
+    resolved: &Resolved,
+    target: &dyn Target,
+    control: &Arc<Control>,
+) -> Result<Prepared> {
+    let specs = resolved.require_inputs()?.to_vec();
+    let table = resolved.require_table()?.to_owned();
+    let mut warnings = resolved.warnings.clone();
+    let existing = if target.has_tables() {
+        target.columns(&table)?
+    } else {
+        None
+    };
+    if existing.is_some() && resolved.schema.is_some() {
+        warnings.push("the table exists: its own columns count, not --schema".to_owned());
+    }
+    let around = machine(specs.len());
+    let mut inputs = open_inputs(resolved, &around)?;
+    let known = existing.as_ref().or(resolved.schema.as_ref());
+    let heads = Heads::read(resolved, &mut inputs, known)?;
+    let fields = FileFields {
+        header: heads.names.as_deref(),
+        count: heads.count,
+        rule: heads.sniffed.dialect.fields,
+    };
+    let choice = Choice {
+        resolved,
+        inputs: &inputs,
+        fields,
+        heads: &heads,
+        control,
+    };
+    let (columns, field_count, new_table) = match (known, &existing) {
+        (Some(columns), _) => {
+            let mapping = map_columns(columns, fields, &resolved.selection)?;
+            warnings.extend(mapping.warnings);
+            let new = existing.is_none().then(|| columns.clone());
+            (mapping.columns, mapping.field_count, new)
+        }
+        (None, _) => choice.new_table(&mut warnings)?,
+    };
+    let new_table = new_table.filter(|_| target.has_tables());
+    if new_table.is_some() && !resolved.create {
+        return Err(Error::usage(
+            format!("there is no table {table} in {}", target.info().url),
+            "make it with --create",
+        ));
+    }
+    let Settled {
+        work,
+        effective,
+        warnings: settled,
+    } = resolved.work.settle(&around)?;
+    warnings.extend(settled);
+    warnings.extend(inputs.iter().flat_map(|input| {
+        input
+            .notes
+            .iter()
+            .map(|note| format!("{}: {note}", input.path.display()))
+    }));
+    Ok(Prepared {
+        config: LoadConfig {
+            rejects: reject_paths(&specs, resolved.rejects.as_deref())?,
+            inputs: specs,
+            table,
+            dialect: heads.sniffed.dialect.clone(),
+            field_count,
+            columns,
+            formats: resolved.formats.clone(),
+            work,
+            mode: resolved.mode,
+            before: resolved.before.clone(),
+            after: resolved.after.clone(),
+            max_errors: resolved.max_errors,
+            limit: resolved.limit,
+            offset_records: resolved.offset_records,
+            allow_empty: resolved.allow_empty,
+        },
+        inputs,
+        new_table,
+        sniffed: heads.sniffed,
+        effective,
+        warnings,
+    })
+}
+
+/// This machine, with the cores that the process may use.
+fn machine(inputs: usize) -> Surroundings {
+    let mut around = Surroundings::of_machine(inputs);
+    let cores = topology::available_cores();
+    if !cores.is_empty() {
+        around.core_ids = cores;
+    }
+    around
+}
+
+fn open_inputs(resolved: &Resolved, around: &Surroundings) -> Result<Vec<InputFile>> {
+    let work = resolved.work.settle(around)?.work;
+    let block_bytes =
+        usize::try_from(work.chunk_bytes.min(MAX_BLOCK_BYTES)).unwrap_or(limits::BLOCK_BYTES);
+    let open = |spec| InputFile::open(spec, work.io, block_bytes, work.read_ahead);
+    resolved.require_inputs()?.iter().map(open).collect()
+}
+
+/// Holds the numbers to what the target takes for these columns, now that its table exists.
+///
+/// # Errors
+/// The target cannot take such rows.
+pub(super) fn settle_for(
+    resolved: &Resolved,
+    target: &dyn Target,
+    prepared: &mut Prepared,
+) -> Result<()> {
+    let columns: Vec<Column> = prepared
+        .config
+        .columns
+        .iter()
+        .map(|column| column.column.clone())
+        .collect();
+    let layout = target.layout(&prepared.config.table, &columns)?;
+    let mut around = machine(prepared.inputs.len());
+    around.writers_max = layout.writers_max;
+    around.batch_rows = layout.batch_rows;
+    around.batch_rows_max = layout.batch_rows_max;
+    let settled = resolved.work.settle(&around)?;
+    prepared.config.work = settled.work;
+    prepared.effective = settled.effective;
+    for warning in settled.warnings {
+        if !prepared.warnings.contains(&warning) {
+            prepared.warnings.push(warning);
+        }
+    }
+    Ok(())
+}
+
+/// What the heads of the inputs say.
+struct Heads {
+    sniffed: Sniffed,
+    names: Option<Vec<String>>,
+    count: Option<usize>,
+}
+
+impl Heads {
+    /// The first input that has bytes decides; the others must agree with it.
+    fn read(
+        resolved: &Resolved,
+        inputs: &mut [InputFile],
+        known: Option<&Vec<Column>>,
+    ) -> Result<Self> {
+        let known: Vec<&str> = known
+            .into_iter()
+            .flatten()
+            .filter(|column| !column.generated)
+            .map(|column| column.name.as_str())
+            .collect();
+        let mut found: Option<(Self, PathBuf)> = None;
+        for input in inputs.iter_mut() {
+            let bytes = input.head(limits::SNIFF_BYTES)?;
+            if bytes.is_empty() {
+                refuse_empty(resolved, input, "is empty")?;
+                continue;
+            }
+            let complete = bytes.len() < limits::SNIFF_BYTES;
+            let mut options = resolved.dialect.clone();
+            if let Some((first, _)) = &found {
+                // Only the byte order mark is a matter of each file.
+                options.delimiter = Some(first.sniffed.dialect.delimiter.clone());
+                options.header = Some(first.sniffed.dialect.header);
+                options.trailing_delimiter = Some(first.sniffed.dialect.trailing_delimiter);
+            }
+            let sniffed = find_dialect(&input.path, &bytes, complete, &options, &known)?;
+            let body_offset = sniffed.body_offset;
+            let body = &bytes[body_offset..];
+            if complete && body.is_empty() {
+                refuse_empty(resolved, input, "has no data, only a byte order mark")?;
+                input.body_offset = body_offset as u64;
+                continue;
+            }
+            let (this, preamble) = Self::of(sniffed, input, body, complete, found.as_ref())?;
+            if complete && body[preamble.end..].is_empty() {
+                refuse_empty(resolved, input, "has no data, only a header")?;
+            }
+            input.body_offset = (body_offset + preamble.end) as u64;
+            input.body_lines = preamble.lines;
+            if let Some((first, path)) = &found {
+                if first.names != preamble.names {
+                    return Err(Error::input(
+                        &input.path,
+                        format!("its header differs from that of {}", path.display()),
+                        "load the files one by one",
+                    ));
+                }
+            } else {
+                found = Some((this, input.path.clone()));
+            }
+        }
+        match found {
+            Some((heads, _)) => Ok(heads),
+            None => Ok(Self {
+                sniffed: find_dialect(&PathBuf::new(), b"", true, &resolved.dialect, &known)?,
+                names: None,
+                count: None,
+            }),
+        }
+    }
+
+    fn of(
+        sniffed: Sniffed,
+        input: &InputFile,
+        body: &[u8],
+        complete: bool,
+        first: Option<&(Self, PathBuf)>,
+    ) -> Result<(Self, Preamble)> {
+        let dialect = first.map_or(&sniffed.dialect, |(first, _)| &first.sniffed.dialect);
+        let preamble = read_preamble(&input.path, dialect, body, complete)?;
+        let count = field_count(dialect, body, complete);
+        let names = preamble.names.clone();
+        Ok((
+            Self {
+                sniffed,
+                names,
+                count,
+            },
+            preamble,
+        ))
+    }
+}
+
+/// A file without data is more often a failed export than a quiet day.
+fn refuse_empty(resolved: &Resolved, input: &InputFile, what: &str) -> Result<()> {
+    if resolved.allow_empty {
+        return Ok(());
+    }
+    Err(Error::input(
+        &input.path,
+        what,
+        "if that is fine, say --allow-empty",
+    ))
+}
+
+/// The columns of a table that does not exist yet.
+struct Choice<'a> {
+    resolved: &'a Resolved,
+    inputs: &'a [InputFile],
+    fields: FileFields<'a>,
+    heads: &'a Heads,
+    control: &'a Arc<Control>,
+}
+
+type Chosen = (Vec<LoadColumn>, usize, Option<Vec<Column>>);
+
+impl Choice<'_> {
+    fn new_table(&self, warnings: &mut Vec<String>) -> Result<Chosen> {
+        let new = new_table_columns(self.fields, &self.resolved.selection)?;
+        let field_count = self
+            .fields
+            .header
+            .map(<[String]>::len)
+            .or(self.fields.count);
+        let Some(field_count) = field_count else {
+            return Err(Error::usage(
+                "the inputs are empty, so no column types can be found in them",
+                "give the types with --schema",
+            ));
+        };
+        let empty_as_null = |name: &str| match &self.resolved.selection.empty_as_null {
+            EmptyAsNull::Nowhere => false,
+            EmptyAsNull::Everywhere => true,
+            EmptyAsNull::Columns(names) => names.iter().any(|known| known == name),
+        };
+        let guesses = self.guesses(&new, field_count, &empty_as_null, warnings)?;
+        let columns: Vec<LoadColumn> = new
+            .into_iter()
+            .map(|column| LoadColumn {
+                empty_as_null: empty_as_null(&column.name),
+                column: Column {
+                    ty: guess_of(&column.source, &guesses).finish(),
+                    name: column.name,
+                    nullable: true,
+                    generated: false,
+                },
+                source: column.source,
+            })
+            .collect();
+        let table = columns.iter().map(|column| column.column.clone()).collect();
+        Ok((columns, field_count, Some(table)))
+    }
+
+    fn guesses(
+        &self,
+        new: &[NewColumn],
+        field_count: usize,
+        empty_as_null: &dyn Fn(&str) -> bool,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<ColumnGuess>> {
+        if !self.inputs.iter().all(InputFile::is_rereadable) {
+            warnings.push(
+                "a stream cannot be read twice: all columns are text; give types with --schema"
+                    .to_owned(),
+            );
+            return Ok(vec![ColumnGuess::any_text(); field_count]);
+        }
+        let mut flags = vec![false; field_count];
+        for column in new {
+            if let FieldSource::Field(field) = column.source
+                && let Some(flag) = flags.get_mut(field)
+            {
+                *flag = empty_as_null(&column.name);
+            }
+        }
+        let inputs = self.inputs.iter().map(|input| InferInput {
+            spec: input.spec.clone(),
+            body_offset: input.body_offset,
+        });
+        let config = InferConfig {
+            inputs: inputs.collect(),
+            dialect: self.heads.sniffed.dialect.clone(),
+            field_count,
+            empty_as_null: flags,
+        };
+        infer(&config, self.control)
+    }
+}
+
+fn guess_of(source: &FieldSource, guesses: &[ColumnGuess]) -> ColumnGuess {
+    match source {
+        FieldSource::Field(field) => guesses.get(*field).copied().unwrap_or_default(),
+        FieldSource::Constant(text) => {
+            let mut guess = ColumnGuess::default();
+            guess.update(text);
+            guess
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The program as its users meet it: the real binary, real files, real databases, and everything
+//! that goes wrong around them.
+
+mod columns;
+mod config;
+mod databases;
+mod exit_codes;
+mod identifiers;
+mod inputs;
+mod json;
+mod support;

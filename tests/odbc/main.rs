@@ -1,0 +1,55 @@
+//! The ODBC sink against real PostgreSQL and MariaDB servers: one body a case, run for both.
+
+mod bad_rows;
+mod catalog;
+mod connections;
+mod support;
+mod values;
+
+use bad_rows::*;
+use catalog::*;
+use connections::*;
+use fastload::sink::odbc::ProfileName;
+use support::Server;
+use values::*;
+
+macro_rules! for_both {
+    ($($case:ident),* $(,)?) => {
+        mod postgresql {
+            use super::*;
+            $(#[test] fn $case() { super::$case(&Server::get(ProfileName::Postgresql)); })*
+        }
+        mod mariadb {
+            use super::*;
+            $(#[test] fn $case() { super::$case(&Server::get(ProfileName::Mariadb)); })*
+        }
+    };
+}
+
+for_both!(
+    types_come_back,
+    facts_are_probed,
+    one_bad_row,
+    bad_rows_of_every_kind,
+    several_bad_rows,
+    every_row_bad,
+    equal_keys_inside_a_batch,
+    hostile_names,
+    names_in_any_script,
+    one_megabyte_values,
+    twenty_wide_columns,
+    transactions,
+    a_failed_transaction_cannot_commit,
+    a_killed_connection,
+    a_lock_that_is_held,
+    refused_connections,
+    passwords_with_special_characters,
+    too_many_columns,
+    missing_table,
+    catalog_describes_what_was_created,
+    own_types,
+    deferred_constraints,
+    a_row_larger_than_a_request,
+    generic_profile,
+    session_statements,
+);
