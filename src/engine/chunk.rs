@@ -30,7 +30,7 @@ impl Parser<'_> {
     pub(super) fn parse_chunk(&mut self, file: &OpenFile, chunk: &Chunk) -> Result<(), Halt> {
         let mut proven = file.chain.proven(chunk.index);
         if proven.is_none() && self.shared.needs_record_numbers() {
-            proven = Some(file.chain.wait(chunk.index).ok_or(Halt::Stopped)?);
+            proven = Some(self.wait_for_proof(file, chunk.index)?);
         }
         if let Some(start) = proven.filter(|start| file.reached_limit(start.records)) {
             // All records that are wanted stand before this chunk.
@@ -72,7 +72,7 @@ impl Parser<'_> {
         };
         let Some(start) = start else {
             // Not even a guess: perhaps a record of the left neighbour covers the whole chunk.
-            let start = file.chain.wait(index).ok_or(Halt::Stopped)?;
+            let start = self.wait_for_proof(file, index)?;
             return Err(Halt::Misguessed(start));
         };
         let mut attempt = self.begin(file, index, start, proven)?;
@@ -166,7 +166,7 @@ impl Parser<'_> {
             None => match split::guess(self.terminator(), block.bytes(), 0) {
                 Some(start) => block.offset + start as u64,
                 None => {
-                    let start = file.chain.wait(index).ok_or(Halt::Stopped)?;
+                    let start = self.wait_for_proof(file, index)?;
                     return Err(Halt::Misguessed(start));
                 }
             },
@@ -209,17 +209,9 @@ impl Parser<'_> {
         match pause {
             Pause::ChunkEnd => Ok(at),
             // The record that goes on behind the block is not wanted: nobody waits for its end.
-            _ if self.is_beyond_limit(attempt) => Ok(at),
+            _ if attempt.is_beyond_limit() => Ok(at),
             _ => self.parse_carry(attempt, block, block_end),
         }
-    }
-
-    /// Whether the records so far are all that are wanted of the file.
-    fn is_beyond_limit(&self, attempt: &Attempt<'_>) -> bool {
-        attempt.proven.is_some_and(|start| {
-            let records = start.records + u64::from(attempt.cursor.records);
-            attempt.file.reached_limit(records)
-        })
     }
 
     /// Parses the record that begins in the block and goes on behind it: its bytes, and those of

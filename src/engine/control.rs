@@ -136,6 +136,14 @@ impl Control {
         }
     }
 
+    /// The load has ended: nobody is to be woken, and its files can be closed.
+    pub(super) fn forget_hooks(&self) {
+        self.hooks
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clear();
+    }
+
     /// Runs `hook` when the load is stopped, at once if it is already: wakes who waits.
     pub(super) fn on_stop(&self, hook: StopHook) {
         let mut hooks = self

@@ -42,11 +42,10 @@ impl RejectCounter {
     pub(super) fn add_rejects(&self, rejects: u64, records_at: impl Fn(u64) -> u64) -> Option<u64> {
         let before = self.rejects.fetch_add(rejects, Ordering::Relaxed);
         match self.limit {
-            RejectLimit::All => None,
             RejectLimit::Count(limit) if before + rejects > limit => {
                 Some(limit.saturating_sub(before))
             }
-            RejectLimit::Count(_) => None,
+            RejectLimit::Count(_) | RejectLimit::All => None,
             RejectLimit::Share(share) => (0..rejects).find(|&index| {
                 let records = records_at(index);
                 records >= SHARE_TESTED_FROM && is_more(before + index + 1, records, share)

@@ -32,6 +32,9 @@ use crate::report::{
 use crate::ring::{Consumer, Producer, Sleeper, Waker, ring};
 use crate::sink::{Layout, Target};
 
+/// Largest chunk: records and lines in one are 32-bit numbers.
+const CHUNK_BYTES_MAX: u64 = 1 << 30;
+
 /// The parser of one thread: reader and conversions of a configuration, for cells as `layout` has
 /// them.
 ///
@@ -60,9 +63,6 @@ pub fn row_parser(config: &LoadConfig, layout: &Layout) -> Result<RowParser> {
         fields.collect(),
     ))
 }
-
-/// Largest chunk: records and lines in one are 32-bit numbers.
-const CHUNK_BYTES_MAX: u64 = 1 << 30;
 
 /// A load that is ready to run.
 #[derive(Debug)]
@@ -200,6 +200,7 @@ impl Load {
             shape,
         };
         let times = threads.run(parsers, rings, parser_sleepers, writer_sleepers);
+        shared.control.forget_hooks();
         Ok(Ran {
             shared,
             rejects,

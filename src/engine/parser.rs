@@ -30,6 +30,14 @@ pub(super) struct ParserTimes {
     pub(super) input: Duration,
     /// Waiting for room in a ring or for an arena.
     pub(super) full: Duration,
+    /// Waiting for the left neighbour of a chunk.
+    pub(super) proof: Duration,
+}
+
+impl ParserTimes {
+    fn waited(&self) -> Duration {
+        self.full + self.proof
+    }
 }
 
 /// Why a chunk is not finished.
@@ -66,6 +74,16 @@ pub(super) struct Attempt<'f> {
     mark: crate::arena::batch::Mark,
     /// Batches that were filled by this attempt before it was proven.
     held: Vec<Batch>,
+}
+
+impl Attempt<'_> {
+    /// Whether the records so far are all that are wanted of the file.
+    pub(super) fn is_beyond_limit(&self) -> bool {
+        self.proven.is_some_and(|start| {
+            let records = start.records + u64::from(self.cursor.records);
+            self.file.reached_limit(records)
+        })
+    }
 }
 
 /// One parser thread's things.
@@ -144,9 +162,9 @@ impl<'s> Parser<'s> {
             };
             self.times.input += started.elapsed();
             let Some((file, chunk)) = taken else { break };
-            let (started, full_before) = (Instant::now(), self.times.full);
+            let (started, waited_before) = (Instant::now(), self.times.waited());
             self.parse_chunk(file, &chunk)?;
-            let waited = self.times.full - full_before;
+            let waited = self.times.waited().saturating_sub(waited_before);
             self.times.busy += started.elapsed().saturating_sub(waited);
         }
         match self.open.take() {
@@ -339,7 +357,19 @@ impl<'s> Parser<'s> {
         false
     }
 
-    /// Waits until the chunk's start is proven.
+    /// Waits until the chunk's left neighbours are done.
+    pub(super) fn wait_for_proof(
+        &mut self,
+        file: &OpenFile,
+        index: u64,
+    ) -> Result<ChunkStart, Halt> {
+        let started = Instant::now();
+        let start = file.chain.wait(index).ok_or(Halt::Stopped);
+        self.times.proof += started.elapsed();
+        start
+    }
+
+    /// Makes sure that the chunk's start is proven.
     ///
     /// # Errors
     /// [`Halt::Misguessed`] when the attempt began elsewhere; everything it parsed is forgotten.
@@ -347,9 +377,7 @@ impl<'s> Parser<'s> {
         if attempt.proven.is_some() {
             return Ok(());
         }
-        let Some(start) = attempt.file.chain.wait(attempt.index) else {
-            return Err(Halt::Stopped);
-        };
+        let start = self.wait_for_proof(attempt.file, attempt.index)?;
         if start.byte_offset != attempt.start {
             self.forget(attempt);
             return Err(Halt::Misguessed(start));
