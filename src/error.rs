@@ -161,8 +161,7 @@ impl From<SinkError> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            ErrorKind::Usage { message, .. } => f.write_str(message),
-            ErrorKind::Config(message) => f.write_str(message),
+            ErrorKind::Usage { message, .. } | ErrorKind::Config(message) => f.write_str(message),
             ErrorKind::Input { path, message, .. } => write!(f, "{}: {message}", path.display()),
             ErrorKind::Io { what, source } => write!(f, "{what}: {source}"),
             ErrorKind::Connect(error) => write!(f, "cannot connect: {error}"),

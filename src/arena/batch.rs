@@ -210,8 +210,9 @@ impl Batch {
             self.segments.len(),
             "only the last segment is cut"
         );
-        let mut to = self.segments[segment].first_row;
-        for from in to..self.rows {
+        let first_row = self.segments[segment].first_row;
+        let mut to = first_row;
+        for from in first_row..self.rows {
             if !keep.contains(&u64::from(self.row_sources[from].record)) {
                 continue;
             }

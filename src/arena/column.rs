@@ -159,6 +159,9 @@ impl Indicators {
     }
 
     /// Writes the word of one row. `word` is a length under 2^29 or [`NULL_INDICATOR`].
+    ///
+    /// # Panics
+    /// If the row is out of range, or the word does not fit a narrow indicator.
     #[inline]
     pub fn set(&mut self, row: usize, word: i64) {
         match self {
@@ -285,6 +288,9 @@ impl ColumnBuffer {
     }
 
     /// The cell of one row.
+    ///
+    /// # Panics
+    /// If the row is out of range.
     #[must_use]
     pub fn cell(&self, row: usize) -> CellRef<'_> {
         let word = self.indicators.get(row);

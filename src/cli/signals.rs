@@ -31,6 +31,7 @@ pub(super) fn watch(control: &Arc<Control>) -> Result<()> {
                 // A closed standard error must not end a load.
                 let _ = writeln!(std::io::stderr().lock(), "fastload: {state}");
             } else if asked {
+                #[expect(clippy::exit, reason = "the second signal does not wait for the load")]
                 std::process::exit(i32::from(exit::of_signal(signal)));
             } else {
                 asked = true;

@@ -32,7 +32,7 @@ pub fn find_credentials(
         (Some(path), None) => Some(read_password_file(path)?),
         (None, Some(command)) => Some(run_password_command(command)?),
         (None, None) => environment_password
-            .map(|password| password.into_string())
+            .map(OsString::into_string)
             .transpose()
             .map_err(|_| wrong("FASTLOAD_PASSWORD is not UTF-8".to_owned()))?
             .map(SecretString::from),

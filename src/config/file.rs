@@ -67,7 +67,7 @@ fn parse(text: &str) -> Result<(Options, Options), String> {
     }
     let mut options: Options = serde_saphyr::from_str(text).map_err(|error| explain(&error))?;
     let pipeline = options.pipeline.take().unwrap_or_default();
-    let old = legacy::translate(pipeline, &options.db.take().unwrap_or_default());
+    let old = legacy::translate(&pipeline, &options.db.take().unwrap_or_default());
     let keys: Vec<&str> = options.given().into_iter().map(|(key, _)| key).collect();
     for (key, _) in old.given() {
         // `batch_size` implies commits as often as batches; `commit-rows` says otherwise.
@@ -144,7 +144,7 @@ mod tests {
         let body: String = EXAMPLE
             .lines()
             .filter_map(|line| line.strip_prefix("#: "))
-            .map(|line| format!("{line}\n"))
+            .flat_map(|line| [line, "\n"])
             .collect();
         let (options, _) = parse(&body).unwrap();
         let given: Vec<&str> = options.given().into_iter().map(|(key, _)| key).collect();

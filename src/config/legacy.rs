@@ -81,7 +81,7 @@ pub(super) fn old_key(key: &str) -> &'static str {
 }
 
 /// The old sections as options.
-pub(super) fn translate(pipeline: Pipeline, db: &Db) -> Options {
+pub(super) fn translate(pipeline: &Pipeline, db: &Db) -> Options {
     let seconds = |count: Option<u64>| count.map(|n| Span(Duration::from_secs(n)));
     Options {
         input_mode: pipeline.reading_mode,

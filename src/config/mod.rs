@@ -38,7 +38,7 @@ pub enum IoWay {
     Mmap,
     /// Owned blocks by `read`.
     Read,
-    /// Owned blocks by io_uring; plain `read` when the kernel forbids it, and it says so.
+    /// Owned blocks by `io_uring`; plain `read` when the kernel forbids it, and it says so.
     Uring,
 }
 

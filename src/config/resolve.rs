@@ -153,7 +153,7 @@ pub fn resolve(
     }
     let (layered, warnings) = merge(flags, environment, job_file)?;
     let password = variable(environment, "FASTLOAD_PASSWORD");
-    build(layered, password, warnings)
+    build(&layered, password, warnings)
 }
 
 /// Merges flags, environment and job file.
@@ -183,7 +183,7 @@ fn variable(environment: &[(OsString, OsString)], name: &str) -> Option<OsString
         .map(|(_, value)| value.clone())
 }
 
-fn build(layered: Layered, password: Option<OsString>, warnings: Vec<String>) -> Result<Resolved> {
+fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -> Result<Resolved> {
     let options = &layered.options;
     let target = TargetUrl::parse(options.to.as_deref().unwrap_or(DEFAULT_TARGET))?;
     check_combinations(options, &target)?;
@@ -224,7 +224,7 @@ fn build(layered: Layered, password: Option<OsString>, warnings: Vec<String>) ->
             time: options.time_format.clone(),
             timestamp: options.timestamp_format.clone(),
         },
-        work: WorkOptions::new(&layered)?,
+        work: WorkOptions::new(layered)?,
         mode: options.mode.unwrap_or_default(),
         yes: options.yes.unwrap_or_default(),
         before: options.before.clone(),
@@ -235,7 +235,7 @@ fn build(layered: Layered, password: Option<OsString>, warnings: Vec<String>) ->
         offset_records: options.offset_records.unwrap_or_default(),
         allow_empty: options.allow_empty.unwrap_or_default(),
         output,
-        effective: effective(&layered, &target),
+        effective: effective(layered, &target),
         target,
         warnings,
     })

@@ -289,29 +289,25 @@ impl Parser<'_> {
             "BIGINT" | "INT8" => Ok(SqlType::BigInt),
             "DECIMAL" | "DEC" | "NUMERIC" => self.decimal(),
             "REAL" | "FLOAT4" => Ok(SqlType::Real),
-            "DOUBLE" => {
-                self.take_words(&["precision"]);
+            "DOUBLE" | "FLOAT8" => {
+                if word == "DOUBLE" {
+                    self.take_words(&["precision"]);
+                }
                 Ok(SqlType::Double)
             }
-            "FLOAT8" => Ok(SqlType::Double),
             "FLOAT" => self.float(),
             "CHAR" | "CHARACTER" | "NCHAR" | "BPCHAR" => self.character(),
-            "VARCHAR" | "VARCHAR2" | "NVARCHAR" => Ok(SqlType::VarChar(self.text_length()?)),
-            "TEXT" | "CLOB" => Ok(SqlType::VarChar(self.text_length()?)),
+            "VARCHAR" | "VARCHAR2" | "NVARCHAR" | "TEXT" | "CLOB" => {
+                Ok(SqlType::VarChar(self.text_length()?))
+            }
             "DATE" => Ok(SqlType::Date),
             "TIME" => Ok(SqlType::Time),
             "TIMESTAMP" | "DATETIME" => self.timestamp(),
             "BOOLEAN" | "BOOL" => Ok(SqlType::Boolean),
             "BINARY" => self.binary(),
             "VARBINARY" | "BLOB" | "BYTEA" => Ok(SqlType::VarBinary(self.byte_length()?)),
-            _ => self.error_before(self.unknown_type(&word)),
+            _ => self.error_before(unknown_type(&word)),
         }
-    }
-
-    fn unknown_type(&self, word: &str) -> String {
-        const KNOWN: &str = "SMALLINT, INTEGER, BIGINT, DECIMAL(p,s), REAL, DOUBLE, CHAR(n), \
-             VARCHAR(n), TEXT, DATE, TIME, TIMESTAMP(p), BOOLEAN, BINARY(n), VARBINARY(n)";
-        format!("unknown type `{word}`; known are {KNOWN}")
     }
 
     /// A number in the range, inside parentheses that the caller has opened.
@@ -431,6 +427,12 @@ impl Parser<'_> {
         }
         Ok(SqlType::Timestamp { precision })
     }
+}
+
+fn unknown_type(word: &str) -> String {
+    const KNOWN: &str = "SMALLINT, INTEGER, BIGINT, DECIMAL(p,s), REAL, DOUBLE, CHAR(n), \
+         VARCHAR(n), TEXT, DATE, TIME, TIMESTAMP(p), BOOLEAN, BINARY(n), VARBINARY(n)";
+    format!("unknown type `{word}`; known are {KNOWN}")
 }
 
 #[cfg(test)]

@@ -260,28 +260,20 @@ impl WorkOptions {
         let p = &mut picker;
         let (writers, batch_rows) = p.within_target(around);
         let cores = around.core_ids.len().max(1);
-        let free_cores = (cores - 1).clamp(1, 8);
+        let free = (cores - 1).clamp(1, 8);
         let chunk = Size(limits::CHUNK_BYTES);
         let batch = Size(limits::BATCH_BYTES as u64);
         let memory = Size(MEMORY_LIMIT_BYTES);
         let bytes = |Size(bytes): Size| usize::try_from(bytes).unwrap_or(usize::MAX);
-        let pin = p.pick(
-            "pin-cores",
-            given.pin_cores.clone(),
-            CoreChoice::None,
-            "not pinned",
-        );
+        let pins = given.pin_cores.clone();
+        let pin = p.pick("pin-cores", pins, CoreChoice::None, "not pinned");
+        let every = given.commit_every.filter(|Span(time)| !time.is_zero());
         let rings = limits::RING_BATCHES;
         let ahead = limits::READ_AHEAD_CHUNKS;
         let commit = limits::COMMIT_ROWS;
         let work = Work {
             writers,
-            parsers: p.pick(
-                "parsers",
-                given.parsers,
-                free_cores,
-                "cores but one, at most 8",
-            ),
+            parsers: p.pick("parsers", given.parsers, free, "cores but one, at most 8"),
             pin_cores: cores_to_pin(pin, around)?,
             chunk_bytes: p
                 .pick(
@@ -298,12 +290,7 @@ impl WorkOptions {
             commit_bytes: p
                 .maybe("commit-bytes", given.commit_bytes)
                 .map(|Size(bytes)| bytes),
-            commit_every: p
-                .maybe(
-                    "commit-every",
-                    given.commit_every.filter(|Span(time)| !time.is_zero()),
-                )
-                .map(|Span(time)| time),
+            commit_every: p.maybe("commit-every", every).map(|Span(time)| time),
             ring_batches: p.pick(
                 "ring-batches",
                 given.ring_batches,

@@ -160,18 +160,11 @@ fn differences(dialect: &Dialect, base: &Dialect) -> Vec<(&'static str, String)>
         d.bare_quote.show(),
     );
     differ("--fields", d.fields != FieldsRule::Exact, d.fields.show());
-    let record = d.max_record_bytes;
-    differ(
-        "--max-record-bytes",
-        record != base.max_record_bytes,
-        record.to_string(),
-    );
-    let field = d.max_field_bytes;
-    differ(
-        "--max-field-bytes",
-        field != base.max_field_bytes,
-        field.to_string(),
-    );
+    let (record, field) = (d.max_record_bytes, d.max_field_bytes);
+    let differs = record != base.max_record_bytes;
+    differ("--max-record-bytes", differs, record.to_string());
+    let differs = field != base.max_field_bytes;
+    differ("--max-field-bytes", differs, field.to_string());
     flags
 }
 

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::sync::Arc;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::files::{Chunk, ChunkBytes, OpenFile};
 use super::parser::{Attempt, Halt, Parser};
 use crate::arena::{ParseReject, Reason};
 use crate::config::dialect::Terminator;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::input::RawSource;
 use crate::input::block::Block;
 use crate::input::mmap::MappedFile;
@@ -31,6 +31,12 @@ impl Parser<'_> {
         let mut proven = file.chain.proven(chunk.index);
         if proven.is_none() && self.shared.needs_record_numbers() {
             proven = Some(file.chain.wait(chunk.index).ok_or(Halt::Stopped)?);
+        }
+        if let Some(start) = proven.filter(|start| file.reached_limit(start.records)) {
+            // All records that are wanted stand before this chunk.
+            file.chain.publish(chunk.index, start);
+            file.end_early();
+            return Ok(());
         }
         loop {
             let tried = match &chunk.bytes {
@@ -60,15 +66,12 @@ impl Parser<'_> {
         let longest = dialect.max_record_bytes + WINDOW_SLACK_BYTES;
         let start = match proven {
             Some(start) => Some(start.byte_offset),
-            None => split::guess(
-                dialect.terminator,
-                &bytes[..bytes.len().min(until + longest)],
-                usize_of(range.start),
-            )
-            .map(|start| start as u64),
+            // What begins behind the chunk is not its own: no need to look there.
+            None => split::guess(dialect.terminator, &bytes[..until], usize_of(range.start))
+                .map(|start| start as u64),
         };
         let Some(start) = start else {
-            // Not even a guess: a record of the left neighbour covers all that can be seen.
+            // Not even a guess: perhaps a record of the left neighbour covers the whole chunk.
             let start = file.chain.wait(index).ok_or(Halt::Stopped)?;
             return Err(Halt::Misguessed(start));
         };
@@ -89,9 +92,9 @@ impl Parser<'_> {
                 Pause::NeedMore if seen == bytes.len() => unreachable!("the window is the file"),
                 Pause::Endless { fault } => {
                     self.prove(&mut attempt)?;
-                    let end = newline_in_map(map, attempt.cursor.at, window, self.terminator());
-                    self.skip_record(&mut attempt, window, fault, end as u64);
-                    attempt.cursor.at = end;
+                    let skipped = newline_in_map(map, attempt.cursor.at, window, self.terminator());
+                    self.skip_record(&mut attempt, window, fault, skipped)?;
+                    attempt.cursor.at = usize_of(skipped.end);
                 }
                 // The window grows with the cursor, which has moved to the last record seen.
                 _ => {}
@@ -112,21 +115,25 @@ impl Parser<'_> {
         self.rows.dialect().terminator
     }
 
-    /// Books a record or comment whose end, at offset `end` of the file, was searched for.
+    /// Books a record or comment whose end was searched for.
     fn skip_record(
         &mut self,
         attempt: &mut Attempt<'_>,
         window: Window<'_>,
         fault: Option<(Malformed, usize, u32)>,
-        end: u64,
-    ) {
+        skipped: Skipped,
+    ) -> Result<(), Halt> {
         let start = window.byte_offset + attempt.cursor.at as u64;
         if let Some((what, at, field)) = fault {
             attempt.cursor.records += 1;
-            let reject = ParseReject {
-                segment: 0,
+            let batch = self
+                .open
+                .as_mut()
+                .expect("an arena is open while a chunk is parsed");
+            batch.rejects.push(ParseReject {
+                segment: batch.segments.len() - 1,
                 byte_offset: start,
-                byte_length: end - start,
+                byte_length: skipped.end - start,
                 record: attempt.cursor.records,
                 line: attempt.cursor.lines + 1,
                 reason: Reason::Malformed {
@@ -134,17 +141,16 @@ impl Parser<'_> {
                     byte_offset: window.byte_offset + at as u64,
                     field,
                 },
-            };
-            let batch = self
-                .open
-                .as_mut()
-                .expect("an arena is open while a chunk is parsed");
-            batch.rejects.push(ParseReject {
-                segment: batch.segments.len() - 1,
-                ..reject
             });
         }
-        attempt.cursor.lines += 1;
+        let lines = u32::try_from(skipped.lines)
+            .ok()
+            .and_then(|lines| attempt.cursor.lines.checked_add(lines));
+        attempt.cursor.lines = lines.ok_or_else(|| {
+            let message = "more than 4 billion lines in one record".to_owned();
+            Error::from(ErrorKind::Internal(message))
+        })?;
+        Ok(())
     }
 
     fn parse_block(
@@ -202,8 +208,18 @@ impl Parser<'_> {
         self.close_segment(attempt, at);
         match pause {
             Pause::ChunkEnd => Ok(at),
+            // The record that goes on behind the block is not wanted: nobody waits for its end.
+            _ if self.is_beyond_limit(attempt) => Ok(at),
             _ => self.parse_carry(attempt, block, block_end),
         }
+    }
+
+    /// Whether the records so far are all that are wanted of the file.
+    fn is_beyond_limit(&self, attempt: &Attempt<'_>) -> bool {
+        attempt.proven.is_some_and(|start| {
+            let records = start.records + u64::from(attempt.cursor.records);
+            attempt.file.reached_limit(records)
+        })
     }
 
     /// Parses the record that begins in the block and goes on behind it: its bytes, and those of
@@ -248,15 +264,15 @@ impl Parser<'_> {
             let pause = self.parse_window(attempt, window, until, &source)?;
             if let Pause::Endless { fault } = pause {
                 self.prove(attempt)?;
-                let (end, spilled) = self.skip_blocks(attempt, &carry, carry_offset, &tail)?;
-                if let Some(spilled) = spilled {
-                    let batch = self.open.as_mut().expect("an arena is open");
-                    batch.segments.last_mut().expect("a segment is open").source = spilled;
-                }
-                self.skip_record(attempt, window, fault, end);
-                self.close_segment(attempt, end);
+                // What stands before the record keeps its source.
+                let start = carry_offset + attempt.cursor.at as u64;
+                self.close_segment(attempt, start);
+                let (skipped, spilled) = self.skip_blocks(attempt, &carry, carry_offset, &tail)?;
+                self.open_segment(attempt, start, spilled.unwrap_or(source));
+                self.skip_record(attempt, window, fault, skipped)?;
+                self.close_segment(attempt, skipped.end);
                 self.carry = carry;
-                return Ok(end);
+                return Ok(skipped.end);
             }
             self.close_segment(attempt, carry_offset + attempt.cursor.at as u64);
             if pause == Pause::ChunkEnd {
@@ -292,7 +308,7 @@ impl Parser<'_> {
         match block.next() {
             Ok(next) => Ok(next),
             Err(_) if self.shared.is_stopped() => Err(Halt::Stopped),
-            Err(error) => Err(Error::io(format!("reading {}", file.path.display()), error).into()),
+            Err(error) => Err(file.read_error(error).into()),
         }
     }
 
@@ -304,7 +320,7 @@ impl Parser<'_> {
         carry: &[u8],
         carry_offset: u64,
         tail: &Arc<Block>,
-    ) -> Result<(u64, Option<RawSource>), Halt> {
+    ) -> Result<(Skipped, Option<RawSource>), Halt> {
         let failed = |error| Halt::from(Error::io("keeping a record that is too long", error));
         let start = carry_offset + attempt.cursor.at as u64;
         let mut spill = match attempt.file.raw {
@@ -340,17 +356,27 @@ impl Parser<'_> {
                 })
             }
         };
-        Ok((end, spilled))
+        let lines = search.lines;
+        Ok((Skipped { end, lines }, spilled))
     }
 }
 
-/// Offset after the first raw newline of a map at or after `from`, giving pages back on the way.
+/// A record or comment whose end was searched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Skipped {
+    /// Offset in the file after it.
+    end: u64,
+    /// Lines that end in it.
+    lines: u64,
+}
+
+/// Skips to the first raw newline of a map at or after `from`, giving pages back on the way.
 fn newline_in_map(
     map: &MappedFile,
     from: usize,
     seen: Window<'_>,
     terminator: Terminator,
-) -> usize {
+) -> Skipped {
     let bytes = map.bytes();
     // What was seen holds none, except perhaps the first half of one at its end.
     let mut at = seen.bytes.len().saturating_sub(1).max(from);
@@ -358,7 +384,10 @@ fn newline_in_map(
     while at < bytes.len() {
         let end = bytes.len().min(at + SEARCH_BYTES);
         if let Some(found) = search.find(&bytes[at..end]) {
-            return at + found;
+            return Skipped {
+                end: (at + found) as u64,
+                lines: search.lines,
+            };
         }
         map.release(ByteRange {
             start: at as u64,
@@ -366,7 +395,10 @@ fn newline_in_map(
         });
         at = end;
     }
-    bytes.len()
+    Skipped {
+        end: at as u64,
+        lines: search.lines,
+    }
 }
 
 /// Searches the first raw newline in pieces.
@@ -374,14 +406,19 @@ struct NewlineSearch {
     terminator: Terminator,
     /// Whether the last byte of the pieces so far was a CR.
     after_cr: bool,
+    /// Lines that end in the pieces so far.
+    lines: u64,
 }
 
 impl NewlineSearch {
     fn after(terminator: Terminator, searched: &[u8]) -> Self {
-        Self {
+        let mut search = Self {
             terminator,
             after_cr: searched.last() == Some(&b'\r'),
-        }
+            lines: 0,
+        };
+        search.count_lines(searched);
+        search
     }
 
     /// Offset in `piece` after the newline, if it ends there.
@@ -395,7 +432,17 @@ impl NewlineSearch {
         if let Some(&last) = piece.last() {
             self.after_cr = last == b'\r';
         }
+        self.count_lines(&piece[..found.unwrap_or(piece.len())]);
         found
+    }
+
+    /// Only where CR and LF stand together does a lone LF end a line and no record.
+    fn count_lines(&mut self, piece: &[u8]) {
+        let line_end = match self.terminator {
+            Terminator::Cr => b'\r',
+            Terminator::Auto | Terminator::Lf | Terminator::CrLf => b'\n',
+        };
+        self.lines += memchr_iter(line_end, piece).count() as u64;
     }
 }
 
@@ -411,10 +458,11 @@ mod tests {
     fn a_newline_may_stand_across_two_pieces() {
         let mut search = NewlineSearch::after(Terminator::CrLf, b"ab\r");
         assert_eq!(search.find(b"\nx"), Some(1));
-        let mut search = NewlineSearch::after(Terminator::CrLf, b"ab");
+        let mut search = NewlineSearch::after(Terminator::CrLf, b"a\nb");
         assert_eq!(search.find(b"\nx\r"), None);
         assert_eq!(search.find(b""), None);
-        assert_eq!(search.find(b"\n"), Some(1));
+        assert_eq!(search.find(b"\n\n"), Some(1));
+        assert_eq!(search.lines, 3);
         let mut search = NewlineSearch::after(Terminator::Auto, b"ab");
         assert_eq!(search.find(b"c\r\nd"), Some(3));
     }

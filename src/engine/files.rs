@@ -1,5 +1,6 @@
 //! The opened inputs of a load and the chunks they are cut in.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -173,7 +174,7 @@ impl OpenFile {
 
     /// The next chunk that nobody has taken; waits for streams. `None` when there is none.
     pub(super) fn take_chunk(&self) -> Result<Option<Chunk>> {
-        if self.ended_early.load(Ordering::Acquire) {
+        if self.is_ended_early() {
             return Ok(None);
         }
         // Held while a stream is read: chunks are numbered in the order of their bytes.
@@ -200,9 +201,8 @@ impl OpenFile {
             Way::Blocks(feed) => match feed.take() {
                 Ok(Some(block)) => ChunkBytes::Block(block),
                 Ok(None) => return Ok(None),
-                Err(error) => {
-                    return Err(Error::io(format!("reading {}", self.path.display()), error));
-                }
+                Err(_) if self.is_ended_early() => return Ok(None),
+                Err(error) => return Err(self.read_error(error)),
             },
         };
         *next += 1;
@@ -214,9 +214,23 @@ impl OpenFile {
         self.record_limit.is_some_and(|limit| records >= limit)
     }
 
-    /// No further chunk is given out.
+    /// No further chunk is given out; nobody waits for a stream any more.
     pub(super) fn end_early(&self) {
         self.ended_early.store(true, Ordering::Release);
+        if let Way::Blocks(feed) = &self.way {
+            feed.stop();
+        }
+    }
+
+    fn is_ended_early(&self) -> bool {
+        self.ended_early.load(Ordering::Acquire)
+    }
+
+    /// A read that failed; of a file that changed meanwhile that is the reason.
+    pub(super) fn read_error(&self, error: io::Error) -> Error {
+        self.check_unchanged()
+            .err()
+            .unwrap_or_else(|| Error::io(format!("reading {}", self.path.display()), error))
     }
 
     /// Wakes everybody who waits for this file.
@@ -272,7 +286,7 @@ impl OpenFile {
         if !counts.add_up() || counts.rows_rolled_back != 0 {
             return Err(format!("{path}: the counts do not add up: {counts:?}"));
         }
-        if self.ended_early.load(Ordering::Acquire) {
+        if self.is_ended_early() {
             return Ok(());
         }
         let reached = self.chain.reached().byte_offset;

@@ -14,7 +14,7 @@ use super::control::Control;
 use super::files::{InputFile, OpenFile};
 use super::monitor::Monitor;
 use super::parser::{Parser, ParserTimes};
-use super::shared::Shared;
+use super::shared::{Shared, panicked};
 use super::writer::{Writer, WriterTimes};
 use super::{topology, verdict};
 use crate::arena::Batch;
@@ -417,7 +417,7 @@ impl Threads<'_> {
         let guarded = move || match catch_unwind(AssertUnwindSafe(body)) {
             Ok(result) => result,
             Err(panic) => {
-                shared.fail(ErrorKind::Internal(panic_text(panic.as_ref())).into());
+                shared.fail(panicked(panic.as_ref()));
                 None
             }
         };
@@ -445,14 +445,6 @@ fn pin(cores: &[usize], index: usize) {
 fn join<T>(handle: Option<thread::ScopedJoinHandle<'_, Option<T>>>) -> Option<T> {
     // Panics are caught inside.
     handle?.join().ok()?
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a thread panicked".to_owned())
 }
 
 /// After the threads: completeness, reject files, report. Returns the error of the load.

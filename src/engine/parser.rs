@@ -134,7 +134,11 @@ impl<'s> Parser<'s> {
                 return Err(Halt::Stopped);
             }
             let started = Instant::now();
-            let taken = self.shared.next_chunk(&mut own_file)?;
+            let taken = match self.shared.next_chunk(&mut own_file) {
+                // Its reader was stopped with the load: that is no error of the input.
+                Err(_) if self.shared.is_stopped() => return Err(Halt::Stopped),
+                taken => taken?,
+            };
             self.times.input += started.elapsed();
             let Some((file, chunk)) = taken else { break };
             let (started, full_before) = (Instant::now(), self.times.full);

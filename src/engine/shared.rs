@@ -1,5 +1,6 @@
 //! What all threads of one load share.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -203,4 +204,13 @@ impl Shared {
             .iter()
             .try_for_each(|file| file.check_unchanged())
     }
+}
+
+/// The error of a load in which a thread panicked.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    ErrorKind::Internal(text.unwrap_or_else(|| "a thread panicked".to_owned())).into()
 }

@@ -4,6 +4,7 @@
 //! are kept until its commit is known. A unit ends by rows, bytes or time, or early, when a parser
 //! has no arena left: so a commit size larger than memory never blocks the load.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use hdrhistogram::Histogram;
 
 use super::rejecting::{self, Rejecting};
-use super::shared::Shared;
+use super::shared::{Shared, panicked};
 use crate::arena::Batch;
 use crate::error::{Error, ErrorKind};
 use crate::record::{ByteRange, RejectClass};
@@ -188,20 +189,39 @@ impl<'s> Writer<'s> {
 
     /// Writes until all parsers are done or the load is stopped.
     pub(super) fn run(mut self) -> (WriterTimes, RejectSegment) {
-        if let Err(error) = self.write_all() {
-            self.shared.fail(error);
-        }
-        if !self.unit.is_empty() {
-            // The load is stopped; what was not committed is counted as rolled back. A rollback
-            // that fails is one that the database does itself when the connection goes.
-            if let Err(error) = self.sink.rollback() {
-                tracing::debug!(%error, "rollback");
+        // A panic must not take the rejects of committed units with it.
+        match catch_unwind(AssertUnwindSafe(|| self.write_all())) {
+            Ok(Ok(())) => {
+                if !self.unit.is_empty() {
+                    self.roll_back();
+                }
             }
-            if let Err(error) = self.segment.truncate_to(&self.unit.segment_start) {
+            Ok(Err(error)) => {
                 self.shared.fail(error);
+                self.roll_back();
+            }
+            Err(panic) => {
+                self.shared.fail(panicked(panic.as_ref()));
+                // The sink's state is unknown: its connection goes, and the transaction with it.
+                self.forget_rejects();
             }
         }
         (self.times, self.segment)
+    }
+
+    /// Undoes what is not committed; it is counted as rolled back.
+    fn roll_back(&mut self) {
+        // A rollback that fails is one that the database does itself when the connection goes.
+        if let Err(error) = self.sink.rollback() {
+            tracing::debug!(%error, "rollback");
+        }
+        self.forget_rejects();
+    }
+
+    fn forget_rejects(&mut self) {
+        if let Err(error) = self.segment.truncate_to(&self.unit.segment_start) {
+            self.shared.fail(error);
+        }
     }
 
     fn write_all(&mut self) -> Result<(), Error> {
@@ -213,6 +233,10 @@ impl<'s> Writer<'s> {
                 self.shared.metrics().batch_taken();
                 self.take(batch)?;
             } else if self.inbox.iter().all(Consumer::is_finished) {
+                // Parsers that fail leave too: what they sent is not the end of the input then.
+                if self.shared.is_stopped() {
+                    return Ok(());
+                }
                 return self.commit();
             } else if self.must_commit_early() {
                 self.commit()?;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::record::ByteRange;
 
+pub use mmap::MappedFile;
 pub use open::{Input, Opened, open};
 
 /// The bytes of a byte range of one input, kept for as long as a batch may need them (the reject

@@ -186,8 +186,8 @@ fn mask_portable(needles: [u8; NEEDLES_MAX], bytes: &[u8; STEP_BYTES]) -> u64 {
     for (bit, &byte) in bytes.iter().enumerate() {
         let hit = needles
             .iter()
-            .fold(false, |hit, &needle| hit | (needle == byte));
-        mask |= u64::from(hit) << bit;
+            .fold(0, |hit, &needle| hit | u64::from(needle == byte));
+        mask |= hit << bit;
     }
     mask
 }

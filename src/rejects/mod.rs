@@ -240,7 +240,7 @@ pub struct RejectSegment {
 pub struct RejectMark(Vec<Lengths>);
 
 /// Lengths in bytes of the three files of a part.
-#[allow(clippy::struct_field_names, reason = "names carry their unit")]
+#[expect(clippy::struct_field_names, reason = "names carry their unit")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Lengths {
     raw_bytes: u64,

@@ -45,14 +45,12 @@ fn gives_the_element_back_when_abandoned() {
 
 #[test]
 fn drops_what_was_left_behind() {
-    let element = std::sync::Arc::new(());
+    let element = Arc::new(());
     let (mut producer, consumer) = lonely(1);
-    producer
-        .push(std::sync::Arc::clone(&element))
-        .expect("room");
+    producer.push(Arc::clone(&element)).expect("room");
     drop(consumer);
     drop(producer);
-    assert_eq!(std::sync::Arc::strong_count(&element), 1);
+    assert_eq!(Arc::strong_count(&element), 1);
 }
 
 #[test]
@@ -73,9 +71,8 @@ fn a_timeout_ends_a_sleep_that_nobody_ends() {
 fn a_sleeper_stays_with_its_thread() {
     let mut sleeper = Sleeper::new();
     assert!(!sleeper.sleep_until_or_timeout(Duration::from_nanos(1), || false));
-    let elsewhere = std::thread::spawn(move || {
-        sleeper.sleep_until_or_timeout(Duration::from_nanos(1), || false)
-    });
+    let elsewhere =
+        thread::spawn(move || sleeper.sleep_until_or_timeout(Duration::from_nanos(1), || false));
     assert!(elsewhere.join().is_err());
 }
 
@@ -90,7 +87,7 @@ fn two_rings_and_a_return_path_lose_nothing() {
         let (mut full, full_out) = ring(2, giver.waker(), taker.waker());
         let (free_in, mut free) = ring(2, taker.waker(), giver.waker());
         ends.push((full_out, free_in, 0));
-        givers.push(std::thread::spawn(move || {
+        givers.push(thread::spawn(move || {
             let mut boxes = vec![Box::new(0), Box::new(0)];
             for number in 1..=ELEMENTS {
                 let mut element = boxes.pop().unwrap_or_else(|| {

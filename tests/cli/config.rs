@@ -82,7 +82,8 @@ fn other_values_of_the_old_keys() {
         "old.yaml",
         "pipeline:\n  reading_mode: multi\n  num_processors: 3\n  num_writers: 5\n  \
          raw_queue_max: 7\n  processed_queue_max: 6\n  batch_size: 11\n  chunk_size: 13\n\
-         db:\n  connection_timeout: 9\n  query_timeout: 0\n  max_retries: 1\n  retry_backoff: 1.5\n",
+         db:\n  connection_timeout: 9\n  query_timeout: 0\n  \
+         max_retries: 1\n  retry_backoff: 1.5\n",
     );
     let run = place.run([
         "--config",

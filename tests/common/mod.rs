@@ -14,7 +14,7 @@ use fastload::engine::{Control, InputFile, Load, Outcome, TargetHandle};
 use fastload::sink::Target;
 
 /// A text column of up to `max` characters.
-pub fn text(name: &str, max: u32) -> Column {
+pub(crate) fn text(name: &str, max: u32) -> Column {
     let length = TextLength {
         max,
         unit: LengthUnit::Characters,
@@ -23,7 +23,7 @@ pub fn text(name: &str, max: u32) -> Column {
 }
 
 /// A nullable column.
-pub fn column(name: &str, ty: SqlType) -> Column {
+pub(crate) fn column(name: &str, ty: SqlType) -> Column {
     Column {
         name: name.to_owned(),
         ty,
@@ -34,7 +34,7 @@ pub fn column(name: &str, ty: SqlType) -> Column {
 
 /// A configuration that loads every field of `inputs` into `columns`, any number of rejects
 /// allowed, into reject files beside the first input.
-pub fn config(inputs: &[&Path], columns: &[Column], dialect: Dialect) -> LoadConfig {
+pub(crate) fn config(inputs: &[&Path], columns: &[Column], dialect: Dialect) -> LoadConfig {
     let load_columns = columns
         .iter()
         .enumerate()
@@ -67,7 +67,7 @@ pub fn config(inputs: &[&Path], columns: &[Column], dialect: Dialect) -> LoadCon
 }
 
 /// Small numbers, so that tests reach every bound.
-pub fn work() -> Work {
+pub(crate) fn work() -> Work {
     Work {
         writers: 1,
         parsers: 1,
@@ -90,14 +90,14 @@ pub fn work() -> Work {
 }
 
 /// Where the rejects of an input go.
-pub fn reject_path(input: &Path) -> PathBuf {
+pub(crate) fn reject_path(input: &Path) -> PathBuf {
     let mut name = input.as_os_str().to_owned();
     name.push(".rejects");
     PathBuf::from(name)
 }
 
 /// Opens the inputs of a configuration, in blocks of `block_bytes` where they come in blocks.
-pub fn open(config: &LoadConfig, block_bytes: usize) -> Vec<InputFile> {
+pub(crate) fn open(config: &LoadConfig, block_bytes: usize) -> Vec<InputFile> {
     config
         .inputs
         .iter()
@@ -109,7 +109,7 @@ pub fn open(config: &LoadConfig, block_bytes: usize) -> Vec<InputFile> {
 }
 
 /// Runs a load.
-pub fn run(config: LoadConfig, inputs: Vec<InputFile>, target: Arc<dyn Target>) -> Outcome {
+pub(crate) fn run(config: LoadConfig, inputs: Vec<InputFile>, target: Arc<dyn Target>) -> Outcome {
     Load {
         config,
         inputs,

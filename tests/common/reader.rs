@@ -8,7 +8,7 @@ use fastload::parse::record_reader::{RecordReader, Step};
 
 /// Reads everything through windows that begin at the current record and grow by `window_bytes`
 /// until the record is whole.
-pub fn read_fast(
+pub(crate) fn read_fast(
     bytes: &[u8],
     dialect: &Dialect,
     field_count: usize,
@@ -86,7 +86,7 @@ fn raw_newline(bytes: &[u8], from: usize, dialect: &Dialect) -> (usize, u32) {
         .iter()
         .filter(|&&b| b == line_byte(dialect))
         .count();
-    (end, u32::try_from(newlines).unwrap())
+    (end, u32::try_from(newlines).expect("tests are short"))
 }
 
 /// A field as the oracle shows it. Missing fields of a padded record look like unquoted empty ones.
@@ -115,7 +115,7 @@ fn resolve(window: &[u8], base: usize, field: FieldRef, dialect: &Dialect) -> Or
 }
 
 /// Holds the fast reader against the oracle.
-pub fn check(bytes: &[u8], dialect: &Dialect, field_count: usize) {
+pub(crate) fn check(bytes: &[u8], dialect: &Dialect, field_count: usize) {
     let mut expected = read_records(bytes, 0, 1, dialect, field_count);
     for record in &mut expected {
         if let Content::Fields(fields) = &mut record.content {

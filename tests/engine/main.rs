@@ -5,6 +5,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod inputs;
+mod limits;
 mod rejects;
 mod retry;
+mod stop;
 mod support;

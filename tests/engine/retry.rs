@@ -289,7 +289,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
     #[test]
     fn faults_at_random_leave_every_record_once(
-        writes in proptest::collection::vec((1_u64..60, prop_oneof![Just(Transient), Just(ConnectionLost)]), 0..6),
+        writes in proptest::collection::vec(
+            (1_u64..60, prop_oneof![Just(Transient), Just(ConnectionLost)]),
+            0..6,
+        ),
         commits in proptest::collection::vec(1_u64..12, 0..3),
         parsers in 1_usize..4,
         writers in 1_usize..4,

@@ -243,3 +243,12 @@ pub fn described_records(path: &Path) -> Vec<u64> {
         })
         .collect()
 }
+
+/// A FIFO in a directory of its own.
+pub fn fifo() -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("in.csv");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.expect("mkfifo runs").success());
+    (dir, path)
+}

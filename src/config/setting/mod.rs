@@ -123,7 +123,7 @@ words! {
     Profile:
     /// PostgreSQL.
     Postgresql = "postgresql",
-    /// MariaDB and MySQL.
+    /// MariaDB and `MySQL`.
     Mariadb = "mariadb",
     /// Only what the ODBC standard promises.
     Generic = "generic",
@@ -153,7 +153,7 @@ words! {
 words! {
     /// Whether to colour messages (`--color`).
     ColorMode:
-    /// On a terminal, and without NO_COLOR.
+    /// On a terminal, and without `NO_COLOR`.
     Auto = "auto",
     /// Always.
     Always = "always",
@@ -258,7 +258,7 @@ impl Setting for Size {
         const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
         let unit = UNITS
             .iter()
-            .find(|(_, shift)| self.0 >> shift != 0 && self.0 % (1 << shift) == 0);
+            .find(|(_, shift)| self.0 >> shift != 0 && self.0.is_multiple_of(1 << shift));
         match unit {
             Some((name, shift)) => format!("{}{name}", self.0 >> shift),
             None => self.0.to_string(),

@@ -1,10 +1,10 @@
 use super::*;
 
-fn round<T: Setting + PartialEq + std::fmt::Debug>(text: &str, value: T) {
+fn round<T: Setting + PartialEq + std::fmt::Debug>(text: &str, value: &T) {
     let read = T::parse(text).expect(text);
-    assert_eq!(read, value, "{text}");
+    assert_eq!(&read, value, "{text}");
     assert_eq!(
-        T::parse(&value.show()).expect(text),
+        &T::parse(&value.show()).expect(text),
         value,
         "shown form of {text}"
     );
@@ -12,10 +12,10 @@ fn round<T: Setting + PartialEq + std::fmt::Debug>(text: &str, value: T) {
 
 #[test]
 fn sizes() {
-    round("8MiB", Size(8 << 20));
-    round("8MB", Size(8_000_000));
-    round("1_000_000", Size(1_000_000));
-    round("65536", Size(65536));
+    round("8MiB", &Size(8 << 20));
+    round("8MB", &Size(8_000_000));
+    round("1_000_000", &Size(1_000_000));
+    round("65536", &Size(65536));
     assert_eq!(Size(65536).show(), "64KiB");
     assert_eq!(Size(0).show(), "0");
     for bad in ["", "-1", "8XB", "MiB", "abc"] {
@@ -25,14 +25,14 @@ fn sizes() {
 
 #[test]
 fn spans_numbers_and_booleans() {
-    round("30s", Span(Duration::from_secs(30)));
-    round("1m 30s", Span(Duration::from_secs(90)));
-    round("none", Span(Duration::ZERO));
-    round("0", Span(Duration::ZERO));
+    round("30s", &Span(Duration::from_secs(30)));
+    round("1m 30s", &Span(Duration::from_secs(90)));
+    round("none", &Span(Duration::ZERO));
+    round("0", &Span(Duration::ZERO));
     assert!(Span::parse("30").is_err(), "a bare number has no unit");
-    round("5_000", 5000_usize);
+    round("5_000", &5000_usize);
     assert!(usize::parse("-3").is_err());
-    round("yes", true);
+    round("yes", &true);
     assert!(bool::parse("maybe").is_err());
     assert!(f64::parse("0.5").is_err());
     assert!(f64::parse("nan").is_err());
@@ -40,14 +40,14 @@ fn spans_numbers_and_booleans() {
 
 #[test]
 fn characters() {
-    round("\\t", Delimiter(vec![b'\t']));
-    round("0x1f", Delimiter(vec![0x1f]));
-    round("U+0001", Delimiter(vec![1]));
-    round("||", Delimiter(b"||".to_vec()));
-    round("§", Delimiter("§".as_bytes().to_vec()));
-    round("none", ByteRole(None));
-    round("'", ByteRole(Some(b'\'')));
-    round("\\", ByteRole(Some(b'\\')));
+    round("\\t", &Delimiter(vec![b'\t']));
+    round("0x1f", &Delimiter(vec![0x1f]));
+    round("U+0001", &Delimiter(vec![1]));
+    round("||", &Delimiter(b"||".to_vec()));
+    round("§", &Delimiter("§".as_bytes().to_vec()));
+    round("none", &ByteRole(None));
+    round("'", &ByteRole(Some(b'\'')));
+    round("\\", &ByteRole(Some(b'\\')));
     assert!(ByteRole::parse("ab").is_err());
     assert!(Delimiter::parse("").is_err());
     assert!(Delimiter::parse("U+110000").is_err());
@@ -56,14 +56,14 @@ fn characters() {
 
 #[test]
 fn reject_limits_and_cores() {
-    round("0", RejectLimit::Count(0));
-    round("5%", RejectLimit::Share(0.05));
-    round("all", RejectLimit::All);
+    round("0", &RejectLimit::Count(0));
+    round("5%", &RejectLimit::Share(0.05));
+    round("all", &RejectLimit::All);
     for bad in ["-1", "101%", "x%", "", "%"] {
         assert!(RejectLimit::parse(bad).is_err(), "{bad}");
     }
-    round("0,1,2-5", CoreChoice::List(vec![0, 1, 2, 3, 4, 5]));
-    round("all", CoreChoice::All);
+    round("0,1,2-5", &CoreChoice::List(vec![0, 1, 2, 3, 4, 5]));
+    round("all", &CoreChoice::All);
     for bad in ["5-2", "a", "1,,2", "1,1", "0-99999999"] {
         assert!(CoreChoice::parse(bad).is_err(), "{bad}");
     }
@@ -75,18 +75,18 @@ fn lists_of_names() {
     let list = vec![Take("a".into()), Take("b,c".into()), Leave("d".into())];
     round(
         "a, \"b,c\",-d".replace(", ", ",").as_str(),
-        ColumnList(list),
+        &ColumnList(list),
     );
     assert!(ColumnList::parse("a,,b").is_err());
     assert!(ColumnList::parse("\"a").is_err());
     round(
         "a=b=c",
-        Pair {
+        &Pair {
             left: "a".into(),
             right: "b=c".into(),
         },
     );
     assert!(Pair::parse("=x").is_err());
-    round("a,b", EmptyAsNull::Columns(vec!["a".into(), "b".into()]));
-    round("", EmptyAsNull::Everywhere);
+    round("a,b", &EmptyAsNull::Columns(vec!["a".into(), "b".into()]));
+    round("", &EmptyAsNull::Everywhere);
 }

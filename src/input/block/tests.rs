@@ -276,6 +276,7 @@ fn dropping_the_feed_ends_the_reader_and_wakes_the_waiters() {
 struct Hanging;
 
 impl Read for Hanging {
+    #[expect(clippy::infinite_loop, reason = "the type is the trait's")]
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         loop {
             thread::park();

@@ -428,9 +428,10 @@ pub(super) fn render_block<R: Render, W: Word>(
     stride: usize,
     faults: &mut Vec<(u32, Fault)>,
 ) -> Result<(), NeedStride> {
-    let mut at = rows.index;
+    let Rows { index, words } = rows;
+    let mut at = index;
     let mut row_start = 0;
-    for (record, word) in rows.words.iter_mut().enumerate() {
+    for (record, word) in words.iter_mut().enumerate() {
         let field = block.fields[at];
         at += block.field_count;
         let row = &mut data[row_start..];

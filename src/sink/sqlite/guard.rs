@@ -24,7 +24,7 @@ struct Guard {
 enum Rule {
     /// Text into a column that turns number-like text into numbers.
     Text(Exactness),
-    /// SQLite stores a NaN as NULL ("sqlite3_bind_double").
+    /// SQLite stores a `NaN` as NULL (`sqlite3_bind_double`).
     Float,
 }
 

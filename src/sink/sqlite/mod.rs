@@ -266,7 +266,7 @@ fn create_table_sql(name: &TableName, columns: &[Column]) -> String {
 }
 
 /// See the head of `sink.rs` for why OR ABORT.
-pub(super) fn insert_sql(name: &TableName, columns: &[String], rows: usize) -> String {
+fn insert_sql(name: &TableName, columns: &[String], rows: usize) -> String {
     let names: Vec<_> = columns.iter().map(|column| quote(column)).collect();
     let row = format!("({})", vec!["?"; columns.len()].join(","));
     format!(
