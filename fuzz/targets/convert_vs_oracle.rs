@@ -32,10 +32,7 @@ fn columns() -> [(SqlType, CellType); 17] {
         (SqlType::Real, CellType::F32),
         (SqlType::Double, CellType::F64),
         (SqlType::Char(characters), CellType::Text),
-        (
-            SqlType::VarChar(Some(length(9, LengthUnit::Bytes))),
-            CellType::Text,
-        ),
+        (SqlType::VarChar(Some(length(9, LengthUnit::Bytes))), CellType::Text),
         (SqlType::VarChar(None), CellType::Text),
         (SqlType::Date, CellType::Date),
         (SqlType::Date, CellType::Text),
@@ -59,11 +56,7 @@ fn fields(value: &[u8]) -> Vec<(Dialect, Field)> {
         null_values: vec![b"NULL".to_vec()],
         ..Dialect::default()
     };
-    let field = |raw: &[u8], quoted, escaped| Field {
-        raw: raw.to_vec(),
-        quoted,
-        escaped,
-    };
+    let field = |raw: &[u8], quoted, escaped| Field { raw: raw.to_vec(), quoted, escaped };
     let mut doubled = Vec::with_capacity(value.len() + 2);
     for &byte in value {
         doubled.extend(std::iter::repeat_n(byte, if byte == b'"' { 2 } else { 1 }));
@@ -71,15 +64,9 @@ fn fields(value: &[u8]) -> Vec<(Dialect, Field)> {
     let has_quotes = doubled.len() > value.len();
     let mut fields = vec![
         (dialect(Encoding::Utf8, None), field(value, false, false)),
-        (
-            dialect(Encoding::Utf8, None),
-            field(&doubled, true, has_quotes),
-        ),
+        (dialect(Encoding::Utf8, None), field(&doubled, true, has_quotes)),
         (dialect(Encoding::Latin1, None), field(value, false, false)),
-        (
-            dialect(Encoding::Windows1252, None),
-            field(&doubled, true, has_quotes),
-        ),
+        (dialect(Encoding::Windows1252, None), field(&doubled, true, has_quotes)),
     ];
     // An escape is never a field's last byte: it would have taken the delimiter into the field.
     if value.contains(&b'\\') && value.last() != Some(&b'\\') {
@@ -90,18 +77,9 @@ fn fields(value: &[u8]) -> Vec<(Dialect, Field)> {
 }
 
 fn oracle(ty: SqlType, cell: CellType, dialect: Dialect, nullable: bool) -> Oracle {
-    let column = Column {
-        name: "c".to_owned(),
-        ty,
-        nullable,
-        generated: false,
-    };
+    let column = Column { name: "c".to_owned(), ty, nullable, generated: false };
     Oracle {
-        column: LoadColumn {
-            column,
-            source: FieldSource::Field(0),
-            empty_as_null: false,
-        },
+        column: LoadColumn { column, source: FieldSource::Field(0), empty_as_null: false },
         cell,
         dialect,
         formats: DateFormats::default(),
@@ -132,13 +110,8 @@ fn convert(
         bytes.extend_from_slice(&field.raw);
         refs.push(FieldRef::new(start, length, field.quoted, field.escaped));
     }
-    let block = FieldBlock {
-        bytes: &bytes,
-        base: lead,
-        fields: &refs,
-        field_count: 1,
-        records: RECORDS,
-    };
+    let block =
+        FieldBlock { bytes: &bytes, base: lead, fields: &refs, field_count: 1, records: RECORDS };
     let mut column = ColumnBuffer::new(oracle.cell, width);
     let mut stride = 4;
     let mut faults = Vec::new();
@@ -153,9 +126,7 @@ fn convert(
             }
         }
     }
-    let mut results: Vec<_> = (0..RECORDS)
-        .map(|row| Ok(Cell::from(column.cell(row))))
-        .collect();
+    let mut results: Vec<_> = (0..RECORDS).map(|row| Ok(Cell::from(column.cell(row)))).collect();
     for (record, fault) in faults {
         let result = &mut results[usize::try_from(record).expect("an index in the block")];
         assert_eq!(*result, Ok(Cell::Null), "a row at fault is NULL");

@@ -19,10 +19,7 @@ fn sniff(head: &[u8], complete: bool) -> Result<Sniffed, String> {
 }
 
 fn check(head: &[u8], complete: bool, sniffed: &Sniffed) {
-    sniffed
-        .dialect
-        .validate()
-        .expect("a dialect that was found is valid");
+    sniffed.dialect.validate().expect("a dialect that was found is valid");
     assert!(!sniffed.flags.is_empty(), "the answer can be pasted");
 
     let body = &head[sniffed.body_offset..];

@@ -18,11 +18,7 @@ fn arena_bytes(batch: &Batch) -> usize {
         Values::Bytes { data, .. } => data.capacity(),
         other => panic!("text columns only, not {other:?}"),
     };
-    batch
-        .columns
-        .iter()
-        .map(|column| bytes(&column.values))
-        .sum()
+    batch.columns.iter().map(|column| bytes(&column.values)).sum()
 }
 
 #[test]
@@ -54,20 +50,17 @@ fn units_larger_than_memory_are_committed_early() {
         check_all(&outcome, &target.table, &file.path, 5_000, &[9, 4_000], &[]);
         assert!(target.table.commits() > 10, "{}", target.table.commits());
         let arenas = arenas.lock().unwrap().len();
-        assert!(
-            arenas <= 3 * parsers,
-            "{arenas} arenas for {parsers} parsers"
-        );
+        assert!(arenas <= 3 * parsers, "{arenas} arenas for {parsers} parsers");
     }
 }
 
 #[test]
 fn a_slow_sink_holds_the_parsers_back() {
     let file = given(&lines(3_000, &[]));
-    let target = Arc::new(MemoryTarget::new(None).with_faults(Faults {
-        write_time: Duration::from_millis(2),
-        ..Faults::default()
-    }));
+    let target = Arc::new(
+        MemoryTarget::new(None)
+            .with_faults(Faults { write_time: Duration::from_millis(2), ..Faults::default() }),
+    );
     let mut config = small(&file.path);
     config.work.parsers = 3;
     config.work.writers = 2;
@@ -178,11 +171,7 @@ fn a_value_longer_than_the_stride_anywhere_in_a_block() {
             assert_eq!(counts.rows_loaded, 900 - rejected);
             for row in target.rows() {
                 let record = row.position.record;
-                let value = if record == at {
-                    "l".repeat(length)
-                } else {
-                    format!("v{record}")
-                };
+                let value = if record == at { "l".repeat(length) } else { format!("v{record}") };
                 let expected = [record.to_string(), value].map(|v| CellValue::Text(v.into_bytes()));
                 assert!(row.cells == expected, "record {record}");
             }
@@ -196,10 +185,7 @@ fn tiny_chunks_leave_no_more_than_the_records_need() {
     let target = Arc::new(Hooked::new(|call| {
         if let Call::Write(batch) = call {
             let (segments, records) = (batch.segments.len() as u64, batch.records());
-            assert!(
-                segments <= records + 1,
-                "{segments} segments, {records} records"
-            );
+            assert!(segments <= records + 1, "{segments} segments, {records} records");
         }
         Ok(())
     }));

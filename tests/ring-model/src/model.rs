@@ -42,10 +42,7 @@ impl<T> ArrayQueue<T> {
         if self.is_full() {
             return Err(element);
         }
-        self.elements
-            .lock()
-            .expect("no test panics under the lock")
-            .push_back(element);
+        self.elements.lock().expect("no test panics under the lock").push_back(element);
         self.count.fetch_add(1, Ordering::Release);
         Ok(())
     }
