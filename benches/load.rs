@@ -25,7 +25,7 @@ fn sample(path: &Path) -> Truth {
 }
 
 fn load_into(path: &Path, target: Arc<dyn Target>, parsers: usize, rows: u64) {
-    let columns = parse_schema(&accounts_schema()).expect("the generator's own schema");
+    let columns = parse_schema(accounts_schema()).expect("the generator's own schema");
     let mut config = common::config(&[path], &columns, Dialect::default());
     config.max_errors = RejectLimit::Count(0);
     config.work.parsers = parsers;
@@ -48,7 +48,7 @@ fn load(c: &mut Criterion) {
             b.iter(|| load_into(&path, Arc::new(NullTarget), parsers, truth.rows));
         });
     }
-    let columns = parse_schema(&accounts_schema()).expect("the generator's own schema");
+    let columns = parse_schema(accounts_schema()).expect("the generator's own schema");
     group.bench_function("SQLite", |b| {
         b.iter_with_setup(
             || {

@@ -80,7 +80,7 @@ fn split(c: &mut Criterion) {
 }
 
 fn parser() -> (RowParser, Vec<CellType>) {
-    let columns = parse_schema(&accounts_schema()).expect("the generator's own schema");
+    let columns = parse_schema(accounts_schema()).expect("the generator's own schema");
     let layout = NullTarget.layout("t", &columns).expect("null takes all types");
     let dialect = Dialect::default();
     let converters =

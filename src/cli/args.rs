@@ -503,7 +503,7 @@ impl From<LoadArgs> for Given {
             errors: args.errors,
             output: args.output,
         });
-        given.flags = Options { mode, yes, create, before, after, ..given.flags };
+        given.flags = Options { create, mode, yes, before, after, ..given.flags };
         given
     }
 }

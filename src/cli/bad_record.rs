@@ -24,7 +24,9 @@ pub fn render(bad: &BadRecord, renderer: &Renderer) -> String {
     let mut group =
         Level::ERROR.primary_title(bad.message.as_str()).id(bad.code).element(Origin::path(origin));
     let label = if column.is_empty() { bad.class.to_owned() } else { column };
-    if !place.shown.is_empty() {
+    if place.shown.is_empty() {
+        group = group.element(Level::NOTE.message(label));
+    } else {
         let start = place.caret.min(place.shown.len());
         let end = (start + place.caret_bytes).clamp(start, place.shown.len());
         group = group.element(
@@ -32,8 +34,6 @@ pub fn render(bad: &BadRecord, renderer: &Renderer) -> String {
                 .line_start(usize::try_from(place.line).unwrap_or(usize::MAX))
                 .annotation(AnnotationKind::Primary.span(start..end).label(label)),
         );
-    } else {
-        group = group.element(Level::NOTE.message(label));
     }
     let record = format!("record {}, class {}", bad.position.record, bad.class);
     group = group.element(Level::NOTE.message(record));

@@ -82,7 +82,7 @@ fn input(name: &'static str, resolved: &Resolved, _: &Arc<Control>) -> Result<Me
                     sum += touch(piece);
                     length += piece.len() as u64;
                     let start = (index * RELEASE_BYTES) as u64;
-                    map.release(crate::record::ByteRange { start, end: length });
+                    map.release(ByteRange { start, end: length });
                 }
             }
             Input::Blocks(source) => {

@@ -2,6 +2,9 @@
 //! change or hold monstrous records, and every number at its bound. Whatever happens, each record
 //! is a row once, a reject once, or counted as rolled back, and the load ends.
 
+#![expect(clippy::unwrap_used, reason = "a test that unwraps what is not there has failed")]
+#![expect(unreachable_pub, reason = "the modules of one test program share what is pub")]
+
 #[path = "../common/mod.rs"]
 mod common;
 

@@ -1,5 +1,7 @@
 //! The ODBC sink against real PostgreSQL and MariaDB servers: one body a case, run for both.
 
+#![expect(clippy::unwrap_used, reason = "a test that unwraps what is not there has failed")]
+
 mod bad_rows;
 mod catalog;
 mod connections;

@@ -346,7 +346,7 @@ pub(crate) fn same_value(column: &Column, sent: Option<&str>, stored: Option<&st
     };
     match column.ty {
         SqlType::Char(_) | SqlType::VarChar(_) => {
-            assert_eq!(hex(sent.as_bytes()), stored, "{context}")
+            assert_eq!(hex(sent.as_bytes()), stored, "{context}");
         }
         SqlType::Real => {
             #[expect(clippy::cast_possible_truncation, reason = "the column is a 32-bit float")]

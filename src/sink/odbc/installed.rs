@@ -19,7 +19,7 @@ pub struct Installed {
 /// What the driver manager says.
 pub fn drivers() -> Result<Vec<Installed>, SinkError> {
     let found =
-        environment().and_then(|manager| manager.drivers()).map_err(|error| refused(&error))?;
+        environment().and_then(odbc_api::Environment::drivers).map_err(|error| refused(&error))?;
     let one = |driver: odbc_api::DriverInfo| {
         let attributes = driver.attributes.into_iter();
         let mut details: Vec<String> =
@@ -36,7 +36,7 @@ pub fn drivers() -> Result<Vec<Installed>, SinkError> {
 /// What the driver manager says.
 pub fn data_sources() -> Result<Vec<Installed>, SinkError> {
     let found = environment()
-        .and_then(|manager| manager.data_sources())
+        .and_then(odbc_api::Environment::data_sources)
         .map_err(|error| refused(&error))?;
     Ok(sorted(
         found

@@ -40,7 +40,7 @@ fn render_cell(cell: CellRef<'_>, out: &mut Vec<u8>) {
         CellRef::Bytes(value) => render_bytes(value, out),
         CellRef::Bit(value) => out.push(if value { b't' } else { b'f' }),
         CellRef::Date(d) => {
-            write_all(out, format_args!("{:04}-{:02}-{:02}", d.year, d.month, d.day))
+            write_all(out, format_args!("{:04}-{:02}-{:02}", d.year, d.month, d.day));
         }
         CellRef::Time(t) => {
             write_all(out, format_args!("{:02}:{:02}:{:02}", t.hour, t.minute, t.second));
