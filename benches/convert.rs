@@ -77,12 +77,7 @@ fn bench(
 ) {
     let sample = Sample::new(text);
     let column = LoadColumn {
-        column: Column {
-            name: name.to_owned(),
-            ty,
-            nullable: true,
-            generated: false,
-        },
+        column: Column { name: name.to_owned(), ty, nullable: true, generated: false },
         source: FieldSource::Field(0),
         empty_as_null: false,
     };
@@ -91,13 +86,7 @@ fn bench(
     let mut out = ColumnBuffer::new(cell, IndicatorWidth::Wide);
     out.lay_out(RECORDS, STRIDE_BYTES);
     sample.convert(&converter, &mut out);
-    let oracle = Oracle {
-        column,
-        cell,
-        dialect,
-        formats,
-        nul_in_text: false,
-    };
+    let oracle = Oracle { column, cell, dialect, formats, nul_in_text: false };
     for (row, field) in sample.fields.iter().enumerate() {
         let field = Field {
             raw: sample.bytes[field.start()..field.start() + field.len()].to_vec(),
@@ -117,43 +106,26 @@ fn bench(
 }
 
 fn numbers(c: &mut Criterion) {
-    bench(
-        c,
-        "bigint, 12 digits",
-        (SqlType::BigInt, CellType::I64),
-        |random| (100_000_000_000 + random.below(800_000_000_000)).to_string(),
-    );
-    bench(
-        c,
-        "integer, 1 to 9 digits",
-        (SqlType::Integer, CellType::I32),
-        |random| {
-            let digits = u32::try_from(random.below(9)).expect("small") + 1;
-            random.below(10_u64.pow(digits)).to_string()
-        },
-    );
-    bench(
-        c,
-        "smallint, 1 to 3 digits",
-        (SqlType::SmallInt, CellType::I16),
-        |random| random.below(1_000).to_string(),
-    );
-    let decimal = SqlType::Decimal {
-        precision: 15,
-        scale: 2,
-    };
+    bench(c, "bigint, 12 digits", (SqlType::BigInt, CellType::I64), |random| {
+        (100_000_000_000 + random.below(800_000_000_000)).to_string()
+    });
+    bench(c, "integer, 1 to 9 digits", (SqlType::Integer, CellType::I32), |random| {
+        let digits = u32::try_from(random.below(9)).expect("small") + 1;
+        random.below(10_u64.pow(digits)).to_string()
+    });
+    bench(c, "smallint, 1 to 3 digits", (SqlType::SmallInt, CellType::I16), |random| {
+        random.below(1_000).to_string()
+    });
+    let decimal = SqlType::Decimal { precision: 15, scale: 2 };
     bench(c, "decimal(15,2)", (decimal, CellType::Text), |random| {
         let digits = u32::try_from(random.below(7)).expect("small") + 1;
         let sign = if random.below(5) == 0 { "-" } else { "" };
         let whole = random.below(10_u64.pow(digits));
         format!("{sign}{whole}.{:02}", random.below(100))
     });
-    bench(
-        c,
-        "double, 6 digits after the point",
-        (SqlType::Double, CellType::F64),
-        |random| format!("{}.{:06}", random.below(1_000), random.below(1_000_000)),
-    );
+    bench(c, "double, 6 digits after the point", (SqlType::Double, CellType::F64), |random| {
+        format!("{}.{:06}", random.below(1_000), random.below(1_000_000))
+    });
 }
 
 fn days(c: &mut Criterion) {
@@ -174,73 +146,39 @@ fn days(c: &mut Criterion) {
         format!("{} {}.{fraction:06}", date(random), clock(random))
     };
     bench(c, "timestamp(6)", (timestamp, CellType::Timestamp), stamp);
-    bench(
-        c,
-        "timestamp(6) as text",
-        (timestamp, CellType::Text),
-        stamp,
-    );
+    bench(c, "timestamp(6) as text", (timestamp, CellType::Text), stamp);
 }
 
 fn texts(c: &mut Criterion) {
-    let length = |max| TextLength {
-        max,
-        unit: LengthUnit::Characters,
-    };
+    let length = |max| TextLength { max, unit: LengthUnit::Characters };
     let letters = |random: &mut Random, len: u64| -> String {
         (0..len)
             .map(|_| char::from(b'a' + u8::try_from(random.below(26)).expect("a letter")))
             .collect()
     };
-    bench(
-        c,
-        "char(3)",
-        (SqlType::Char(length(3)), CellType::Text),
-        |random| letters(random, 3),
-    );
+    bench(c, "char(3)", (SqlType::Char(length(3)), CellType::Text), |random| letters(random, 3));
     let name = SqlType::VarChar(Some(length(40)));
-    bench(
-        c,
-        "varchar(40), 5 to 20 bytes",
-        (name, CellType::Text),
-        |random| {
-            let len = random.below(16) + 5;
-            letters(random, len)
-        },
-    );
+    bench(c, "varchar(40), 5 to 20 bytes", (name, CellType::Text), |random| {
+        let len = random.below(16) + 5;
+        letters(random, len)
+    });
     let remark = SqlType::VarChar(Some(length(100)));
-    bench(
-        c,
-        "varchar(100), 10 to 60 bytes",
-        (remark, CellType::Text),
-        |random| {
-            let len = random.below(51) + 10;
-            letters(random, len)
-        },
-    );
-    bench(
-        c,
-        "varchar(100), one umlaut in ten",
-        (remark, CellType::Text),
-        |random| {
-            let len = random.below(51) + 10;
-            let umlaut = if random.below(10) == 0 { "ü" } else { "" };
-            letters(random, len) + umlaut
-        },
-    );
+    bench(c, "varchar(100), 10 to 60 bytes", (remark, CellType::Text), |random| {
+        let len = random.below(51) + 10;
+        letters(random, len)
+    });
+    bench(c, "varchar(100), one umlaut in ten", (remark, CellType::Text), |random| {
+        let len = random.below(51) + 10;
+        let umlaut = if random.below(10) == 0 { "ü" } else { "" };
+        letters(random, len) + umlaut
+    });
     let bytes = SqlType::VarBinary(Some(16));
-    bench(
-        c,
-        "varbinary(16), 16 bytes",
-        (bytes, CellType::Bytes),
-        |random| format!("{:016x}{:016x}", random.0.next_u64(), random.0.next_u64()),
-    );
-    bench(
-        c,
-        "boolean, t or f",
-        (SqlType::Boolean, CellType::Bit),
-        |random| if random.below(2) == 0 { "t" } else { "f" }.to_owned(),
-    );
+    bench(c, "varbinary(16), 16 bytes", (bytes, CellType::Bytes), |random| {
+        format!("{:016x}{:016x}", random.0.next_u64(), random.0.next_u64())
+    });
+    bench(c, "boolean, t or f", (SqlType::Boolean, CellType::Bit), |random| {
+        if random.below(2) == 0 { "t" } else { "f" }.to_owned()
+    });
 }
 
 criterion_group!(benches, numbers, days, texts);

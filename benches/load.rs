@@ -19,12 +19,8 @@ const BYTES: u64 = 16 << 20;
 
 fn sample(path: &Path) -> Truth {
     let mut file = std::fs::File::create(path).expect("a temporary file");
-    let options = GenOptions {
-        size: GenSize::Bytes(BYTES),
-        seed: 7,
-        header: false,
-        bad: BadRecords::None,
-    };
+    let options =
+        GenOptions { size: GenSize::Bytes(BYTES), seed: 7, header: false, bad: BadRecords::None };
     accounts(&options, &mut file).expect("room for the sample")
 }
 
@@ -46,9 +42,7 @@ fn load(c: &mut Criterion) {
     let path = folder.path().join("accounts.csv");
     let truth = sample(&path);
     let mut group = c.benchmark_group("load");
-    group
-        .throughput(Throughput::Bytes(truth.bytes))
-        .sample_size(10);
+    group.throughput(Throughput::Bytes(truth.bytes)).sample_size(10);
     for parsers in [1, 2] {
         group.bench_function(format!("null, {parsers} parsers"), |b| {
             b.iter(|| load_into(&path, Arc::new(NullTarget), parsers, truth.rows));

@@ -24,12 +24,8 @@ const WINDOW_BYTES: usize = 16 << 10;
 
 fn sample() -> (Vec<u8>, Truth) {
     let mut bytes = Vec::new();
-    let options = GenOptions {
-        size: GenSize::Bytes(BYTES),
-        seed: 7,
-        header: false,
-        bad: BadRecords::None,
-    };
+    let options =
+        GenOptions { size: GenSize::Bytes(BYTES), seed: 7, header: false, bad: BadRecords::None };
     let truth = accounts(&options, &mut bytes).expect("memory takes all bytes");
     (bytes, truth)
 }
@@ -85,30 +81,21 @@ fn split(c: &mut Criterion) {
 
 fn parser() -> (RowParser, Vec<CellType>) {
     let columns = parse_schema(&accounts_schema()).expect("the generator's own schema");
-    let layout = NullTarget
-        .layout("t", &columns)
-        .expect("null takes all types");
+    let layout = NullTarget.layout("t", &columns).expect("null takes all types");
     let dialect = Dialect::default();
     let converters =
-        columns
-            .iter()
-            .zip(&layout.cells)
-            .enumerate()
-            .map(|(field, (column, &cell))| {
-                let column = LoadColumn {
-                    column: column.clone(),
-                    source: FieldSource::Field(field),
-                    empty_as_null: false,
-                };
-                Converter::new(&column, cell, &dialect, &DateFormats::default(), true)
-                    .expect("supported")
-            });
+        columns.iter().zip(&layout.cells).enumerate().map(|(field, (column, &cell))| {
+            let column = LoadColumn {
+                column: column.clone(),
+                source: FieldSource::Field(field),
+                empty_as_null: false,
+            };
+            Converter::new(&column, cell, &dialect, &DateFormats::default(), true)
+                .expect("supported")
+        });
     let fields = (0..columns.len()).map(Some).collect();
     let reader = RecordReader::new(&dialect, columns.len());
-    (
-        RowParser::new(reader, converters.collect(), fields),
-        layout.cells,
-    )
+    (RowParser::new(reader, converters.collect(), fields), layout.cells)
 }
 
 fn parse(c: &mut Criterion) {
@@ -120,10 +107,7 @@ fn parse(c: &mut Criterion) {
     // As the engine lays the arena out once it has seen some values: name, balance, currency,
     // status, memo.
     batch.lay_out(BATCH_ROWS, &[0, 0, 32, 17, 3, 0, 0, 1, 0, 128]);
-    let source = RawSource::Owned {
-        bytes: std::sync::Arc::new(Vec::new()),
-        base: 0,
-    };
+    let source = RawSource::Owned { bytes: std::sync::Arc::new(Vec::new()), base: 0 };
     let segment = Segment {
         file: 0,
         range: ByteRange::default(),
@@ -135,11 +119,7 @@ fn parse(c: &mut Criterion) {
     };
     group.bench_function("accounts into arenas", |b| {
         b.iter(|| {
-            let window = Window {
-                bytes: &bytes,
-                byte_offset: 0,
-                last: true,
-            };
+            let window = Window { bytes: &bytes, byte_offset: 0, last: true };
             let mut cursor = Cursor::default();
             let mut rows = 0;
             parser.seek(0);

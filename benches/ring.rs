@@ -65,9 +65,7 @@ fn through_mutex() -> usize {
     for _ in 0..ELEMENTS {
         let element = vec![0_u8; 64].into_boxed_slice();
         let mut guard = drained
-            .wait_while(state.lock().expect("not poisoned"), |(queue, _)| {
-                queue.len() == CAPACITY
-            })
+            .wait_while(state.lock().expect("not poisoned"), |(queue, _)| queue.len() == CAPACITY)
             .expect("not poisoned");
         guard.0.push_back(element);
         drop(guard);
@@ -82,10 +80,7 @@ fn bench(c: &mut Criterion) {
     let mut group = c.benchmark_group("ring");
     group.throughput(Throughput::Elements(ELEMENTS as u64));
     group.sample_size(10);
-    for (name, through) in [
-        ("ring", through_ring as fn() -> usize),
-        ("mutex", through_mutex),
-    ] {
+    for (name, through) in [("ring", through_ring as fn() -> usize), ("mutex", through_mutex)] {
         group.bench_function(name, |b| {
             b.iter(|| assert_eq!(through(), ELEMENTS, "boxes came out"));
         });

@@ -71,11 +71,8 @@ const RECORD_TOO_LONG: Code = code(
     "the record is longer than the longest that is accepted",
     "`--max-record-bytes` raises the limit; a quote that is never closed looks the same",
 );
-const TOO_FEW_FIELDS: Code = code(
-    "FL-0305",
-    "the record has too few fields",
-    "`--fields pad` takes missing fields as NULL",
-);
+const TOO_FEW_FIELDS: Code =
+    code("FL-0305", "the record has too few fields", "`--fields pad` takes missing fields as NULL");
 const TOO_MANY_FIELDS: Code = code(
     "FL-0306",
     "the record has too many fields",
@@ -124,11 +121,8 @@ const ENCODING: Code = code(
     "the text is not valid in the encoding of the file",
     "`--encoding latin1` or `--encoding windows-1252` reads older files",
 );
-const NUL_BYTE: Code = code(
-    "FL-0319",
-    "the text holds a NUL byte, which the target cannot store in text",
-    "",
-);
+const NUL_BYTE: Code =
+    code("FL-0319", "the text holds a NUL byte, which the target cannot store in text", "");
 const NULL: Code = code(
     "FL-0320",
     "the column does not take NULL",
@@ -144,11 +138,7 @@ const NOT_EXACT: Code = code(
     "the column would not give the value back unchanged",
     "a table made by `--create` keeps every value",
 );
-const DB_CONSTRAINT: Code = code(
-    "FL-0351",
-    "the database refused the row for a constraint",
-    "",
-);
+const DB_CONSTRAINT: Code = code("FL-0351", "the database refused the row for a constraint", "");
 const DB_DUPLICATE: Code = code(
     "FL-0352",
     "the database refused the row for a key that the table already holds",
@@ -159,22 +149,16 @@ const DB_NULL: Code = code(
     "the database refused NULL in a column",
     "`--const column=value` fills a column with one value",
 );
-const DB_CONVERSION: Code = code(
-    "FL-0354",
-    "the database could not convert a value to the column's type",
-    "",
-);
+const DB_CONVERSION: Code =
+    code("FL-0354", "the database could not convert a value to the column's type", "");
 const DB_RANGE: Code = code(
     "FL-0355",
     "the target column cannot hold a value exactly",
     "a table made by `--create` keeps every value",
 );
 const DB_LENGTH: Code = code("FL-0356", "the database refused a value as too long", "");
-const DB_ENCODING: Code = code(
-    "FL-0357",
-    "the database could not store a text in its encoding",
-    "",
-);
+const DB_ENCODING: Code =
+    code("FL-0357", "the database could not store a text in its encoding", "");
 const DB_OTHER: Code = code("FL-0358", "the database refused the row", "");
 
 impl Code {
@@ -231,10 +215,7 @@ impl Code {
     pub fn find(name: &str) -> Option<Self> {
         let name = name.trim().to_ascii_uppercase();
         let digits = name.strip_prefix("FL-").unwrap_or(&name);
-        CODES
-            .iter()
-            .find(|code| code.code.strip_prefix("FL-") == Some(digits))
-            .copied()
+        CODES.iter().find(|code| code.code.strip_prefix("FL-") == Some(digits)).copied()
     }
 }
 
@@ -278,11 +259,7 @@ mod tests {
         ];
         let mut seen: Vec<_> = malformed.map(Code::of_malformed).to_vec();
         seen.extend(faults.map(Code::of_fault));
-        seen.extend(
-            RejectClass::ALL[2..]
-                .iter()
-                .map(|&class| Code::of_refused_row(class)),
-        );
+        seen.extend(RejectClass::ALL[2..].iter().map(|&class| Code::of_refused_row(class)));
         assert!(seen.iter().all(|code| Code::find(code.code) == Some(*code)));
         seen.sort_by_key(|code| code.code);
         seen.dedup();

@@ -110,11 +110,7 @@ impl Error {
 
     /// Options that contradict each other; `help` names the flag that cures it.
     pub fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
-        ErrorKind::Usage {
-            message: message.into(),
-            help: help.into(),
-        }
-        .into()
+        ErrorKind::Usage { message: message.into(), help: help.into() }.into()
     }
 
     /// An input that cannot be loaded.
@@ -123,21 +119,12 @@ impl Error {
         message: impl Into<String>,
         help: impl Into<String>,
     ) -> Self {
-        ErrorKind::Input {
-            path: path.into(),
-            message: message.into(),
-            help: help.into(),
-        }
-        .into()
+        ErrorKind::Input { path: path.into(), message: message.into(), help: help.into() }.into()
     }
 
     /// An answer of the operating system.
     pub fn io(what: impl Into<String>, source: io::Error) -> Self {
-        ErrorKind::Io {
-            what: what.into(),
-            source,
-        }
-        .into()
+        ErrorKind::Io { what: what.into(), source }.into()
     }
 }
 
@@ -170,24 +157,12 @@ impl fmt::Display for Error {
             ErrorKind::InDoubt { error, ranges } => {
                 write!(f, "the outcome of a commit is unknown: {error}; in doubt:")?;
                 for (path, range) in ranges {
-                    write!(
-                        f,
-                        " {} bytes {}..{}",
-                        path.display(),
-                        range.start,
-                        range.end
-                    )?;
+                    write!(f, " {} bytes {}..{}", path.display(), range.start, range.end)?;
                 }
                 Ok(())
             }
             ErrorKind::RejectLimit(bad) => {
-                write!(
-                    f,
-                    "{}:{}: {}",
-                    bad.path.display(),
-                    bad.position.line,
-                    bad.message
-                )
+                write!(f, "{}:{}: {}", bad.path.display(), bad.position.line, bad.message)
             }
             ErrorKind::Interrupted { signal } => write!(f, "stopped by signal {signal}"),
             ErrorKind::Internal(message) => write!(f, "internal error: {message}"),
@@ -239,12 +214,7 @@ impl SinkError {
     /// An error that no retry cures.
     #[must_use]
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self {
-            class: ErrorClass::Permanent,
-            sqlstate: None,
-            native: None,
-            message: message.into(),
-        }
+        Self { class: ErrorClass::Permanent, sqlstate: None, native: None, message: message.into() }
     }
 }
 

@@ -87,11 +87,7 @@ impl ColumnGuess {
     /// The guess for values that cannot be looked at: text without a declared length.
     #[must_use]
     pub fn any_text() -> Self {
-        Self {
-            shape: Shape::Text,
-            characters_max: u64::MAX,
-            ..Self::default()
-        }
+        Self { shape: Shape::Text, characters_max: u64::MAX, ..Self::default() }
     }
 
     /// Takes in one value that is not NULL: the bytes of the field with quotes and escapes
@@ -181,10 +177,9 @@ impl ColumnGuess {
             Shape::Decimal { scale } => {
                 let precision = self.integer_digits + u32::from(scale);
                 match u8::try_from(precision) {
-                    Ok(digits) if precision <= MAX_DECIMAL_DIGITS => SqlType::Decimal {
-                        precision: digits,
-                        scale,
-                    },
+                    Ok(digits) if precision <= MAX_DECIMAL_DIGITS => {
+                        SqlType::Decimal { precision: digits, scale }
+                    }
                     _ => self.text(),
                 }
             }
@@ -199,15 +194,9 @@ impl ColumnGuess {
         if self.characters_max > MAX_TEXT_CHARACTERS {
             return SqlType::VarChar(None);
         }
-        let max = self
-            .characters_max
-            .max(MIN_TEXT_CHARACTERS)
-            .next_power_of_two();
+        let max = self.characters_max.max(MIN_TEXT_CHARACTERS).next_power_of_two();
         let max = u32::try_from(max).expect("at most 8192, checked above");
-        SqlType::VarChar(Some(TextLength {
-            max,
-            unit: LengthUnit::Characters,
-        }))
+        SqlType::VarChar(Some(TextLength { max, unit: LengthUnit::Characters }))
     }
 }
 
@@ -231,10 +220,7 @@ fn classify(field: &[u8]) -> Kind {
     if !first.is_ascii_digit() {
         return Kind::Text;
     }
-    let whole = unsigned
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let whole = unsigned.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if whole == unsigned.len() {
         return integer(field, unsigned);
     }
@@ -252,9 +238,7 @@ fn integer(field: &[u8], digits: &[u8]) -> Kind {
         return Kind::Text;
     }
     // At most 18 digits: the sum stays below 10^18.
-    let value = digits
-        .iter()
-        .fold(0_i64, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    let value = digits.iter().fold(0_i64, |sum, digit| sum * 10 + i64::from(digit - b'0'));
     let value = if negative { -value } else { value };
     Kind::Integer {
         digits: u32::try_from(digits.len()).expect("at most 18"),
@@ -325,19 +309,13 @@ fn date_or_timestamp(field: &[u8]) -> Kind {
 /// The number that decimal digits stand for; `None` for anything else. At most four digits.
 fn small_number(digits: &[u8]) -> Option<i16> {
     digits.iter().try_fold(0_i16, |sum, digit| {
-        digit
-            .is_ascii_digit()
-            .then(|| sum * 10 + i16::from(digit - b'0'))
+        digit.is_ascii_digit().then(|| sum * 10 + i16::from(digit - b'0'))
     })
 }
 
 /// `yyyy-mm-dd` in the calendar; ten bytes.
 fn is_date(date: &[u8]) -> bool {
-    let parts = (
-        small_number(&date[..4]),
-        small_number(&date[5..7]),
-        small_number(&date[8..]),
-    );
+    let parts = (small_number(&date[..4]), small_number(&date[5..7]), small_number(&date[8..]));
     let (Some(year), Some(month), Some(day)) = parts else {
         return false;
     };
@@ -383,16 +361,7 @@ mod tests {
         assert_eq!(name(&["0", "-1", "2147483647", "-2147483648"]), "INTEGER");
         assert_eq!(name(&["1", "2147483648"]), "BIGINT");
         assert_eq!(name(&["999999999999999999"]), "BIGINT");
-        for text in [
-            "1000000000000000000",
-            "007",
-            "+1",
-            "-0",
-            "-",
-            "1 ",
-            "0x1",
-            "1e3",
-        ] {
+        for text in ["1000000000000000000", "007", "+1", "-0", "-", "1 ", "0x1", "1e3"] {
             assert_eq!(
                 name(&["1", text]),
                 "VARCHAR(32)".replace("32", if text.len() > 16 { "32" } else { "16" }),
@@ -406,23 +375,14 @@ mod tests {
         assert_eq!(name(&["1.25", "-100.00"]), "DECIMAL(5,2)");
         assert_eq!(name(&["0.25"]), "DECIMAL(2,2)");
         assert_eq!(name(&["1.5", "1.25"]), "DOUBLE");
-        assert_eq!(
-            name(&["1.50", "1.125"]),
-            "VARCHAR(16)",
-            "1.50 would print as 1.5"
-        );
+        assert_eq!(name(&["1.50", "1.125"]), "VARCHAR(16)", "1.50 would print as 1.5");
         assert_eq!(name(&["1.125", "1.50"]), "VARCHAR(16)");
         assert_eq!(name(&["1", "1.50"]), "VARCHAR(16)", "1 would print as 1.00");
-        for text in [
-            ".5", "5.", "-0.0", "00.5", "1.2.3", "1.5e3", "+1.5", "NaN", "inf",
-        ] {
+        for text in [".5", "5.", "-0.0", "00.5", "1.2.3", "1.5e3", "+1.5", "NaN", "inf"] {
             assert_eq!(name(&[text]), "VARCHAR(16)", "{text}");
         }
         let digits31 = "1234567890123456789012345678901";
-        assert_eq!(
-            name(&[&format!("{}.{}", &digits31[..21], &digits31[21..])]),
-            "DECIMAL(31,10)"
-        );
+        assert_eq!(name(&[&format!("{}.{}", &digits31[..21], &digits31[21..])]), "DECIMAL(31,10)");
         assert_eq!(name(&[&format!("{}.{}", digits31, "5")]), "VARCHAR(64)");
         assert_eq!(name(&["0.1", "0.12345678901234567"]), "VARCHAR(32)");
     }
@@ -467,22 +427,14 @@ mod tests {
             SqlType::Double => {
                 let value: f64 = text.parse().unwrap();
                 let shown = value.to_string();
-                if shown.contains('.') {
-                    shown
-                } else {
-                    format!("{shown}.0")
-                }
+                if shown.contains('.') { shown } else { format!("{shown}.0") }
             }
             SqlType::Decimal { precision, scale } => {
                 let negative = text.starts_with('-');
                 let (whole, fraction) = text.trim_start_matches('-').split_once('.').unwrap();
                 assert!(fraction.len() == usize::from(scale));
                 let whole: u128 = whole.parse().unwrap();
-                let whole_digits = if whole == 0 {
-                    0
-                } else {
-                    whole.to_string().len()
-                };
+                let whole_digits = if whole == 0 { 0 } else { whole.to_string().len() };
                 assert!(whole_digits + fraction.len() <= usize::from(precision));
                 format!("{}{whole}.{fraction}", if negative { "-" } else { "" })
             }
@@ -492,9 +444,7 @@ mod tests {
                 format!("{value:.*}", usize::from(precision)).replace('T', " ")
             }
             _ => {
-                let SqlType::VarChar(length) = ty else {
-                    panic!("{ty} is never guessed")
-                };
+                let SqlType::VarChar(length) = ty else { panic!("{ty} is never guessed") };
                 assert!(length.is_none_or(|l| text.chars().count() <= l.max as usize));
                 text.to_owned()
             }

@@ -69,14 +69,9 @@ impl Counts {
 }
 
 /// Paths need not be UTF-8, but JSON is: bytes that are not show as U+FFFD.
-#[expect(
-    clippy::ref_option,
-    reason = "the form in which serde hands over a field"
-)]
+#[expect(clippy::ref_option, reason = "the form in which serde hands over a field")]
 fn text_of_some<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
-    path.as_deref()
-        .map(Path::to_string_lossy)
-        .serialize(serializer)
+    path.as_deref().map(Path::to_string_lossy).serialize(serializer)
 }
 
 fn text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {

@@ -49,22 +49,13 @@ impl Chain {
     /// A chain whose chunk 0 begins at `start`.
     #[must_use]
     pub fn new(start: ChunkStart) -> Self {
-        let frontier = Frontier {
-            chunk: 0,
-            start,
-            aborted: false,
-        };
-        Self {
-            frontier: Mutex::new(frontier),
-            moved: Condvar::new(),
-        }
+        let frontier = Frontier { chunk: 0, start, aborted: false };
+        Self { frontier: Mutex::new(frontier), moved: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Frontier> {
         // A panicking holder leaves plain numbers behind, and aborts the chain besides.
-        self.frontier
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.frontier.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The start of `chunk` if it is proven by now.
@@ -79,9 +70,7 @@ impl Chain {
     pub fn wait(&self, chunk: u64) -> Option<ChunkStart> {
         let frontier = self
             .moved
-            .wait_while(self.lock(), |frontier| {
-                frontier.chunk != chunk && !frontier.aborted
-            })
+            .wait_while(self.lock(), |frontier| frontier.chunk != chunk && !frontier.aborted)
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         (!frontier.aborted).then_some(frontier.start)
     }
@@ -93,10 +82,7 @@ impl Chain {
     pub fn publish(&self, chunk: u64, next: ChunkStart) {
         let mut frontier = self.lock();
         assert_eq!(frontier.chunk, chunk, "chunks are published in order");
-        assert!(
-            frontier.start.byte_offset <= next.byte_offset,
-            "records run forwards"
-        );
+        assert!(frontier.start.byte_offset <= next.byte_offset, "records run forwards");
         frontier.chunk += 1;
         frontier.start = next;
         self.moved.notify_all();
@@ -145,11 +131,7 @@ mod tests {
     fn a_chunk_is_proven_only_in_its_turn() {
         let chain = Chain::new(ChunkStart::default());
         assert!(chain.proven(1).is_none());
-        let next = ChunkStart {
-            byte_offset: 10,
-            records: 2,
-            lines: 3,
-        };
+        let next = ChunkStart { byte_offset: 10, records: 2, lines: 3 };
         chain.publish(0, next);
         assert!(chain.proven(0).is_none());
         assert_eq!(chain.proven(1), Some(next));

@@ -72,19 +72,12 @@ const UNSAFE_FILES: &[&str] = &[
 ];
 
 /// Words of I/O, threads, locks and processes, which the pure modules do not use.
-const IMPURE_WORDS: &[&str] = &[
-    "fs", "net", "thread", "process", "env", "File", "Mutex", "RwLock", "Condvar", "Instant",
-];
+const IMPURE_WORDS: &[&str] =
+    &["fs", "net", "thread", "process", "env", "File", "Mutex", "RwLock", "Condvar", "Instant"];
 
 /// Modules that are functions of their bytes: no I/O, no locks, no threads, no clock.
-const PURE_MODULES: &[&str] = &[
-    "arena/",
-    "parse/",
-    "dialect/",
-    "infer.rs",
-    "limits.rs",
-    "record.rs",
-];
+const PURE_MODULES: &[&str] =
+    &["arena/", "parse/", "dialect/", "infer.rs", "limits.rs", "record.rs"];
 
 /// What only some files may do to the process: a token path and those files.
 const PROCESS_CALLS: &[(&[&str], &[&str])] = &[
@@ -127,16 +120,8 @@ struct Source {
 impl Source {
     fn new(path: &str, text: &str) -> Self {
         let is_test = path.ends_with("/tests.rs") || path.contains("/tests/");
-        let tokens = if is_test {
-            Vec::new()
-        } else {
-            without_test_items(&tokens(text))
-        };
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            tokens,
-        }
+        let tokens = if is_test { Vec::new() } else { without_test_items(&tokens(text)) };
+        Self { path: path.to_owned(), text: text.to_owned(), tokens }
     }
 
     /// The path of the module that the file is.
@@ -158,9 +143,7 @@ impl Source {
     }
 
     fn has_sequence(&self, sequence: &[&str]) -> bool {
-        self.tokens
-            .windows(sequence.len())
-            .any(|tokens| tokens == sequence)
+        self.tokens.windows(sequence.len()).any(|tokens| tokens == sequence)
     }
 
     /// Every path of this crate that the file names, without `crate`, `use` groups taken apart.
@@ -217,10 +200,7 @@ fn expand(
             at += 1;
             while tokens.get(at).is_some_and(|token| token != "}") {
                 at = expand(tokens, at, base, found);
-                while tokens
-                    .get(at)
-                    .is_some_and(|token| token != "}" && token != ",")
-                {
+                while tokens.get(at).is_some_and(|token| token != "}" && token != ",") {
                     at += 1;
                 }
                 at += usize::from(tokens.get(at).is_some_and(|token| token == ","));
@@ -372,9 +352,7 @@ fn without_test_items(tokens: &[String]) -> Vec<String> {
 }
 
 fn is_among(path: &str, places: &[&str]) -> bool {
-    places
-        .iter()
-        .any(|place| path == *place || (place.ends_with('/') && path.starts_with(place)))
+    places.iter().any(|place| path == *place || (place.ends_with('/') && path.starts_with(place)))
 }
 
 fn rank(module: &str) -> Option<usize> {
@@ -448,10 +426,7 @@ fn unsafe_code(sources: &[Source]) -> Vec<String> {
             wrong.push(format!("src/{}: has no unsafe code any more", source.path));
         }
         if has_unsafe && !reasoned {
-            wrong.push(format!(
-                "src/{}: no expect(unsafe_code, reason)",
-                source.path
-            ));
+            wrong.push(format!("src/{}: no expect(unsafe_code, reason)", source.path));
         }
     }
     wrong
@@ -522,16 +497,12 @@ fn widths(path: &str, text: &str) -> Vec<String> {
 
 /// Paths in backticks of a document: files of the repository or of `src/`.
 fn named_files(document: &str) -> Vec<&str> {
-    let spans = document
-        .split("```")
-        .step_by(2)
-        .flat_map(|prose| prose.split('`').skip(1).step_by(2));
+    let spans =
+        document.split("```").step_by(2).flat_map(|prose| prose.split('`').skip(1).step_by(2));
     spans
         .filter(|span| !span.contains(|c: char| c.is_whitespace() || "<>*$:".contains(c)))
         .filter(|span| {
-            let is_file = [".rs", ".md", ".yaml", ".toml"]
-                .iter()
-                .any(|end| span.ends_with(end));
+            let is_file = [".rs", ".md", ".yaml", ".toml"].iter().any(|end| span.ends_with(end));
             is_file || span.ends_with('/')
         })
         .collect()
@@ -612,9 +583,7 @@ fn files_are_short_and_named_for_what_they_hold() {
 fn lines_fit() {
     let folders = ["src", "tests", "benches", "fuzz"];
     let files = folders.iter().flat_map(|folder| rust_files(folder));
-    let wide: Vec<_> = files
-        .flat_map(|(path, text)| widths(&path, &text))
-        .collect();
+    let wide: Vec<_> = files.flat_map(|(path, text)| widths(&path, &text)).collect();
     assert_none(&wide);
 }
 
@@ -674,43 +643,22 @@ mod checker {
             paths("error.rs", "mod inner { use super::X; } use super::y;"),
             ["error::X", "y"]
         );
-        assert_eq!(
-            paths("ring/mod.rs", "use super::model::Arc;"),
-            ["model::Arc"]
-        );
+        assert_eq!(paths("ring/mod.rs", "use super::model::Arc;"), ["model::Arc"]);
     }
 
     #[test]
     fn an_import_from_above_is_found() {
-        assert_eq!(
-            imports(&one("parse/rows.rs", "use crate::engine::Load;")).len(),
-            1
-        );
-        assert_eq!(
-            imports(&one("parse/rows.rs", "use crate::sink::Sink;")).len(),
-            1
-        );
-        assert_eq!(
-            imports(&one("record.rs", "fn f(x: super::error::Error) {}")).len(),
-            1
-        );
+        assert_eq!(imports(&one("parse/rows.rs", "use crate::engine::Load;")).len(), 1);
+        assert_eq!(imports(&one("parse/rows.rs", "use crate::sink::Sink;")).len(), 1);
+        assert_eq!(imports(&one("record.rs", "fn f(x: super::error::Error) {}")).len(), 1);
         assert_eq!(imports(&one("novelty.rs", "")).len(), 1);
-        assert_eq!(
-            imports(&one("parse/rows.rs", "use crate::arena::Batch;")).len(),
-            0
-        );
-        assert_eq!(
-            imports(&one("ring/mod.rs", "use super::model::Arc;")).len(),
-            0
-        );
+        assert_eq!(imports(&one("parse/rows.rs", "use crate::arena::Batch;")).len(), 0);
+        assert_eq!(imports(&one("ring/mod.rs", "use super::model::Arc;")).len(), 0);
     }
 
     #[test]
     fn a_database_in_the_engine_is_found() {
-        let source = one(
-            "engine/writer.rs",
-            "use crate::sink::{Sink, odbc::Session};",
-        );
+        let source = one("engine/writer.rs", "use crate::sink::{Sink, odbc::Session};");
         assert_eq!(hidden_modules(&source).len(), 1);
         let source = one("sink/sqlite/mod.rs", "use super::odbc::Session;");
         assert_eq!(hidden_modules(&source).len(), 1);
@@ -727,10 +675,7 @@ mod checker {
     #[test]
     fn unsafe_code_out_of_place_or_without_reason_is_found() {
         assert_eq!(unsafe_code(&one("ring/mod.rs", "unsafe { f() }")).len(), 2);
-        assert_eq!(
-            unsafe_code(&one("parse/scan.rs", "unsafe { f() }")).len(),
-            1
-        );
+        assert_eq!(unsafe_code(&one("parse/scan.rs", "unsafe { f() }")).len(), 1);
         assert_eq!(unsafe_code(&one("parse/scan.rs", "fn f() {}")).len(), 1);
         let reasoned = "#![expect(unsafe_code, reason = \"registers\")] unsafe { f() }";
         assert_eq!(unsafe_code(&one("parse/scan.rs", reasoned)).len(), 0);
@@ -746,10 +691,7 @@ mod checker {
 
     #[test]
     fn impurity_is_found() {
-        assert_eq!(
-            purity(&one("parse/rows.rs", "use std::sync::Mutex;")).len(),
-            1
-        );
+        assert_eq!(purity(&one("parse/rows.rs", "use std::sync::Mutex;")).len(), 1);
         assert_eq!(purity(&one("split.rs", "use std::sync::Mutex;")).len(), 0);
     }
 
@@ -758,10 +700,7 @@ mod checker {
         assert_eq!(files(&one("engine/utils.rs", "")).len(), 1);
         assert_eq!(files(&one("engine/load.rs", &"x\n".repeat(601))).len(), 1);
         assert_eq!(files(&one("cli/args.rs", "x\n")).len(), 1);
-        assert_eq!(
-            widths("a.rs", &format!("{}\n{}", "é".repeat(100), "x".repeat(101))).len(),
-            1
-        );
+        assert_eq!(widths("a.rs", &format!("{}\n{}", "é".repeat(100), "x".repeat(101))).len(), 1);
     }
 
     #[test]

@@ -30,10 +30,7 @@ fn shown(field: &OracleField) -> String {
 
 /// What the document should say about a file of two fields a record.
 fn read(file: &str) -> String {
-    let dialect = Dialect {
-        header: false,
-        ..Dialect::default()
-    };
+    let dialect = Dialect { header: false, ..Dialect::default() };
     let records = read_records(file.as_bytes(), 0, 1, &dialect, 2);
     let shown = records.iter().map(|record| match &record.content {
         Content::Fields(fields) => fields.iter().map(shown).collect(),
@@ -48,9 +45,7 @@ fn the_examples_of_the_grammar_are_true() {
     let table = table.and_then(|rest| rest.split("\n\n").next());
     let mut examples = 0;
     for row in rows(table.expect("the table is in the document")).skip(1) {
-        let [file, result] = row[..] else {
-            panic!("{row:?} has not two cells")
-        };
+        let [file, result] = row[..] else { panic!("{row:?} has not two cells") };
         let file = code_span(file).expect("the first cell is code");
         let bytes = file.replace("\\n", "\n").replace("\\r", "\r");
         assert_eq!(code_span(result), Some(read(&bytes).as_str()), "{file}");
@@ -61,10 +56,8 @@ fn the_examples_of_the_grammar_are_true() {
 
 #[test]
 fn every_code_is_documented_and_no_other() {
-    let listed: Vec<_> = rows(REJECTS)
-        .map(|row| row[0])
-        .filter(|code| code.starts_with("FL-"))
-        .collect();
+    let listed: Vec<_> =
+        rows(REJECTS).map(|row| row[0]).filter(|code| code.starts_with("FL-")).collect();
     let known: Vec<_> = CODES.iter().map(|code| code.code).collect();
     assert_eq!(listed, known);
 }

@@ -20,18 +20,8 @@ use proptest::prelude::*;
 /// One record as the loader must book it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone)]
 enum Booked {
-    Row {
-        record: u64,
-        line: u64,
-        byte_offset: u64,
-        cells: Vec<Option<Vec<u8>>>,
-    },
-    Reject {
-        record: u64,
-        line: u64,
-        byte_offset: u64,
-        bytes: Vec<u8>,
-    },
+    Row { record: u64, line: u64, byte_offset: u64, cells: Vec<Option<Vec<u8>>> },
+    Reject { record: u64, line: u64, byte_offset: u64, bytes: Vec<u8> },
 }
 
 fn expected(bytes: &[u8], dialect: &Dialect, columns: &[Column], max: usize) -> Vec<Booked> {
@@ -57,12 +47,7 @@ fn expected(bytes: &[u8], dialect: &Dialect, columns: &[Column], max: usize) -> 
                         (field.quoted || !field.value.is_empty()).then(|| field.value.clone())
                     };
                     let cells = fields.iter().map(cell).collect();
-                    Booked::Row {
-                        record: number,
-                        line,
-                        byte_offset,
-                        cells,
-                    }
+                    Booked::Row { record: number, line, byte_offset, cells }
                 }
             }
         })
@@ -93,10 +78,7 @@ fn booked(case: &Case<'_>) -> Vec<Booked> {
     let outcome = run(config, inputs, Arc::clone(&target) as _);
     assert!(outcome.error.is_none(), "{:?}", outcome.error);
     let totals = outcome.report.totals;
-    assert!(
-        totals.add_up() && totals.rows_rolled_back == 0,
-        "{totals:?}"
-    );
+    assert!(totals.add_up() && totals.rows_rolled_back == 0, "{totals:?}");
     let rows = target.rows();
     assert_eq!(totals.rows_loaded, rows.len() as u64);
     let mut found: Vec<Booked> = rows
@@ -167,9 +149,7 @@ fn temp_file(bytes: &[u8]) -> tempfile::TempPath {
 }
 
 fn columns(count: usize, max: u32) -> Vec<Column> {
-    (0..count)
-        .map(|index| text(&format!("c{index}"), max))
-        .collect()
+    (0..count).map(|index| text(&format!("c{index}"), max)).collect()
 }
 
 /// Every chunk size from 1 to the file's length (at most `sizes`), 1, 2, 3 and 8 parsers.
@@ -187,37 +167,21 @@ fn sweep(bytes: &[u8], dialect: &Dialect, field_count: usize) {
                 writers: 1 + parsers % 2,
                 chunk_bytes,
                 batch_rows: 1 + chunk_bytes % 5,
-                io: if chunk_bytes % 2 == 0 {
-                    IoWay::Mmap
-                } else {
-                    IoWay::Read
-                },
+                io: if chunk_bytes % 2 == 0 { IoWay::Mmap } else { IoWay::Read },
             };
-            assert_eq!(
-                booked(&case),
-                expected,
-                "{parsers} parsers, chunks of {chunk_bytes}"
-            );
+            assert_eq!(booked(&case), expected, "{parsers} parsers, chunks of {chunk_bytes}");
         }
     }
 }
 
 #[test]
 fn quoted_newlines() {
-    sweep(
-        b"1,\"a\nb\"\n2,c\n3,\"d\n\ne\"\n4,\"f\n5,6\n7\"\n8,g\n",
-        &Dialect::default(),
-        2,
-    );
+    sweep(b"1,\"a\nb\"\n2,c\n3,\"d\n\ne\"\n4,\"f\n5,6\n7\"\n8,g\n", &Dialect::default(), 2);
 }
 
 #[test]
 fn crlf_on_every_boundary() {
-    sweep(
-        b"1,a\r\n2,\"b\r\nc\"\r\n\r\n3,\"\"\r\n4,d\r\r\n5,e",
-        &Dialect::default(),
-        2,
-    );
+    sweep(b"1,a\r\n2,\"b\r\nc\"\r\n\r\n3,\"\"\r\n4,d\r\r\n5,e", &Dialect::default(), 2);
 }
 
 #[test]
@@ -239,11 +203,7 @@ fn a_record_longer_than_many_chunks() {
 
 #[test]
 fn a_stray_quote_early_in_the_file() {
-    sweep(
-        b"1,a\n2,\"b\n3,c\n4,d\n5,\"e\n\"\n6,f\"\n7,g\n8,h\n",
-        &Dialect::default(),
-        2,
-    );
+    sweep(b"1,a\n2,\"b\n3,c\n4,d\n5,\"e\n\"\n6,f\"\n7,g\n8,h\n", &Dialect::default(), 2);
 }
 
 #[test]
@@ -258,19 +218,12 @@ fn the_last_record_without_newline() {
 
 #[test]
 fn wrong_field_counts_and_blank_lines() {
-    sweep(
-        b"\n1,a\n2\n\n3,b,c\n4,\"d\ne\",f\n5,g\n\n",
-        &Dialect::default(),
-        2,
-    );
+    sweep(b"\n1,a\n2\n\n3,b,c\n4,\"d\ne\",f\n5,g\n\n", &Dialect::default(), 2);
 }
 
 #[test]
 fn a_record_over_the_limit() {
-    let dialect = Dialect {
-        max_record_bytes: 12,
-        ..Dialect::default()
-    };
+    let dialect = Dialect { max_record_bytes: 12, ..Dialect::default() };
     sweep(
         b"1,a\n2,\"bbbbbbbbbbbbbb\nbbb\"\n3,ccccccccccccccccccccc\n4,d\n5,eeeeeeeeeeeee",
         &dialect,
@@ -286,25 +239,14 @@ fn comments_and_trailing_delimiters() {
         trailing_delimiter: true,
         ..Dialect::default()
     };
-    sweep(
-        b"# a | b\n1|a|\n2|b\n#3|c|\n4|\"d\n#e\"|\n5|f|g|\n6||\n",
-        &dialect,
-        2,
-    );
+    sweep(b"# a | b\n1|a|\n2|b\n#3|c|\n4|\"d\n#e\"|\n5|f|g|\n6||\n", &dialect, 2);
 }
 
 #[test]
 fn strict_crlf_with_escapes() {
-    let dialect = Dialect {
-        terminator: Terminator::CrLf,
-        escape: Some(b'\\'),
-        ..Dialect::default()
-    };
-    sweep(
-        b"1,a\nb\r\n2,c\\\r\n3\r\n4,\"d\\\"\r\n\"\r\n5,e\r\n",
-        &dialect,
-        2,
-    );
+    let dialect =
+        Dialect { terminator: Terminator::CrLf, escape: Some(b'\\'), ..Dialect::default() };
+    sweep(b"1,a\nb\r\n2,c\\\r\n3\r\n4,\"d\\\"\r\n\"\r\n5,e\r\n", &dialect, 2);
 }
 
 proptest! {

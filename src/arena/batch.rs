@@ -126,10 +126,7 @@ impl Batch {
     #[must_use]
     pub fn new(cells: &[CellType], width: IndicatorWidth, parser: usize) -> Self {
         Self {
-            columns: cells
-                .iter()
-                .map(|&cell| ColumnBuffer::new(cell, width))
-                .collect(),
+            columns: cells.iter().map(|&cell| ColumnBuffer::new(cell, width)).collect(),
             row_sources: Vec::new(),
             segments: Vec::new(),
             rejects: Vec::new(),
@@ -185,11 +182,7 @@ impl Batch {
     /// Where the batch stands now.
     #[must_use]
     pub const fn mark(&self) -> Mark {
-        Mark {
-            rows: self.rows,
-            segments: self.segments.len(),
-            rejects: self.rejects.len(),
-        }
+        Mark { rows: self.rows, segments: self.segments.len(), rejects: self.rejects.len() }
     }
 
     /// Forgets everything added since `mark`.
@@ -205,11 +198,7 @@ impl Batch {
     /// # Panics
     /// If the segment is not the last one.
     pub fn keep_records(&mut self, segment: usize, keep: std::ops::RangeInclusive<u64>) -> u64 {
-        assert_eq!(
-            segment + 1,
-            self.segments.len(),
-            "only the last segment is cut"
-        );
+        assert_eq!(segment + 1, self.segments.len(), "only the last segment is cut");
         let first_row = self.segments[segment].first_row;
         let mut to = first_row;
         for from in first_row..self.rows {
@@ -254,9 +243,7 @@ impl Batch {
     #[must_use]
     pub fn segment_of_row(&self, row: usize) -> &Segment {
         assert!(row < self.rows);
-        let after = self
-            .segments
-            .partition_point(|segment| segment.first_row <= row);
+        let after = self.segments.partition_point(|segment| segment.first_row <= row);
         &self.segments[after - 1]
     }
 

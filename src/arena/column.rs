@@ -225,20 +225,13 @@ impl ColumnBuffer {
             CellType::I64 => Values::I64(Vec::new()),
             CellType::F32 => Values::F32(Vec::new()),
             CellType::F64 => Values::F64(Vec::new()),
-            CellType::Text | CellType::Bytes => Values::Bytes {
-                data: Vec::new(),
-                stride: 0,
-            },
+            CellType::Text | CellType::Bytes => Values::Bytes { data: Vec::new(), stride: 0 },
             CellType::Date => Values::Date(Vec::new()),
             CellType::Time => Values::Time(Vec::new()),
             CellType::Timestamp => Values::Timestamp(Vec::new()),
             CellType::Bit => Values::Bit(Vec::new()),
         };
-        Self {
-            values,
-            indicators: Indicators::new(width),
-            cell,
-        }
+        Self { values, indicators: Indicators::new(width), cell }
     }
 
     /// Form of the cells.

@@ -493,13 +493,7 @@ fn given(flag: bool) -> Option<bool> {
 
 impl From<LoadArgs> for Given {
     fn from(args: LoadArgs) -> Self {
-        let TableArgs {
-            mode,
-            yes,
-            create,
-            before,
-            after,
-        } = args.table;
+        let TableArgs { mode, yes, create, before, after } = args.table;
         let mut given = Self::from(CheckArgs {
             files: args.files,
             target: args.target,
@@ -509,14 +503,7 @@ impl From<LoadArgs> for Given {
             errors: args.errors,
             output: args.output,
         });
-        given.flags = Options {
-            mode,
-            yes,
-            create,
-            before,
-            after,
-            ..given.flags
-        };
+        given.flags = Options { mode, yes, create, before, after, ..given.flags };
         given
     }
 }
@@ -537,10 +524,7 @@ impl From<CheckArgs> for Given {
         args.columns.fill(&mut flags);
         args.work.fill(&mut flags);
         args.output.fill(&mut flags);
-        Self {
-            job_file: args.files.config,
-            flags,
-        }
+        Self { job_file: args.files.config, flags }
     }
 }
 
@@ -550,10 +534,7 @@ impl From<DescribeArgs> for Given {
         args.target.fill(&mut flags);
         args.output.fill(&mut flags);
         flags.table = Some(args.name);
-        Self {
-            job_file: None,
-            flags,
-        }
+        Self { job_file: None, flags }
     }
 }
 
@@ -665,10 +646,7 @@ mod tests {
 
     #[test]
     fn the_verb_may_be_left_out() {
-        for arguments in [
-            &["a.csv", "--table", "t"][..],
-            &["load", "a.csv", "--table", "t"],
-        ] {
+        for arguments in [&["a.csv", "--table", "t"][..], &["load", "a.csv", "--table", "t"]] {
             let given = load(arguments);
             assert_eq!(given.flags.input, ["a.csv"]);
             assert_eq!(given.flags.table.as_deref(), Some("t"));
@@ -683,34 +661,19 @@ mod tests {
         assert_eq!(given.flags.empty_as_null, Some(EmptyAsNull::Everywhere));
         let given = load(&["--pin-cores=0,2-3", "a.csv", "--trim=false", "--create"]);
         assert_eq!(given.flags.pin_cores, Some(CoreChoice::List(vec![0, 2, 3])));
-        assert_eq!(
-            (given.flags.trim, given.flags.create),
-            (Some(false), Some(true))
-        );
+        assert_eq!((given.flags.trim, given.flags.create), (Some(false), Some(true)));
     }
 
     #[test]
     fn odd_values_get_through() {
-        let given = load(&[
-            "-",
-            "--columns",
-            "-c,a",
-            "-d",
-            "-",
-            "--null-value",
-            "-",
-            "--quote",
-            "none",
-        ]);
+        let given =
+            load(&["-", "--columns", "-c,a", "-d", "-", "--null-value", "-", "--quote", "none"]);
         assert_eq!(given.flags.input, ["-"]);
         assert_eq!(given.flags.columns.unwrap().0.len(), 2);
         assert_eq!(given.flags.delimiter.unwrap().0, b"-");
         assert_eq!(given.flags.quote, Some(ByteRole(None)));
         assert_eq!(load(&["a", "--no-header"]).flags.header, Some(false));
-        assert_eq!(
-            load(&["a", "--no-header", "--header"]).flags.header,
-            Some(true)
-        );
+        assert_eq!(load(&["a", "--no-header", "--header"]).flags.header, Some(true));
         assert_eq!(load(&["a"]).flags.header, None);
     }
 
@@ -723,33 +686,18 @@ mod tests {
                 continue;
             };
             let known = Options::KEYS.contains(&flag);
-            assert!(
-                known || matches!(flag, "config" | "no-header" | "help"),
-                "--{flag}"
-            );
+            assert!(known || matches!(flag, "config" | "no-header" | "help"), "--{flag}");
         }
         for key in Options::KEYS {
-            let known = load
-                .get_arguments()
-                .any(|argument| argument.get_long() == Some(*key));
+            let known = load.get_arguments().any(|argument| argument.get_long() == Some(*key));
             assert!(known || *key == "input", "--{key}");
         }
     }
 
     #[test]
     fn what_works_later_is_absent() {
-        for flag in [
-            "--staging",
-            "--key",
-            "--ledger-table",
-            "--password",
-            "--max-rate",
-            "--job",
-        ] {
-            assert!(
-                Cli::try_parse_from(["fastload", "a", flag, "x"]).is_err(),
-                "{flag}"
-            );
+        for flag in ["--staging", "--key", "--ledger-table", "--password", "--max-rate", "--job"] {
+            assert!(Cli::try_parse_from(["fastload", "a", flag, "x"]).is_err(), "{flag}");
         }
     }
 }

@@ -21,15 +21,9 @@ pub fn render(bad: &BadRecord, renderer: &Renderer) -> String {
         place.byte
     );
     let column = describe_column(bad);
-    let mut group = Level::ERROR
-        .primary_title(bad.message.as_str())
-        .id(bad.code)
-        .element(Origin::path(origin));
-    let label = if column.is_empty() {
-        bad.class.to_owned()
-    } else {
-        column
-    };
+    let mut group =
+        Level::ERROR.primary_title(bad.message.as_str()).id(bad.code).element(Origin::path(origin));
+    let label = if column.is_empty() { bad.class.to_owned() } else { column };
     if !place.shown.is_empty() {
         let start = place.caret.min(place.shown.len());
         let end = (start + place.caret_bytes).clamp(start, place.shown.len());
@@ -99,17 +93,10 @@ impl Place {
             };
         }
         let before = &bad.bytes[..inside];
-        let line_start = before
-            .iter()
-            .rposition(|&b| b == b'\n')
-            .map_or(0, |at| at + 1);
+        let line_start = before.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
         let lines_before = before.iter().filter(|&&b| b == b'\n').count();
         let after = &bad.bytes[inside..];
-        let line_end = inside
-            + after
-                .iter()
-                .position(|&b| b == b'\n')
-                .unwrap_or(after.len());
+        let line_end = inside + after.iter().position(|&b| b == b'\n').unwrap_or(after.len());
         let line = &bad.bytes[line_start..line_end];
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let at = (inside - line_start).min(line.len());
@@ -130,9 +117,8 @@ impl Place {
 /// the character there takes in it.
 fn window(line: &[u8], at: usize) -> (String, usize, usize) {
     let is_boundary = |index: usize| line.get(index).is_none_or(|byte| byte & 0xc0 != 0x80);
-    let mut start = at
-        .saturating_sub(WINDOW_BYTES / 2)
-        .min(line.len().saturating_sub(WINDOW_BYTES));
+    let mut start =
+        at.saturating_sub(WINDOW_BYTES / 2).min(line.len().saturating_sub(WINDOW_BYTES));
     let mut end = (start + WINDOW_BYTES).min(line.len());
     while !is_boundary(start) && start < at {
         start += 1;
@@ -150,11 +136,7 @@ fn window(line: &[u8], at: usize) -> (String, usize, usize) {
     let fault = escape(&line[at..next.max(at)]);
     let rest = escape(&line[next.max(at)..end]);
     let caret = before.len();
-    (
-        format!("{before}{fault}{rest}{trail}"),
-        caret,
-        fault.len().max(1),
-    )
+    (format!("{before}{fault}{rest}{trail}"), caret, fault.len().max(1))
 }
 
 /// Text that is safe on a terminal: printable characters as they are, all else escaped.
@@ -195,11 +177,7 @@ mod tests {
     fn bad(bytes: &[u8], fault: Option<u64>) -> BadRecord {
         BadRecord {
             path: "orders.csv".into(),
-            position: Position {
-                byte_offset: 1000,
-                record: 7,
-                line: 9,
-            },
+            position: Position { byte_offset: 1000, record: 7, line: 9 },
             fault_byte_offset: fault,
             bytes: bytes.to_vec(),
             column: Some("amount".into()),
@@ -227,10 +205,7 @@ mod tests {
             assert!(text.contains(part), "{part:?} in\n{text}");
         }
         let lines: Vec<&str> = text.lines().collect();
-        let source = lines
-            .iter()
-            .position(|line| line.contains("1,2,abc,4"))
-            .unwrap();
+        let source = lines.iter().position(|line| line.contains("1,2,abc,4")).unwrap();
         let caret = lines[source + 1].find('^').unwrap();
         assert_eq!(caret, lines[source].find("abc").unwrap());
     }
@@ -251,10 +226,7 @@ mod tests {
         let place = Place::of(&bad(&line, Some(2500)));
         assert!(place.shown.starts_with('…') && place.shown.ends_with('…'));
         assert!(place.shown.len() <= WINDOW_BYTES + 2 * "…".len() + "\\u{1b}".len());
-        assert_eq!(
-            (place.column, place.caret),
-            (1501, "…".len() + WINDOW_BYTES / 2)
-        );
+        assert_eq!((place.column, place.caret), (1501, "…".len() + WINDOW_BYTES / 2));
         assert_eq!(place.caret_bytes, "\\u{1b}".len());
         let text = render(&bad(&line, Some(2500)), &Renderer::plain());
         assert!(!text.contains('\u{1b}'));
@@ -263,13 +235,9 @@ mod tests {
 
     #[test]
     fn odd_places_do_not_panic() {
-        for line in [
-            &b""[..],
-            b"\n",
-            b"\xff\xff",
-            "ääääää".as_bytes(),
-            &"€".repeat(200).into_bytes(),
-        ] {
+        for line in
+            [&b""[..], b"\n", b"\xff\xff", "ääääää".as_bytes(), &"€".repeat(200).into_bytes()]
+        {
             for fault in 0..=line.len() as u64 + 5 {
                 let text = render(&bad(line, Some(1000 + fault)), &Renderer::plain());
                 assert!(text.contains("FL-0311"));

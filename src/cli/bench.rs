@@ -46,10 +46,7 @@ pub(super) fn bench(resolved: &Resolved, runs: usize) -> Result<()> {
         let mut best: Option<Measured> = None;
         for _ in 0..runs {
             let measured = measure(name, resolved, &control)?;
-            if best
-                .as_ref()
-                .is_none_or(|best| measured.seconds < best.seconds)
-            {
+            if best.as_ref().is_none_or(|best| measured.seconds < best.seconds) {
                 best = Some(measured);
             }
         }
@@ -120,10 +117,7 @@ fn split(name: &'static str, resolved: &Resolved, control: &Arc<Control>) -> Res
         while at < bytes.len() {
             fields.clear();
             if at - released >= RELEASE_BYTES {
-                map.release(ByteRange {
-                    start: released as u64,
-                    end: at as u64,
-                });
+                map.release(ByteRange { start: released as u64, end: at as u64 });
                 released = at;
             }
             at = match reader.step(bytes, true, at, at, &mut fields) {
@@ -154,11 +148,7 @@ fn parse(name: &'static str, resolved: &Resolved, control: &Arc<Control>) -> Res
     let mut prepared = prepare(resolved, &*open_target(resolved)?, control)?;
     settle_for(resolved, &NullTarget, &mut prepared)?;
     let config = &prepared.config;
-    let columns: Vec<_> = config
-        .columns
-        .iter()
-        .map(|loaded| loaded.column.clone())
-        .collect();
+    let columns: Vec<_> = config.columns.iter().map(|loaded| loaded.column.clone()).collect();
     let layout = NullTarget.layout(&config.table, &columns)?;
     let work = &config.work;
     let mut shape = Shape::new(&layout, &columns, work.batch_rows, work.batch_bytes);
@@ -176,15 +166,9 @@ fn parse(name: &'static str, resolved: &Resolved, control: &Arc<Control>) -> Res
 /// Parses a whole file; returns its records.
 fn parse_file(rows: &mut RowParser, shape: &mut Shape, map: &MappedFile, body: u64) -> u64 {
     let bytes = map.bytes();
-    let window = Window {
-        bytes,
-        byte_offset: 0,
-        last: true,
-    };
-    let mut cursor = Cursor {
-        at: usize::try_from(body).unwrap_or(usize::MAX),
-        ..Cursor::default()
-    };
+    let window = Window { bytes, byte_offset: 0, last: true };
+    let mut cursor =
+        Cursor { at: usize::try_from(body).unwrap_or(usize::MAX), ..Cursor::default() };
     let mut batch = shape.make(0);
     let (mut records, mut released) = (0, cursor.at);
     while cursor.at < bytes.len() {
@@ -199,10 +183,7 @@ fn parse_file(rows: &mut RowParser, shape: &mut Shape, map: &MappedFile, body: u
             base_line: 0,
             records: 0,
             first_row: 0,
-            source: RawSource::Owned {
-                bytes: Arc::default(),
-                base: 0,
-            },
+            source: RawSource::Owned { bytes: Arc::default(), base: 0 },
         });
         match rows.parse(window, until, &mut cursor, &mut batch) {
             Pause::NeedStride { column, bytes } => shape.widen(column, bytes),
@@ -213,10 +194,7 @@ fn parse_file(rows: &mut RowParser, shape: &mut Shape, map: &MappedFile, body: u
         std::hint::black_box(&batch);
         records += u64::from(cursor.records - before);
         if cursor.at - released >= RELEASE_BYTES {
-            map.release(ByteRange {
-                start: released as u64,
-                end: cursor.at as u64,
-            });
+            map.release(ByteRange { start: released as u64, end: cursor.at as u64 });
             released = cursor.at;
         }
     }
@@ -247,13 +225,7 @@ fn load(
     let Prepared { config, inputs, .. } = prepared;
     let started = Instant::now();
     let target = TargetHandle(target);
-    let outcome = Load {
-        config,
-        inputs,
-        target,
-        control: Control::new(),
-    }
-    .run();
+    let outcome = Load { config, inputs, target, control: Control::new() }.run();
     let totals = outcome.report.totals;
     let result = measured(name, totals.records_read, totals.bytes, started);
     match outcome.error {
@@ -290,14 +262,7 @@ fn text(all: &[Measured]) -> String {
             bytes(one.peak_rss_bytes),
         ]
     };
-    let headers = [
-        "measured",
-        "records",
-        "seconds",
-        "records/s",
-        "GB/s",
-        "peak memory",
-    ];
+    let headers = ["measured", "records", "seconds", "records/s", "GB/s", "peak memory"];
     rates_table(&headers, all.iter().map(row))
 }
 

@@ -17,9 +17,7 @@ use crate::error::Result;
 pub(super) fn check(file: PathBuf) -> Result<String> {
     let shown = file.display().to_string();
     let resolved = resolve(Options::default(), &[], Some(file))?;
-    resolved
-        .work
-        .settle(&Surroundings::of_machine(resolved.inputs.len()))?;
+    resolved.work.settle(&Surroundings::of_machine(resolved.inputs.len()))?;
     Ok(format!("{shown}: ok\n"))
 }
 
@@ -39,11 +37,7 @@ fn given(layered: &Layered) -> Result<Vec<Effective>> {
             continue;
         };
         // Only a parsed target is shown without its secrets.
-        let value = if key == "to" {
-            TargetUrl::parse(&value)?.to_string()
-        } else {
-            value
-        };
+        let value = if key == "to" { TargetUrl::parse(&value)?.to_string() } else { value };
         rows.push(Effective { key, value, origin });
     }
     Ok(rows)

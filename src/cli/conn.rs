@@ -13,10 +13,7 @@ use crate::sink::odbc::installed::{Installed, data_sources, drivers};
 pub(super) fn conn(command: ConnCommand) -> Result<()> {
     let (found, none) = match command {
         ConnCommand::Drivers => (drivers()?, "no ODBC driver is installed (odbcinst.ini)\n"),
-        ConnCommand::Dsns => (
-            data_sources()?,
-            "no ODBC data source is defined (odbc.ini)\n",
-        ),
+        ConnCommand::Dsns => (data_sources()?, "no ODBC data source is defined (odbc.ini)\n"),
     };
     if found.is_empty() {
         return print(none.as_bytes());
@@ -44,10 +41,7 @@ mod tests {
 
     #[test]
     fn details_stand_under_their_names() {
-        let found = [Installed {
-            name: "A\u{1b}".into(),
-            details: vec!["x=1".into()],
-        }];
+        let found = [Installed { name: "A\u{1b}".into(), details: vec!["x=1".into()] }];
         assert_eq!(listed(&found), "A\\u{1b}\n  x=1\n");
     }
 }

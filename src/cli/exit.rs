@@ -70,24 +70,12 @@ mod tests {
     fn the_contract() {
         let refused = || SinkError::permanent("x");
         let kinds = [
-            (
-                ErrorKind::Usage {
-                    message: String::new(),
-                    help: String::new(),
-                },
-                64,
-            ),
+            (ErrorKind::Usage { message: String::new(), help: String::new() }, 64),
             (ErrorKind::Config(String::new()), 78),
             (ErrorKind::Connect(refused()), 10),
             (ErrorKind::Login(refused()), 12),
             (ErrorKind::Sql(refused()), 4),
-            (
-                ErrorKind::InDoubt {
-                    error: refused(),
-                    ranges: Vec::new(),
-                },
-                4,
-            ),
+            (ErrorKind::InDoubt { error: refused(), ranges: Vec::new() }, 4),
             (ErrorKind::RejectLimit(Box::default()), 5),
             (ErrorKind::Interrupted { signal: 2 }, 130),
             (ErrorKind::Interrupted { signal: 15 }, 143),

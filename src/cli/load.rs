@@ -60,34 +60,16 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
         prepared.config.after.clear();
     }
     settle_for(resolved, &*target, &mut prepared)?;
-    let Prepared {
-        config,
-        inputs,
-        warnings,
-        ..
-    } = prepared;
+    let Prepared { config, inputs, warnings, .. } = prepared;
     let dialect = as_flags(&config.dialect);
-    let events = output
-        .events
-        .as_ref()
-        .map(|path| create(path.as_path()))
-        .transpose()?;
+    let events = output.events.as_ref().map(|path| create(path.as_path())).transpose()?;
     let progress = Progress::start(output, &control, events)?;
     let target = TargetHandle(target);
-    let outcome = Load {
-        config,
-        inputs,
-        target,
-        control,
-    }
-    .run();
+    let outcome = Load { config, inputs, target, control }.run();
     progress.end();
     let report = completed(outcome.report, outcome.error.as_ref(), dialect, warnings);
     if !output.quiet {
-        report
-            .warnings
-            .iter()
-            .for_each(|warning| messages.warning(warning));
+        report.warnings.iter().for_each(|warning| messages.warning(warning));
     }
     publish(&report, output, purpose)?;
     if let Some(error) = &outcome.error {
@@ -142,12 +124,8 @@ fn create(path: &std::path::Path) -> Result<File> {
 
 fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) -> Result<u8> {
     settle_for(resolved, target, prepared)?;
-    let columns: Vec<_> = prepared
-        .config
-        .columns
-        .iter()
-        .map(|column| column.column.clone())
-        .collect();
+    let columns: Vec<_> =
+        prepared.config.columns.iter().map(|column| column.column.clone()).collect();
     let statement = target.layout(&prepared.config.table, &columns)?.statement;
     let mut effective = resolved.effective.clone();
     effective.append(&mut prepared.effective);
@@ -181,20 +159,12 @@ fn confirm(resolved: &Resolved) -> Result<()> {
         return Ok(());
     }
     let table = resolved.table.as_deref().unwrap_or_default();
-    let refused = || {
-        Error::usage(
-            format!("--mode truncate deletes all rows of {table}"),
-            "agree with --yes",
-        )
-    };
+    let refused =
+        || Error::usage(format!("--mode truncate deletes all rows of {table}"), "agree with --yes");
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(refused());
     }
-    let asked = write!(
-        io::stderr(),
-        "Delete all rows of {table} in {}? [y/N] ",
-        resolved.target
-    );
+    let asked = write!(io::stderr(), "Delete all rows of {table} in {}? [y/N] ", resolved.target);
     let mut answer = String::new();
     let read = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
     read.map_err(|source| Error::io("asking for a yes", source))?;

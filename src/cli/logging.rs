@@ -42,14 +42,10 @@ pub(super) fn start(output: &OutputOptions, colored: bool) -> Result<()> {
     let writer = match &output.log_file {
         None => BoxMakeWriter::new(std::io::stderr),
         Some(path) => {
-            let file = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .mode(0o600)
-                .open(path)
-                .map_err(|source| {
-                    Error::io(format!("opening the log {}", path.display()), source)
-                })?;
+            let file =
+                OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(
+                    |source| Error::io(format!("opening the log {}", path.display()), source),
+                )?;
             BoxMakeWriter::new(Mutex::new(file))
         }
     };

@@ -51,11 +51,7 @@ impl Messages {
     /// Prints a warning.
     pub(super) fn warning(self, text: &str) {
         let group = Level::WARNING.primary_title(escape(text.as_bytes()));
-        print(
-            &self
-                .renderer()
-                .render(&[annotate_snippets::Group::with_title(group)]),
-        );
+        print(&self.renderer().render(&[annotate_snippets::Group::with_title(group)]));
     }
 
     fn render_error(self, error: &Error) -> String {

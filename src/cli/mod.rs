@@ -38,16 +38,8 @@ pub fn run() -> u8 {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are results, everything else is wrong usage.
-            let status = if error.use_stderr() {
-                exit::USAGE
-            } else {
-                exit::OK
-            };
-            return if error.print().is_ok() {
-                status
-            } else {
-                exit::SYSTEM
-            };
+            let status = if error.use_stderr() { exit::USAGE } else { exit::OK };
+            return if error.print().is_ok() { status } else { exit::SYSTEM };
         }
     };
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
@@ -62,9 +54,7 @@ pub fn run() -> u8 {
 }
 
 fn command(cli: Cli, environment: &[(OsString, OsString)], messages: &mut Messages) -> Result<u8> {
-    let command = cli
-        .command
-        .unwrap_or_else(|| Command::Load(Box::new(cli.load)));
+    let command = cli.command.unwrap_or_else(|| Command::Load(Box::new(cli.load)));
     match command {
         Command::Load(args) => {
             let resolved = start((*args).into(), environment, messages)?;
@@ -114,16 +104,8 @@ fn start(
 
 /// `fastload -q check FILE` would load a file called `check`.
 fn refuse_late_verb(flags: &Options) -> Result<()> {
-    const VERBS: [&str; 8] = [
-        "load",
-        "check",
-        "describe",
-        "gen",
-        "bench",
-        "conn",
-        "config",
-        "completions",
-    ];
+    const VERBS: [&str; 8] =
+        ["load", "check", "describe", "gen", "bench", "conn", "config", "completions"];
     let verb = flags.input.iter().find(|input| {
         VERBS.iter().any(|verb| input == verb) && !std::path::Path::new(input).exists()
     });

@@ -77,11 +77,7 @@ pub(super) fn prepare(
     let specs = resolved.require_inputs()?.to_vec();
     let table = resolved.require_table()?.to_owned();
     let mut warnings = resolved.warnings.clone();
-    let existing = if target.has_tables() {
-        target.columns(&table)?
-    } else {
-        None
-    };
+    let existing = if target.has_tables() { target.columns(&table)? } else { None };
     if existing.is_some() && resolved.schema.is_some() {
         warnings.push("the table exists: its own columns count, not --schema".to_owned());
     }
@@ -94,13 +90,7 @@ pub(super) fn prepare(
         count: heads.count,
         rule: heads.sniffed.dialect.fields,
     };
-    let choice = Choice {
-        resolved,
-        inputs: &inputs,
-        fields,
-        heads: &heads,
-        control,
-    };
+    let choice = Choice { resolved, inputs: &inputs, fields, heads: &heads, control };
     let (columns, field_count, new_table) = match (known, &existing) {
         (Some(columns), _) => {
             let mapping = map_columns(columns, fields, &resolved.selection)?;
@@ -117,17 +107,10 @@ pub(super) fn prepare(
             "make it with --create",
         ));
     }
-    let Settled {
-        work,
-        effective,
-        warnings: settled,
-    } = resolved.work.settle(&around)?;
+    let Settled { work, effective, warnings: settled } = resolved.work.settle(&around)?;
     warnings.extend(settled);
     warnings.extend(inputs.iter().flat_map(|input| {
-        input
-            .notes
-            .iter()
-            .map(|note| format!("{}: {note}", input.path.display()))
+        input.notes.iter().map(|note| format!("{}: {note}", input.path.display()))
     }));
     Ok(Prepared {
         config: LoadConfig {
@@ -182,12 +165,8 @@ pub(super) fn settle_for(
     target: &dyn Target,
     prepared: &mut Prepared,
 ) -> Result<()> {
-    let columns: Vec<Column> = prepared
-        .config
-        .columns
-        .iter()
-        .map(|column| column.column.clone())
-        .collect();
+    let columns: Vec<Column> =
+        prepared.config.columns.iter().map(|column| column.column.clone()).collect();
     let layout = target.layout(&prepared.config.table, &columns)?;
     let mut around = machine(prepared.inputs.len());
     around.writers_max = layout.writers_max;
@@ -286,14 +265,7 @@ impl Heads {
         let preamble = read_preamble(&input.path, dialect, body, complete)?;
         let count = field_count(dialect, body, complete);
         let names = preamble.names.clone();
-        Ok((
-            Self {
-                sniffed,
-                names,
-                count,
-            },
-            preamble,
-        ))
+        Ok((Self { sniffed, names, count }, preamble))
     }
 }
 
@@ -302,11 +274,7 @@ fn refuse_empty(resolved: &Resolved, input: &InputFile, what: &str) -> Result<()
     if resolved.allow_empty {
         return Ok(());
     }
-    Err(Error::input(
-        &input.path,
-        what,
-        "if that is fine, say --allow-empty",
-    ))
+    Err(Error::input(&input.path, what, "if that is fine, say --allow-empty"))
 }
 
 /// The columns of a table that does not exist yet.
@@ -323,11 +291,7 @@ type Chosen = (Vec<LoadColumn>, usize, Option<Vec<Column>>);
 impl Choice<'_> {
     fn new_table(&self, warnings: &mut Vec<String>) -> Result<Chosen> {
         let new = new_table_columns(self.fields, &self.resolved.selection)?;
-        let field_count = self
-            .fields
-            .header
-            .map(<[String]>::len)
-            .or(self.fields.count);
+        let field_count = self.fields.header.map(<[String]>::len).or(self.fields.count);
         let Some(field_count) = field_count else {
             return Err(Error::usage(
                 "the inputs are empty, so no column types can be found in them",
@@ -379,10 +343,10 @@ impl Choice<'_> {
                 *flag = empty_as_null(&column.name);
             }
         }
-        let inputs = self.inputs.iter().map(|input| InferInput {
-            spec: input.spec.clone(),
-            body_offset: input.body_offset,
-        });
+        let inputs = self
+            .inputs
+            .iter()
+            .map(|input| InferInput { spec: input.spec.clone(), body_offset: input.body_offset });
         let config = InferConfig {
             inputs: inputs.collect(),
             dialect: self.heads.sniffed.dialect.clone(),

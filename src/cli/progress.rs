@@ -69,11 +69,7 @@ impl Progress {
         let thread = thread::Builder::new()
             .name("fastload-progress".to_owned())
             .spawn(move || {
-                let pause = if form == Form::Bar {
-                    BAR_INTERVAL
-                } else {
-                    shown.interval
-                };
+                let pause = if form == Form::Bar { BAR_INTERVAL } else { shown.interval };
                 while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                     shown.look(&control.snapshot());
                 }
@@ -205,10 +201,7 @@ mod tests {
             ..Snapshot::default()
         };
         let text = line(&now, Duration::from_secs(2));
-        assert!(
-            text.starts_with("1.0 KiB of 4.0 KiB read, 2,000 rows loaded"),
-            "{text}"
-        );
+        assert!(text.starts_with("1.0 KiB of 4.0 KiB read, 2,000 rows loaded"), "{text}");
         assert!(text.contains("1000 rows/s"));
         assert_eq!(json(&now, Duration::from_secs(2))["rows_loaded"], 2000);
     }

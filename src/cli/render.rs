@@ -40,10 +40,7 @@ fn finish(mut table: Table, numbers_from: usize, columns: usize) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let lines: Vec<String> = table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect();
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n") + "\n"
 }
 
@@ -52,11 +49,7 @@ pub(super) fn effective_table(effective: &[Effective]) -> String {
     let mut table = table(&["option", "value", "from"]);
     for row in effective {
         let value = escape(row.value.as_bytes());
-        table.add_row([
-            row.key.to_owned(),
-            value,
-            escape(row.origin.to_string().as_bytes()),
-        ]);
+        table.add_row([row.key.to_owned(), value, escape(row.origin.to_string().as_bytes())]);
     }
     finish(table, 3, 3)
 }
@@ -126,10 +119,7 @@ pub(super) fn summary(report: &Report, verb: &str) -> String {
         ]);
     };
     for file in &report.files {
-        row(
-            escape(file.path.as_os_str().as_encoded_bytes()),
-            &file.counts,
-        );
+        row(escape(file.path.as_os_str().as_encoded_bytes()), &file.counts);
     }
     if report.files.len() > 1 {
         row("all".to_owned(), totals);
@@ -144,11 +134,8 @@ pub(super) fn summary(report: &Report, verb: &str) -> String {
         bytes(report.peak_rss_bytes)
     );
     if !report.bottleneck.stage.is_empty() {
-        let _ = writeln!(
-            text,
-            "limited by {}: {}",
-            report.bottleneck.stage, report.bottleneck.advice
-        );
+        let _ =
+            writeln!(text, "limited by {}: {}", report.bottleneck.stage, report.bottleneck.advice);
     }
     text
 }
@@ -170,22 +157,15 @@ fn rejects(text: &mut String, report: &Report) {
         .filter_map(|file| file.rejects.as_ref())
         .map(|path| escape(path.as_os_str().as_encoded_bytes()))
         .collect();
-    let _ = writeln!(
-        text,
-        "rejects: {} in {}",
-        classes.join(", "),
-        paths.join(", ")
-    );
+    let _ = writeln!(text, "rejects: {} in {}", classes.join(", "), paths.join(", "));
 }
 
 /// The result as a CSV file (`--summary PATH.csv`): one record for each input and one for all.
 pub(super) fn summary_csv(report: &Report) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let all = ("total".as_bytes(), &report.totals);
-    let files = report
-        .files
-        .iter()
-        .map(|file| (file.path.as_os_str().as_encoded_bytes(), &file.counts));
+    let files =
+        report.files.iter().map(|file| (file.path.as_os_str().as_encoded_bytes(), &file.counts));
     let header = [
         "path",
         "bytes",
@@ -214,9 +194,7 @@ pub(super) fn summary_csv(report: &Report) -> Vec<u8> {
         records.push(record);
     }
     for record in records {
-        writer
-            .write_record(record)
-            .expect("a Vec takes every byte, all records have nine fields");
+        writer.write_record(record).expect("a Vec takes every byte, all records have nine fields");
     }
     writer.into_inner().expect("a Vec takes every byte")
 }
@@ -248,22 +226,14 @@ mod tests {
                 rejects: Some("a.csv.rejects".into()),
             }],
             totals: counts,
-            rejects: RejectReport {
-                path: None,
-                by_class: [("length".to_owned(), 4)].into(),
-            },
+            rejects: RejectReport { path: None, by_class: [("length".to_owned(), 4)].into() },
             ..Report::default()
         }
     }
 
     #[test]
     fn numbers_are_grouped() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (1_234_567, "1,234,567"),
-        ] {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(number), text);
         }
     }
@@ -293,11 +263,7 @@ mod tests {
 
     #[test]
     fn effective_values() {
-        let rows = [Effective {
-            key: "writers",
-            value: "2".into(),
-            origin: Origin::Flag,
-        }];
+        let rows = [Effective { key: "writers", value: "2".into(), origin: Origin::Flag }];
         assert!(
             effective_table(&rows).contains("writers  2      flag"),
             "{}",

@@ -39,9 +39,6 @@ pub(super) fn watch(control: &Arc<Control>) -> Result<()> {
             }
         }
     };
-    thread::Builder::new()
-        .name("fastload-signals".to_owned())
-        .spawn(body)
-        .map_err(failed)?;
+    thread::Builder::new().name("fastload-signals".to_owned()).spawn(body).map_err(failed)?;
     Ok(())
 }

@@ -37,10 +37,7 @@ pub fn find_credentials(
             .map_err(|_| wrong("FASTLOAD_PASSWORD is not UTF-8".to_owned()))?
             .map(SecretString::from),
     };
-    Ok(Credentials {
-        user: options.user.clone(),
-        password,
-    })
+    Ok(Credentials { user: options.user.clone(), password })
 }
 
 fn wrong(message: String) -> Error {
@@ -77,8 +74,7 @@ fn run_password_command(command: &str) -> Result<SecretString> {
 
 fn first_line(mut from: impl BufRead) -> Result<SecretString, String> {
     let mut line = String::new();
-    from.read_line(&mut line)
-        .map_err(|source| source.to_string())?;
+    from.read_line(&mut line).map_err(|source| source.to_string())?;
     let password = line.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
         return Err("the first line is empty".to_owned());
@@ -97,9 +93,7 @@ mod tests {
 
     fn password(options: &Options, environment: Option<&str>) -> Result<Option<String>> {
         let found = find_credentials(options, environment.map(OsString::from))?;
-        Ok(found
-            .password
-            .map(|secret| secret.expose_secret().to_owned()))
+        Ok(found.password.map(|secret| secret.expose_secret().to_owned()))
     }
 
     #[test]
@@ -108,45 +102,20 @@ mod tests {
         let path = dir.path().join("password");
         fs::write(&path, "s3cret \r\nmore\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let by_file = Options {
-            password_file: Some(path.clone()),
-            ..Options::default()
-        };
+        let by_file = Options { password_file: Some(path.clone()), ..Options::default() };
         let error = password(&by_file, None).unwrap_err().to_string();
-        assert!(
-            error.contains("0640") && error.contains("chmod 600"),
-            "{error}"
-        );
+        assert!(error.contains("0640") && error.contains("chmod 600"), "{error}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(
-            password(&by_file, Some("env")).unwrap().as_deref(),
-            Some("s3cret ")
-        );
+        assert_eq!(password(&by_file, Some("env")).unwrap().as_deref(), Some("s3cret "));
 
-        let command = |text: &str| Options {
-            password_command: Some(text.to_owned()),
-            ..Options::default()
-        };
-        assert_eq!(
-            password(&command("echo abc"), None).unwrap().as_deref(),
-            Some("abc")
-        );
-        assert!(
-            password(&command("exit 3"), None)
-                .unwrap_err()
-                .to_string()
-                .contains('3')
-        );
+        let command =
+            |text: &str| Options { password_command: Some(text.to_owned()), ..Options::default() };
+        assert_eq!(password(&command("echo abc"), None).unwrap().as_deref(), Some("abc"));
+        assert!(password(&command("exit 3"), None).unwrap_err().to_string().contains('3'));
         assert!(password(&command("true"), None).is_err());
-        let both = Options {
-            password_file: Some(path),
-            ..command("echo x")
-        };
+        let both = Options { password_file: Some(path), ..command("echo x") };
         assert!(password(&both, None).is_err());
-        assert_eq!(
-            password(&Options::default(), Some("e")).unwrap().as_deref(),
-            Some("e")
-        );
+        assert_eq!(password(&Options::default(), Some("e")).unwrap().as_deref(), Some("e"));
         assert_eq!(password(&Options::default(), None).unwrap(), None);
     }
 }

@@ -150,11 +150,9 @@ impl Dialect {
         if self.delimiter.iter().any(|b| matches!(b, b'\r' | b'\n')) {
             return err("the delimiter must not hold a line end");
         }
-        for (role, byte) in [
-            ("quote", self.quote),
-            ("escape", self.escape),
-            ("comment", self.comment),
-        ] {
+        for (role, byte) in
+            [("quote", self.quote), ("escape", self.escape), ("comment", self.comment)]
+        {
             let Some(byte) = byte else { continue };
             if matches!(byte, b'\r' | b'\n') {
                 return Err(DialectError(format!("the {role} must not be a line end")));

@@ -29,10 +29,7 @@ pub fn add_job_file(layered: &mut Layered, path: &Path) -> Result<()> {
     let file = File::open(path).map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
     let mut text = String::new();
-    let read = file
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(cannot)?;
+    let read = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(cannot)?;
     if read as u64 > MAX_FILE_BYTES {
         return Err(wrong(format!("{}: larger than 1 MiB", path.display())));
     }
@@ -45,10 +42,7 @@ pub fn add_job_file(layered: &mut Layered, path: &Path) -> Result<()> {
             path.display()
         )));
     }
-    layered.add(options, |key| Origin::File {
-        path: path.to_owned(),
-        key: key.to_owned(),
-    });
+    layered.add(options, |key| Origin::File { path: path.to_owned(), key: key.to_owned() });
     layered.add(old, |key| Origin::File {
         path: path.to_owned(),
         key: legacy::old_key(key).to_owned(),
@@ -59,10 +53,7 @@ pub fn add_job_file(layered: &mut Layered, path: &Path) -> Result<()> {
 /// The options under their own keys, and those under the old pipeline's.
 fn parse(text: &str) -> Result<(Options, Options), String> {
     // A file of comments only is an empty document, which no mapping can be read from.
-    if text
-        .lines()
-        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
-    {
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Default::default());
     }
     let mut options: Options = serde_saphyr::from_str(text).map_err(|error| explain(&error))?;
@@ -73,9 +64,7 @@ fn parse(text: &str) -> Result<(Options, Options), String> {
         // `batch_size` implies commits as often as batches; `commit-rows` says otherwise.
         if key != "commit-rows" && keys.contains(&key) {
             let old = legacy::old_key(key);
-            return Err(format!(
-                " `{key}` and `{old}` mean the same; keep one of them"
-            ));
+            return Err(format!(" `{key}` and `{old}` mean the same; keep one of them"));
         }
     }
     Ok((options, old))
@@ -83,15 +72,10 @@ fn parse(text: &str) -> Result<(Options, Options), String> {
 
 /// `LINE:COLUMN: what`, with the nearest name for an unknown key.
 fn explain(error: &YamlError) -> String {
-    let place = error
-        .location()
-        .map(|at| format!("{}:{}", at.line(), at.column()))
-        .unwrap_or_default();
+    let place =
+        error.location().map(|at| format!("{}:{}", at.line(), at.column())).unwrap_or_default();
     let error = error.without_snippet();
-    let YamlError::SerdeUnknownField {
-        field, expected, ..
-    } = error
-    else {
+    let YamlError::SerdeUnknownField { field, expected, .. } = error else {
         let text = error.to_string();
         let hint = if text.contains("null") {
             " (the words null and ~ must be written in quotes)"
@@ -131,11 +115,7 @@ mod tests {
         assert_eq!(old.connect_timeout, Some(Span(Duration::from_secs(30))));
         assert_eq!(old.query_timeout, Some(Span(Duration::from_secs(60))));
         assert_eq!((old.max_retries, old.retry_backoff), (Some(3), Some(2.0)));
-        assert!(
-            old.given()
-                .iter()
-                .all(|(key, _)| !legacy::old_key(key).is_empty())
-        );
+        assert!(old.given().iter().all(|(key, _)| !legacy::old_key(key).is_empty()));
     }
 
     #[test]
@@ -148,14 +128,8 @@ mod tests {
             .collect();
         let (options, _) = parse(&body).unwrap();
         let given: Vec<&str> = options.given().into_iter().map(|(key, _)| key).collect();
-        let missing: Vec<_> = Options::KEYS
-            .iter()
-            .filter(|key| !given.contains(key))
-            .collect();
-        assert!(
-            missing.is_empty(),
-            "not in config/example.yaml: {missing:?}"
-        );
+        let missing: Vec<_> = Options::KEYS.iter().filter(|key| !given.contains(key)).collect();
+        assert!(missing.is_empty(), "not in config/example.yaml: {missing:?}");
     }
 
     #[test]
@@ -178,10 +152,7 @@ mod tests {
         assert!(error.starts_with("2:1: unknown key `batch_row`"), "{error}");
         assert!(error.contains("`batch_rows`"), "{error}");
         let error = parse("pipeline:\n  batch_sise: 5\n").unwrap_err();
-        assert!(
-            error.starts_with("2:3: ") && error.contains("`batch_size`"),
-            "{error}"
-        );
+        assert!(error.starts_with("2:3: ") && error.contains("`batch_size`"), "{error}");
         let error = parse("table: t\nwriters: many\n").unwrap_err();
         assert!(error.starts_with("2:"), "{error}");
         assert!(parse("null-value: [~]\n").unwrap_err().contains("quotes"));

@@ -22,19 +22,15 @@ pub fn expand(given: &[OsString]) -> Result<Vec<InputSpec>> {
         expand_one(input, &mut inputs)?;
     }
     if inputs.is_empty() {
-        return Err(Error::usage(
-            "no input is given",
-            "name a file, a glob, @LIST or -",
-        ));
+        return Err(Error::usage("no input is given", "name a file, a glob, @LIST or -"));
     }
     let mut seen = HashSet::new();
     for input in &inputs {
         let (key, shown) = match input {
             InputSpec::Stdin => (PathBuf::from("-"), Path::new("-")),
-            InputSpec::Path(path) => (
-                fs::canonicalize(path).unwrap_or_else(|_| path.clone()),
-                &**path,
-            ),
+            InputSpec::Path(path) => {
+                (fs::canonicalize(path).unwrap_or_else(|_| path.clone()), &**path)
+            }
         };
         if !seen.insert(key) {
             return Err(Error::usage(
@@ -89,20 +85,14 @@ fn expand_list(list: &Path, inputs: &mut Vec<InputSpec>) -> Result<()> {
         }
     }
     if inputs.len() == before {
-        return Err(Error::input(
-            list,
-            "the list of inputs is empty",
-            String::new(),
-        ));
+        return Err(Error::input(list, "the list of inputs is empty", String::new()));
     }
     Ok(())
 }
 
 fn expand_glob(pattern: &Path, inputs: &mut Vec<InputSpec>) -> Result<()> {
     let wrong = |why: String| Error::input(pattern, why, "quote a path that is no pattern");
-    let text = pattern
-        .to_str()
-        .ok_or_else(|| wrong("a pattern must be UTF-8".to_owned()))?;
+    let text = pattern.to_str().ok_or_else(|| wrong("a pattern must be UTF-8".to_owned()))?;
     let paths = glob::glob(text).map_err(|error| wrong(format!("not a pattern: {error}")))?;
     let before = inputs.len();
     for path in paths {
@@ -129,10 +119,7 @@ pub fn reject_paths(inputs: &[InputSpec], given: Option<&Path>) -> Result<Vec<Pa
         ([_], Some(path)) if !path.is_dir() => vec![path.to_owned()],
         (_, Some(path)) if path.exists() && !path.is_dir() => {
             return Err(Error::usage(
-                format!(
-                    "--rejects {}: several inputs need a directory",
-                    path.display()
-                ),
+                format!("--rejects {}: several inputs need a directory", path.display()),
                 "name a directory, or load the files one by one",
             ));
         }
@@ -140,9 +127,9 @@ pub fn reject_paths(inputs: &[InputSpec], given: Option<&Path>) -> Result<Vec<Pa
             .iter()
             .map(|input| match input {
                 InputSpec::Stdin => directory.join("stdin.rejects"),
-                InputSpec::Path(path) => directory.join(with_rejects(
-                    path.file_name().unwrap_or(OsStr::new("input")),
-                )),
+                InputSpec::Path(path) => {
+                    directory.join(with_rejects(path.file_name().unwrap_or(OsStr::new("input"))))
+                }
             })
             .collect(),
     };
@@ -157,10 +144,7 @@ pub fn reject_paths(inputs: &[InputSpec], given: Option<&Path>) -> Result<Vec<Pa
         ));
     }
     for path in &paths {
-        if let Some(input) = inputs
-            .iter()
-            .find(|i| matches!(i, InputSpec::Path(p) if p == path))
-        {
+        if let Some(input) = inputs.iter().find(|i| matches!(i, InputSpec::Path(p) if p == path)) {
             return Err(Error::usage(
                 format!("the reject file {} is an input: {input:?}", path.display()),
                 "name another file with --rejects",
@@ -203,10 +187,7 @@ fn with_rejects(name: &OsStr) -> OsString {
 fn beside(input: &InputSpec) -> Result<PathBuf> {
     const HELP: &str = "name a file for the rejected records with --rejects PATH";
     let InputSpec::Path(path) = input else {
-        return Err(Error::usage(
-            "standard input has no place for a reject file",
-            HELP,
-        ));
+        return Err(Error::usage("standard input has no place for a reject file", HELP));
     };
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -215,10 +196,7 @@ fn beside(input: &InputSpec) -> Result<PathBuf> {
     // An unnamed file is the only test that also sees read-only mounts and access lists.
     if let Err(source) = tempfile::tempfile_in(directory) {
         return Err(Error::usage(
-            format!(
-                "no reject file can be made in {}: {source}",
-                directory.display()
-            ),
+            format!("no reject file can be made in {}: {source}", directory.display()),
             HELP,
         ));
     }
@@ -247,18 +225,9 @@ mod tests {
         let odd = dir.path().join(OsStr::from_bytes(b"\xff.bin"));
         fs::write(&odd, "1\n").unwrap();
         fs::create_dir(at("d.csv")).unwrap();
-        assert_eq!(
-            names(&expand(&[at("*.csv")]).unwrap()),
-            ["[x].csv", "a.csv", "b.csv"]
-        );
-        assert_eq!(
-            names(&expand(&[at("[x].csv"), "-".into()]).unwrap()),
-            ["[x].csv", "-"]
-        );
-        assert_eq!(
-            expand(&[odd.clone().into_os_string()]).unwrap(),
-            [InputSpec::Path(odd)]
-        );
+        assert_eq!(names(&expand(&[at("*.csv")]).unwrap()), ["[x].csv", "a.csv", "b.csv"]);
+        assert_eq!(names(&expand(&[at("[x].csv"), "-".into()]).unwrap()), ["[x].csv", "-"]);
+        assert_eq!(expand(&[odd.clone().into_os_string()]).unwrap(), [InputSpec::Path(odd)]);
         let list = format!(
             "{}\r\n\n{}",
             dir.path().join("b.csv").display(),
@@ -288,14 +257,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let input = |name: &str| InputSpec::Path(dir.path().join(name));
         let one = [input("a.csv")];
-        assert_eq!(
-            reject_paths(&one, None).unwrap(),
-            [dir.path().join("a.csv.rejects")]
-        );
-        assert_eq!(
-            reject_paths(&one, Some(Path::new("r"))).unwrap(),
-            [Path::new("r")]
-        );
+        assert_eq!(reject_paths(&one, None).unwrap(), [dir.path().join("a.csv.rejects")]);
+        assert_eq!(reject_paths(&one, Some(Path::new("r"))).unwrap(), [Path::new("r")]);
         let two = [input("a.csv"), input("b.csv")];
         assert!(reject_paths(&two, Some(Path::new("no/such/d"))).is_err());
         let socket = dir.path().join("socket");

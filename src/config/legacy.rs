@@ -74,10 +74,7 @@ const OLD_KEYS: &[(&str, &str)] = &[
 
 /// The old key that sets an option.
 pub(super) fn old_key(key: &str) -> &'static str {
-    OLD_KEYS
-        .iter()
-        .find(|(new, _)| *new == key)
-        .map_or("", |(_, old)| *old)
+    OLD_KEYS.iter().find(|(new, _)| *new == key).map_or("", |(_, old)| *old)
 }
 
 /// The old sections as options.

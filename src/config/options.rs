@@ -299,10 +299,7 @@ fn many<'de, D: Deserializer<'de>, T: Setting>(deserializer: D) -> Result<Vec<T>
         }
     }
     let texts = deserializer.deserialize_seq(Texts)?;
-    texts
-        .iter()
-        .map(|text| T::parse(text).map_err(D::Error::custom))
-        .collect()
+    texts.iter().map(|text| T::parse(text).map_err(D::Error::custom)).collect()
 }
 
 impl Options {
@@ -366,11 +363,7 @@ impl Options {
             comment: self.comment.map(|ByteRole(byte)| byte),
             eol: self.eol,
             encoding: self.encoding,
-            null_values: self
-                .null_values
-                .iter()
-                .map(|text| text.clone().into_bytes())
-                .collect(),
+            null_values: self.null_values.iter().map(|text| text.clone().into_bytes()).collect(),
             trim: self.trim,
             trailing_delimiter: self.trailing_delimiter,
             bare_quote: self.bare_quote,
@@ -384,10 +377,7 @@ impl Options {
 /// Name of the environment variable of an option.
 #[must_use]
 pub fn environment_name(key: &str) -> String {
-    format!(
-        "{ENVIRONMENT_PREFIX}{}",
-        key.to_ascii_uppercase().replace('-', "_")
-    )
+    format!("{ENVIRONMENT_PREFIX}{}", key.to_ascii_uppercase().replace('-', "_"))
 }
 
 /// The option that a variable's key is a slip of: at most two letters differ. The likeness of
@@ -470,36 +460,20 @@ mod tests {
     #[test]
     fn higher_places_win_and_origins_are_kept() {
         let mut layered = Layered::default();
-        let flags = Options {
-            writers: Some(3),
-            ..Options::default()
-        };
-        let file = Options {
-            writers: Some(1),
-            parsers: Some(2),
-            ..Options::default()
-        };
+        let flags = Options { writers: Some(3), ..Options::default() };
+        let file = Options { writers: Some(1), parsers: Some(2), ..Options::default() };
         layered.add(flags, |_| Origin::Flag);
-        layered.add(file, |key| Origin::File {
-            path: "job.yaml".into(),
-            key: key.to_owned(),
-        });
+        layered.add(file, |key| Origin::File { path: "job.yaml".into(), key: key.to_owned() });
         assert_eq!(layered.options.writers, Some(3));
         assert_eq!(layered.options.parsers, Some(2));
         assert_eq!(layered.origin("writers"), Some(&Origin::Flag));
-        assert_eq!(
-            layered.origin("parsers").unwrap().to_string(),
-            "job.yaml parsers"
-        );
+        assert_eq!(layered.origin("parsers").unwrap().to_string(), "job.yaml parsers");
         assert_eq!(layered.origin("table"), None);
     }
 
     #[test]
     fn the_nearest_name_is_offered_only_when_near() {
-        assert_eq!(
-            nearest("bacth_rows", ["batch-rows", "ring-batches"]),
-            Some("batch-rows")
-        );
+        assert_eq!(nearest("bacth_rows", ["batch-rows", "ring-batches"]), Some("batch-rows"));
         assert_eq!(nearest("xyzzy", ["batch-rows", "table"]), None);
     }
 }

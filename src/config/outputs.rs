@@ -22,10 +22,9 @@ impl Identity {
     /// `None` for pipes and devices, which several may write to, and for what cannot be made.
     fn of(path: &Path) -> Option<Self> {
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_file() => Some(Self::There {
-                device: metadata.dev(),
-                inode: metadata.ino(),
-            }),
+            Ok(metadata) if metadata.is_file() => {
+                Some(Self::There { device: metadata.dev(), inode: metadata.ino() })
+            }
             Ok(_) => None,
             Err(_) => {
                 let parent = path.parent().filter(|parent| *parent != Path::new(""));
@@ -78,11 +77,7 @@ pub(super) fn check_apart(
         if let Some(other) = same {
             let (name, path) = &files[written];
             return Err(Error::usage(
-                format!(
-                    "{name} is {}, which is {} too",
-                    path.display(),
-                    files[other].0
-                ),
+                format!("{name} is {}, which is {} too", path.display(), files[other].0),
                 "one would be lost; name another file",
             ));
         }

@@ -177,10 +177,7 @@ pub fn merge(
 }
 
 fn variable(environment: &[(OsString, OsString)], name: &str) -> Option<OsString> {
-    environment
-        .iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.clone())
+    environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
 }
 
 fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -> Result<Resolved> {
@@ -192,11 +189,7 @@ fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -
     } else {
         Credentials::default()
     };
-    let inputs = if options.input.is_empty() {
-        Vec::new()
-    } else {
-        expand(&options.input)?
-    };
+    let inputs = if options.input.is_empty() { Vec::new() } else { expand(&options.input)? };
     let output = output(options);
     check_apart(&inputs, &target, options.rejects.as_deref(), &output)?;
     Ok(Resolved {
@@ -206,19 +199,13 @@ fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -
         profile: options.profile,
         dialect: options.dialect_options(),
         selection: Selection {
-            columns: options
-                .columns
-                .clone()
-                .map(|list| list.0)
-                .unwrap_or_default(),
+            columns: options.columns.clone().map(|list| list.0).unwrap_or_default(),
             map: options.map.clone(),
             constants: options.constants.clone(),
             empty_as_null: options.empty_as_null.clone().unwrap_or_default(),
         },
         schema: options.schema.as_deref().map(read_schema).transpose()?,
-        create: options
-            .create
-            .unwrap_or(matches!(target, TargetUrl::Sqlite(_))),
+        create: options.create.unwrap_or(matches!(target, TargetUrl::Sqlite(_))),
         formats: DateFormats {
             date: options.date_format.clone(),
             time: options.time_format.clone(),
@@ -266,25 +253,14 @@ fn check_combinations(options: &Options, target: &TargetUrl) -> Result<()> {
             "keep one of them",
         ));
     }
-    if options
-        .progress_interval
-        .is_some_and(|Span(time)| time.is_zero())
-    {
-        return Err(Error::usage(
-            "--progress-interval must be longer than nothing",
-            "write 60s",
-        ));
+    if options.progress_interval.is_some_and(|Span(time)| time.is_zero()) {
+        return Err(Error::usage("--progress-interval must be longer than nothing", "write 60s"));
     }
     if let Some(path) = &options.summary {
-        let known = path
-            .extension()
-            .is_some_and(|end| end == "json" || end == "csv");
+        let known = path.extension().is_some_and(|end| end == "json" || end == "csv");
         if !known {
             return Err(Error::usage(
-                format!(
-                    "--summary {}: the form follows from the ending",
-                    path.display()
-                ),
+                format!("--summary {}: the form follows from the ending", path.display()),
                 "end the name in .json or .csv",
             ));
         }
@@ -303,10 +279,7 @@ fn check_combinations(options: &Options, target: &TargetUrl) -> Result<()> {
         }
     }
     if options.mode == Some(Mode::Truncate) && matches!(target, TargetUrl::Null) {
-        return Err(Error::usage(
-            "--mode truncate means nothing for null:",
-            "leave it out",
-        ));
+        return Err(Error::usage("--mode truncate means nothing for null:", "leave it out"));
     }
     if options.profile.is_some() && !target.takes_credentials() {
         return Err(Error::usage(
@@ -324,15 +297,8 @@ fn read_schema(text_or_file: &str) -> Result<Vec<Column>> {
         Ok(text) => parse_schema(&text).map_err(|why| wrong(format!("{text_or_file}: {why}"))),
         Err(source) if source.kind() == std::io::ErrorKind::NotFound || is_text(text_or_file) => {
             parse_schema(text_or_file).map_err(|why| {
-                let hint = if is_text(text_or_file) {
-                    ""
-                } else {
-                    " (and there is no such file)"
-                };
-                Error::usage(
-                    format!("--schema: {why}{hint}"),
-                    "write name TYPE [NOT NULL], …",
-                )
+                let hint = if is_text(text_or_file) { "" } else { " (and there is no such file)" };
+                Error::usage(format!("--schema: {why}{hint}"), "write name TYPE [NOT NULL], …")
             })
         }
         Err(source) => Err(wrong(format!("--schema {text_or_file}: {source}"))),
@@ -362,16 +328,8 @@ fn effective(layered: &Layered, target: &TargetUrl) -> Vec<Effective> {
     let defaults = [
         ("mode", "append".to_owned(), "nothing is deleted unasked"),
         ("max-errors", "0".to_owned(), "stop at a bad record"),
-        (
-            "connect-timeout",
-            Span(CONNECT_TIMEOUT).show(),
-            "a fixed number",
-        ),
-        (
-            "query-timeout",
-            Span(QUERY_TIMEOUT).show(),
-            "a fixed number",
-        ),
+        ("connect-timeout", Span(CONNECT_TIMEOUT).show(), "a fixed number"),
+        ("query-timeout", Span(QUERY_TIMEOUT).show(), "a fixed number"),
     ];
     for (key, value, why) in defaults {
         if layered.origin(key).is_none() {
@@ -389,10 +347,7 @@ impl Resolved {
     /// A usage error when none was given.
     pub fn require_inputs(&self) -> Result<&[InputSpec]> {
         if self.inputs.is_empty() {
-            return Err(Error::usage(
-                "no input is given",
-                "name a file, a glob, @LIST or -",
-            ));
+            return Err(Error::usage("no input is given", "name a file, a glob, @LIST or -"));
         }
         Ok(&self.inputs)
     }
@@ -419,10 +374,7 @@ mod tests {
     use super::*;
 
     fn environment(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
-        pairs
-            .iter()
-            .map(|(key, value)| ((*key).into(), (*value).into()))
-            .collect()
+        pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
     }
 
     fn flags(pairs: &[(&str, &str)]) -> Options {
@@ -437,11 +389,7 @@ mod tests {
     fn flag_before_environment_before_file_before_default() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("job.yaml");
-        fs::write(
-            &file,
-            "table: from_file\nmax-errors: all\nmode: append\nto: 'null:'\n",
-        )
-        .unwrap();
+        fs::write(&file, "table: from_file\nmax-errors: all\nmode: append\nto: 'null:'\n").unwrap();
         let environment = environment(&[
             ("FASTLOAD_TABLE", "from_environment"),
             ("FASTLOAD_MAX_ERRORS", "5"),
@@ -464,11 +412,7 @@ mod tests {
     #[test]
     fn a_password_in_the_environment_is_fine_on_the_command_line_not() {
         let secret = "odbc:DSN=x;PWD=y";
-        let resolved = resolve(
-            Options::default(),
-            &environment(&[("FASTLOAD_TO", secret)]),
-            None,
-        );
+        let resolved = resolve(Options::default(), &environment(&[("FASTLOAD_TO", secret)]), None);
         let shown = resolved.unwrap().effective[0].value.clone();
         assert_eq!(shown, "odbc:DSN=x;PWD=***");
         let error = resolve(flags(&[("to", secret)]), &[], None).unwrap_err();
@@ -482,12 +426,7 @@ mod tests {
         fs::write(&file, "create table t (a int)").unwrap();
         assert_eq!(read_schema(file.to_str().unwrap()).unwrap().len(), 1);
         assert_eq!(read_schema("a int, b text").unwrap().len(), 2);
-        assert!(
-            read_schema("none.sql")
-                .unwrap_err()
-                .to_string()
-                .contains("no such file")
-        );
+        assert!(read_schema("none.sql").unwrap_err().to_string().contains("no such file"));
         assert!(read_schema(&format!("a {}", "x".repeat(5000))).is_err());
     }
 

@@ -23,11 +23,7 @@ pub struct SchemaError {
 
 impl fmt::Display for SchemaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "schema, line {}, column {}: {}",
-            self.line, self.column, self.message
-        )
+        write!(f, "schema, line {}, column {}: {}", self.line, self.column, self.message)
     }
 }
 
@@ -42,11 +38,7 @@ impl std::error::Error for SchemaError {}
 /// # Errors
 /// [`SchemaError`] at the first word that does not fit.
 pub fn parse_schema(text: &str) -> Result<Vec<Column>, SchemaError> {
-    let mut parser = Parser {
-        text,
-        tokens: tokenize(text)?,
-        at: 0,
-    };
+    let mut parser = Parser { text, tokens: tokenize(text)?, at: 0 };
     parser.schema()
 }
 
@@ -90,11 +82,7 @@ fn tokenize(text: &str) -> Result<Vec<Placed>, SchemaError> {
             }
             '"' | '`' => {
                 let Some((name, length)) = quoted_name(rest, first) else {
-                    return Err(error_at(
-                        text,
-                        byte,
-                        "a quoted name without its closing quote",
-                    ));
+                    return Err(error_at(text, byte, "a quoted name without its closing quote"));
                 };
                 (Token::Quoted(name), length)
             }
@@ -245,12 +233,7 @@ impl Parser<'_> {
     fn column(&mut self) -> Result<Column, SchemaError> {
         let name = self.name("a column name")?;
         let ty = self.sql_type(&name)?;
-        let mut column = Column {
-            name,
-            ty,
-            nullable: true,
-            generated: false,
-        };
+        let mut column = Column { name, ty, nullable: true, generated: false };
         loop {
             if self.take_words(&["not", "null"]) || self.take_words(&["primary", "key"]) {
                 column.nullable = false;
@@ -342,11 +325,7 @@ impl Parser<'_> {
             );
         }
         let precision = self.small("the precision", 1, DECIMAL_DIGITS)?;
-        let scale = if self.take_symbol(',') {
-            self.small("the scale", 0, precision)?
-        } else {
-            0
-        };
+        let scale = if self.take_symbol(',') { self.small("the scale", 0, precision)? } else { 0 };
         self.close()?;
         Ok(SqlType::Decimal { precision, scale })
     }
@@ -358,21 +337,14 @@ impl Parser<'_> {
         }
         let digits = self.small("the binary precision", 1, 53)?;
         self.close()?;
-        Ok(if digits <= 24 {
-            SqlType::Real
-        } else {
-            SqlType::Double
-        })
+        Ok(if digits <= 24 { SqlType::Real } else { SqlType::Double })
     }
 
     fn character(&mut self) -> Result<SqlType, SchemaError> {
         if self.take_words(&["large", "object"]) || self.take_words(&["varying"]) {
             return Ok(SqlType::VarChar(self.text_length()?));
         }
-        let one = TextLength {
-            max: 1,
-            unit: LengthUnit::Characters,
-        };
+        let one = TextLength { max: 1, unit: LengthUnit::Characters };
         Ok(SqlType::Char(self.text_length()?.unwrap_or(one)))
     }
 
@@ -381,17 +353,15 @@ impl Parser<'_> {
             return Ok(None);
         }
         let max = self.number("the length", 1, u64::from(u32::MAX))?;
-        let unit = if ["octets", "octet", "bytes", "byte"]
-            .iter()
-            .any(|word| self.take_words(&[word]))
-        {
-            LengthUnit::Bytes
-        } else {
-            let _ = ["codeunits32", "characters", "char"]
-                .iter()
-                .any(|word| self.take_words(&[word]));
-            LengthUnit::Characters
-        };
+        let unit =
+            if ["octets", "octet", "bytes", "byte"].iter().any(|word| self.take_words(&[word])) {
+                LengthUnit::Bytes
+            } else {
+                let _ = ["codeunits32", "characters", "char"]
+                    .iter()
+                    .any(|word| self.take_words(&[word]));
+                LengthUnit::Characters
+            };
         self.close()?;
         let max = u32::try_from(max).expect("checked against a u32 just now");
         Ok(Some(TextLength { max, unit }))
@@ -403,9 +373,7 @@ impl Parser<'_> {
         }
         let max = self.number("the length", 1, u64::from(u32::MAX))?;
         self.close()?;
-        Ok(Some(
-            u32::try_from(max).expect("checked against a u32 just now"),
-        ))
+        Ok(Some(u32::try_from(max).expect("checked against a u32 just now")))
     }
 
     fn binary(&mut self) -> Result<SqlType, SchemaError> {
@@ -452,54 +420,25 @@ mod tests {
     fn every_type_and_alias() {
         assert_eq!(
             types("a smallint, b INT, c int4, d INTEGER, e bigint, f int8, g int2"),
-            [
-                "SMALLINT", "INTEGER", "INTEGER", "INTEGER", "BIGINT", "BIGINT", "SMALLINT"
-            ]
+            ["SMALLINT", "INTEGER", "INTEGER", "INTEGER", "BIGINT", "BIGINT", "SMALLINT"]
         );
         assert_eq!(
             types("a dec(15,2), b NUMERIC(31), c real, d double precision, e float, f float(24)"),
-            [
-                "DECIMAL(15,2)",
-                "DECIMAL(31,0)",
-                "REAL",
-                "DOUBLE",
-                "DOUBLE",
-                "REAL"
-            ]
+            ["DECIMAL(15,2)", "DECIMAL(31,0)", "REAL", "DOUBLE", "DOUBLE", "REAL"]
         );
         assert_eq!(
             types(
                 "a char, b char(3), c character varying(9), d varchar(20 octets), e text, f clob"
             ),
-            [
-                "CHAR(1)",
-                "CHAR(3)",
-                "VARCHAR(9)",
-                "VARCHAR(20 OCTETS)",
-                "VARCHAR",
-                "VARCHAR"
-            ]
+            ["CHAR(1)", "CHAR(3)", "VARCHAR(9)", "VARCHAR(20 OCTETS)", "VARCHAR", "VARCHAR"]
         );
         assert_eq!(
             types("a date, b time, c timestamp, d timestamp(0), e bool, f varchar(8 codeunits32)"),
-            [
-                "DATE",
-                "TIME",
-                "TIMESTAMP(6)",
-                "TIMESTAMP(0)",
-                "BOOLEAN",
-                "VARCHAR(8)"
-            ]
+            ["DATE", "TIME", "TIMESTAMP(6)", "TIMESTAMP(0)", "BOOLEAN", "VARCHAR(8)"]
         );
         assert_eq!(
             types("a binary(4), b varbinary(8), c blob, d bytea, e binary varying(3)"),
-            [
-                "BINARY(4)",
-                "VARBINARY(8)",
-                "VARBINARY",
-                "VARBINARY",
-                "VARBINARY(3)"
-            ]
+            ["BINARY(4)", "VARBINARY(8)", "VARBINARY", "VARBINARY", "VARBINARY(3)"]
         );
     }
 
@@ -543,10 +482,7 @@ mod tests {
     fn what_is_printed_is_read_back() {
         let text = "a DECIMAL(7,3), b VARCHAR(9 OCTETS), c TIMESTAMP(3), d VARBINARY, e VARCHAR";
         let once = parse_schema(text).unwrap();
-        let again: Vec<String> = once
-            .iter()
-            .map(|c| format!("{} {}", c.name, c.ty))
-            .collect();
+        let again: Vec<String> = once.iter().map(|c| format!("{} {}", c.name, c.ty)).collect();
         assert_eq!(parse_schema(&again.join(", ")).unwrap(), once);
     }
 }

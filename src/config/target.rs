@@ -42,10 +42,7 @@ impl TargetUrl {
             "write sqlite:PATH, odbc:CONNECTION-STRING, dsn:NAME, null: or csv:PATH";
         // The text may hold a password, so an error repeats only what stands before the colon.
         let Some((scheme, rest)) = text.split_once(':') else {
-            return Err(Error::usage(
-                "--to does not say what kind of target it is",
-                FORMS,
-            ));
+            return Err(Error::usage("--to does not say what kind of target it is", FORMS));
         };
         let path = |what: &str| match rest.strip_prefix("//").unwrap_or(rest) {
             "" => Err(Error::usage(format!("--to {what}: has no path"), FORMS)),
@@ -58,10 +55,7 @@ impl TargetUrl {
             "sqlite" => path("sqlite").map(Self::Sqlite),
             "csv" => path("csv").map(Self::Csv),
             "null" if rest.is_empty() => Ok(Self::Null),
-            "null" => Err(Error::usage(
-                "--to null: takes nothing after the colon",
-                FORMS,
-            )),
+            "null" => Err(Error::usage("--to null: takes nothing after the colon", FORMS)),
             "odbc" => ConnectionString::parse(rest).map(Self::Odbc),
             "dsn" if rest.is_empty() => Err(Error::usage("--to dsn: has no name", FORMS)),
             "dsn" if rest.chars().any(|c| ";{}[]()=,?*!@\\\0".contains(c)) => Err(Error::usage(
@@ -69,10 +63,7 @@ impl TargetUrl {
                 "write keywords with odbc:DSN=NAME;KEYWORD=VALUE",
             )),
             "dsn" => Ok(Self::Dsn(rest.to_owned())),
-            _ => Err(Error::usage(
-                format!("--to {scheme}: is no kind of target"),
-                FORMS,
-            )),
+            _ => Err(Error::usage(format!("--to {scheme}: is no kind of target"), FORMS)),
         }
     }
 
@@ -163,10 +154,7 @@ impl ConnectionString {
             if !left.trim_start_matches(' ').starts_with(';') && !left.trim().is_empty() {
                 return Err(wrong("has text after a closing brace"));
             }
-            if keywords
-                .iter()
-                .any(|(known, _)| known.eq_ignore_ascii_case(&keyword))
-            {
+            if keywords.iter().any(|(known, _)| known.eq_ignore_ascii_case(&keyword)) {
                 return Err(wrong(&format!("has the keyword {keyword} twice")));
             }
             keywords.push((keyword, value.into()));
@@ -175,10 +163,7 @@ impl ConnectionString {
         if keywords.is_empty() {
             return Err(wrong("is empty"));
         }
-        Ok(Self {
-            text: text.into(),
-            keywords,
-        })
+        Ok(Self { text: text.into(), keywords })
     }
 
     /// The text as given, with its secrets.
@@ -197,10 +182,7 @@ impl ConnectionString {
     }
 
     fn password_keyword(&self) -> Option<&str> {
-        self.keywords
-            .iter()
-            .map(|(keyword, _)| keyword.as_str())
-            .find(|keyword| is_secret(keyword))
+        self.keywords.iter().map(|(keyword, _)| keyword.as_str()).find(|keyword| is_secret(keyword))
     }
 }
 
@@ -223,20 +205,14 @@ fn braced_value(text: &str) -> Option<(String, &str)> {
 
 fn is_secret(keyword: &str) -> bool {
     let keyword = keyword.to_ascii_lowercase();
-    ["pwd", "password", "token", "secret", "passphrase"]
-        .iter()
-        .any(|word| keyword.contains(word))
+    ["pwd", "password", "token", "secret", "passphrase"].iter().any(|word| keyword.contains(word))
 }
 
 impl fmt::Display for ConnectionString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (keyword, value)) in self.keywords.iter().enumerate() {
             let separator = if index == 0 { "" } else { ";" };
-            let value = if is_secret(keyword) {
-                "***"
-            } else {
-                value.expose_secret()
-            };
+            let value = if is_secret(keyword) { "***" } else { value.expose_secret() };
             write!(f, "{separator}{keyword}={value}")?;
         }
         Ok(())
@@ -270,16 +246,8 @@ mod tests {
         assert_eq!(show("null:"), "null:");
         assert_eq!(show("csv:out.csv"), "csv:out.csv");
         assert_eq!(show("dsn:PROD"), "dsn:PROD");
-        for bad in [
-            "",
-            "fastload.db",
-            "sqlite:",
-            "null:x",
-            "dsn:",
-            "dsn:a;PWD=b",
-            "db2:x",
-            "odbc:",
-        ] {
+        for bad in ["", "fastload.db", "sqlite:", "null:x", "dsn:", "dsn:a;PWD=b", "db2:x", "odbc:"]
+        {
             assert!(TargetUrl::parse(bad).is_err(), "{bad}");
         }
     }
@@ -288,21 +256,11 @@ mod tests {
     fn secrets_are_never_shown() {
         let text = "odbc:Driver={Some Driver};Server=h;UID=u;Pwd={a;b}}c};";
         let target = TargetUrl::parse(text).unwrap();
-        assert_eq!(
-            target.to_string(),
-            "odbc:Driver=Some Driver;Server=h;UID=u;Pwd=***"
-        );
+        assert_eq!(target.to_string(), "odbc:Driver=Some Driver;Server=h;UID=u;Pwd=***");
         assert!(!format!("{target:?}").contains("b}"));
-        let TargetUrl::Odbc(string) = target else {
-            panic!()
-        };
+        let TargetUrl::Odbc(string) = target else { panic!() };
         assert_eq!(string.value("pwd"), Some("a;b}c"));
-        for bad in [
-            "odbc:Driver={x",
-            "odbc:a",
-            "odbc:a=1;A=2",
-            "odbc:a={b}c;d=e",
-        ] {
+        for bad in ["odbc:Driver={x", "odbc:a", "odbc:a=1;A=2", "odbc:a={b}c;d=e"] {
             let error = TargetUrl::parse(bad).unwrap_err().to_string();
             assert!(error.contains("connection string"), "{error}");
         }
@@ -310,11 +268,7 @@ mod tests {
 
     #[test]
     fn passwords_on_the_command_line_are_refused() {
-        for text in [
-            "odbc:DSN=x;PWD=y",
-            "odbc:DSN=x;password = y",
-            "odbc:DSN=x;PWD={y",
-        ] {
+        for text in ["odbc:DSN=x;PWD=y", "odbc:DSN=x;password = y", "odbc:DSN=x;PWD={y"] {
             let error = refuse_password_on_command_line(text).unwrap_err();
             assert!(!error.to_string().contains('y') || !error.to_string().contains("PWD=y"));
         }

@@ -112,24 +112,10 @@ impl Picker<'_> {
     fn within_target(&mut self, around: &Surroundings) -> (usize, usize) {
         let given = &self.layered.options;
         let one = around.writers_max == 1;
-        let why = if one {
-            "the target takes one"
-        } else {
-            "two connections"
-        };
+        let why = if one { "the target takes one" } else { "two connections" };
         let writers = self.pick("writers", given.writers, 2.min(around.writers_max), why);
-        let writers = self.at_most(
-            "writers",
-            writers,
-            around.writers_max,
-            given.writers.is_some(),
-        );
-        let rows = self.pick(
-            "batch-rows",
-            given.batch_rows,
-            around.batch_rows,
-            "the target's own",
-        );
+        let writers = self.at_most("writers", writers, around.writers_max, given.writers.is_some());
+        let rows = self.pick("batch-rows", given.batch_rows, around.batch_rows, "the target's own");
         let most = around.batch_rows_max;
         let rows = self.at_most("batch-rows", rows, most, given.batch_rows.is_some());
         (writers, rows)
@@ -142,8 +128,7 @@ impl Picker<'_> {
         }
         let why = format!("the target takes {most} at a time");
         if given {
-            self.warnings
-                .push(format!("--{key} {number} runs as {most}: {why}"));
+            self.warnings.push(format!("--{key} {number} runs as {most}: {why}"));
         }
         self.amend(key, most.to_string(), why);
         most
@@ -155,13 +140,7 @@ impl Picker<'_> {
             (Some(_), Some(origin)) => origin.clone(),
             _ => Origin::Default("no such bound".to_owned()),
         };
-        self.note(
-            key,
-            given
-                .as_ref()
-                .map_or_else(|| "none".to_owned(), Setting::show),
-            origin,
-        );
+        self.note(key, given.as_ref().map_or_else(|| "none".to_owned(), Setting::show), origin);
         given
     }
 
@@ -194,19 +173,11 @@ impl WorkOptions {
         ];
         for (key, count, most) in counts {
             if count.is_some_and(|count| count == 0 || count > most) {
-                return Err(out_of_range(
-                    layered,
-                    key,
-                    &format!("must be from 1 to {most}"),
-                ));
+                return Err(out_of_range(layered, key, &format!("must be from 1 to {most}")));
             }
         }
         if options.max_retries.is_some_and(|count| count > 1000) {
-            return Err(out_of_range(
-                layered,
-                "max-retries",
-                "must be from 0 to 1000",
-            ));
+            return Err(out_of_range(layered, "max-retries", "must be from 0 to 1000"));
         }
         if options.commit_rows == Some(0) {
             return Err(out_of_range(layered, "commit-rows", "must be at least 1"));
@@ -220,30 +191,14 @@ impl WorkOptions {
                 return Err(out_of_range(layered, key, "must be at least 1 byte"));
             }
         }
-        if options
-            .memory_limit
-            .is_some_and(|Size(bytes)| bytes < LEAST_MEMORY_BYTES)
-        {
-            return Err(out_of_range(
-                layered,
-                "memory-limit",
-                "must be at least 1MiB",
-            ));
+        if options.memory_limit.is_some_and(|Size(bytes)| bytes < LEAST_MEMORY_BYTES) {
+            return Err(out_of_range(layered, "memory-limit", "must be at least 1MiB"));
         }
-        if options
-            .connect_timeout
-            .is_some_and(|Span(time)| time < Duration::from_secs(1))
-        {
+        if options.connect_timeout.is_some_and(|Span(time)| time < Duration::from_secs(1)) {
             // ODBC counts whole seconds, and 0 would wait for ever on a dead address.
-            return Err(out_of_range(
-                layered,
-                "connect-timeout",
-                "must be at least 1s",
-            ));
+            return Err(out_of_range(layered, "connect-timeout", "must be at least 1s"));
         }
-        Ok(Self {
-            layered: layered.clone(),
-        })
+        Ok(Self { layered: layered.clone() })
     }
 
     /// Fills in what was not said.
@@ -252,11 +207,8 @@ impl WorkOptions {
     /// A core that this process may not use.
     pub fn settle(&self, around: &Surroundings) -> Result<Settled> {
         let given = &self.layered.options;
-        let mut picker = Picker {
-            layered: &self.layered,
-            effective: Vec::new(),
-            warnings: Vec::new(),
-        };
+        let mut picker =
+            Picker { layered: &self.layered, effective: Vec::new(), warnings: Vec::new() };
         let p = &mut picker;
         let (writers, batch_rows) = p.within_target(around);
         let cores = around.core_ids.len().max(1);
@@ -275,28 +227,14 @@ impl WorkOptions {
             writers,
             parsers: p.pick("parsers", given.parsers, free, "cores but one, at most 8"),
             pin_cores: cores_to_pin(pin, around)?,
-            chunk_bytes: p
-                .pick(
-                    "chunk-bytes",
-                    given.chunk_bytes,
-                    chunk,
-                    "fast on any machine",
-                )
-                .0,
+            chunk_bytes: p.pick("chunk-bytes", given.chunk_bytes, chunk, "fast on any machine").0,
             read_ahead: p.pick("read-ahead", given.read_ahead, ahead, "hides one slow read"),
             batch_rows,
             batch_bytes: bytes(p.pick("batch-bytes", given.batch_bytes, batch, "fits a cache")),
             commit_rows: p.pick("commit-rows", given.commit_rows, commit, "a fixed number"),
-            commit_bytes: p
-                .maybe("commit-bytes", given.commit_bytes)
-                .map(|Size(bytes)| bytes),
+            commit_bytes: p.maybe("commit-bytes", given.commit_bytes).map(|Size(bytes)| bytes),
             commit_every: p.maybe("commit-every", every).map(|Span(time)| time),
-            ring_batches: p.pick(
-                "ring-batches",
-                given.ring_batches,
-                rings,
-                "hides one commit",
-            ),
+            ring_batches: p.pick("ring-batches", given.ring_batches, rings, "hides one commit"),
             memory_limit: bytes(p.pick(
                 "memory-limit",
                 given.memory_limit,
@@ -304,21 +242,12 @@ impl WorkOptions {
                 "a fixed number",
             )),
             io: p.pick("io", given.io, IoWay::default(), "no copy"),
-            input_mode: p.pick(
-                "input-mode",
-                given.input_mode,
-                InputMode::default(),
-                "any file",
-            ),
+            input_mode: p.pick("input-mode", given.input_mode, InputMode::default(), "any file"),
             max_retries: p.pick("max-retries", given.max_retries, 3, "a fixed number"),
             retry_backoff: p.pick("retry-backoff", given.retry_backoff, 2.0, "1 s, 2 s, 4 s"),
             retry_first_wait: limits::RETRY_FIRST_WAIT,
         };
-        Ok(Settled {
-            work,
-            effective: picker.effective,
-            warnings: picker.warnings,
-        })
+        Ok(Settled { work, effective: picker.effective, warnings: picker.warnings })
     }
 
     /// The way in which bytes are brought in.
@@ -330,19 +259,13 @@ impl WorkOptions {
     /// How long a connection attempt may take.
     #[must_use]
     pub fn connect_timeout(&self) -> Duration {
-        self.layered
-            .options
-            .connect_timeout
-            .map_or(CONNECT_TIMEOUT, |Span(time)| time)
+        self.layered.options.connect_timeout.map_or(CONNECT_TIMEOUT, |Span(time)| time)
     }
 
     /// How long one statement may take; zero: without bound.
     #[must_use]
     pub fn query_timeout(&self) -> Duration {
-        self.layered
-            .options
-            .query_timeout
-            .map_or(QUERY_TIMEOUT, |Span(time)| time)
+        self.layered.options.query_timeout.map_or(QUERY_TIMEOUT, |Span(time)| time)
     }
 }
 
@@ -354,26 +277,18 @@ fn cores_to_pin(choice: CoreChoice, around: &Surroundings) -> Result<Vec<usize>>
             None => Ok(list),
             Some(core) => Err(Error::usage(
                 format!("--pin-cores: this process may not use core {core}"),
-                format!(
-                    "it may use {}",
-                    CoreChoice::List(around.core_ids.clone()).show()
-                ),
+                format!("it may use {}", CoreChoice::List(around.core_ids.clone()).show()),
             )),
         },
     }
 }
 
 fn out_of_range(layered: &Layered, key: &str, what: &str) -> Error {
-    let origin = layered
-        .origin(key)
-        .map_or_else(String::new, |origin| match origin {
-            Origin::Flag => String::new(),
-            other => format!(" ({other})"),
-        });
-    Error::usage(
-        format!("--{key} {what}{origin}"),
-        format!("see --{key} in --help"),
-    )
+    let origin = layered.origin(key).map_or_else(String::new, |origin| match origin {
+        Origin::Flag => String::new(),
+        other => format!(" ({other})"),
+    });
+    Error::usage(format!("--{key} {what}{origin}"), format!("see --{key} in --help"))
 }
 
 #[cfg(test)]
@@ -405,12 +320,7 @@ mod tests {
         assert_eq!(settled.work.batch_rows, 700);
         assert!(settled.work.pin_cores.is_empty());
         assert!(settled.warnings.is_empty());
-        assert!(
-            settled
-                .effective
-                .iter()
-                .all(|e| matches!(e.origin, Origin::Default(_)))
-        );
+        assert!(settled.effective.iter().all(|e| matches!(e.origin, Origin::Default(_))));
     }
 
     #[test]
@@ -425,41 +335,19 @@ mod tests {
         assert_eq!((settled.work.writers, settled.work.batch_rows), (1, 1000));
         assert_eq!(settled.work.pin_cores, [0, 1, 2, 3]);
         assert_eq!(settled.warnings.len(), 2);
-        let pinned = Options {
-            pin_cores: Some(CoreChoice::List(vec![0, 9])),
-            ..Options::default()
-        };
-        assert!(
-            settle(pinned, &around())
-                .unwrap_err()
-                .to_string()
-                .contains("core 9")
-        );
+        let pinned =
+            Options { pin_cores: Some(CoreChoice::List(vec![0, 9])), ..Options::default() };
+        assert!(settle(pinned, &around()).unwrap_err().to_string().contains("core 9"));
     }
 
     #[test]
     fn impossible_numbers_are_refused() {
         let bad = [
-            Options {
-                writers: Some(0),
-                ..Options::default()
-            },
-            Options {
-                parsers: Some(100_000),
-                ..Options::default()
-            },
-            Options {
-                chunk_bytes: Some(Size(0)),
-                ..Options::default()
-            },
-            Options {
-                commit_rows: Some(0),
-                ..Options::default()
-            },
-            Options {
-                connect_timeout: Some(Span(Duration::ZERO)),
-                ..Options::default()
-            },
+            Options { writers: Some(0), ..Options::default() },
+            Options { parsers: Some(100_000), ..Options::default() },
+            Options { chunk_bytes: Some(Size(0)), ..Options::default() },
+            Options { commit_rows: Some(0), ..Options::default() },
+            Options { connect_timeout: Some(Span(Duration::ZERO)), ..Options::default() },
         ];
         for options in bad {
             assert!(settle(options.clone(), &around()).is_err(), "{options:?}");

@@ -42,12 +42,7 @@ impl<'a> HeadReader<'a> {
     /// A reader that stands behind the skipped lines. `bytes` begin behind the byte order mark.
     #[must_use]
     pub fn new(dialect: &'a Dialect, bytes: &'a [u8], complete: bool) -> Self {
-        let mut reader = Self {
-            dialect,
-            bytes,
-            at: 0,
-            complete,
-        };
+        let mut reader = Self { dialect, bytes, at: 0, complete };
         for _ in 0..dialect.skip_lines {
             reader.at = reader.line_end(reader.at);
         }
@@ -103,22 +98,12 @@ impl<'a> HeadReader<'a> {
         let ends_with_delimiter = scan.state == State::FieldStart && !scan.fields.is_empty();
         if let Some(fault) = fault {
             let end = self.line_end(start);
-            return Some(HeadRecord {
-                start,
-                end,
-                fields: Err(fault),
-                ends_with_delimiter: false,
-            });
+            return Some(HeadRecord { start, end, fields: Err(fault), ends_with_delimiter: false });
         }
         if !(self.dialect.trailing_delimiter && ends_with_delimiter) {
             self.close(&mut scan);
         }
-        Some(HeadRecord {
-            start,
-            end: at,
-            fields: Ok(scan.fields),
-            ends_with_delimiter,
-        })
+        Some(HeadRecord { start, end: at, fields: Ok(scan.fields), ends_with_delimiter })
     }
 
     /// One transition of the automaton.
@@ -176,11 +161,7 @@ impl<'a> HeadReader<'a> {
         let mut field = std::mem::take(&mut scan.field);
         if self.dialect.trim && !field.quoted {
             let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-            let end = field
-                .bytes
-                .iter()
-                .rposition(|b| !blank(b))
-                .map_or(0, |last| last + 1);
+            let end = field.bytes.iter().rposition(|b| !blank(b)).map_or(0, |last| last + 1);
             field.bytes.truncate(end);
             let start = field.bytes.iter().position(|b| !blank(b)).unwrap_or(0);
             field.bytes.drain(..start);
@@ -241,11 +222,7 @@ mod tests {
                     .iter()
                     .map(|field| {
                         let text = String::from_utf8_lossy(&field.bytes).into_owned();
-                        if field.quoted {
-                            format!("<{text}>")
-                        } else {
-                            text
-                        }
+                        if field.quoted { format!("<{text}>") } else { text }
                     })
                     .collect::<Vec<_>>()
                     .join("/"),
@@ -256,10 +233,7 @@ mod tests {
     #[test]
     fn the_rules_of_the_grammar() {
         let csv = Dialect::default();
-        assert_eq!(
-            read(&csv, "a,b\r\n\n1,\"x\"\"y\nz\"\n"),
-            ["a/b", "1/<x\"y\nz>"]
-        );
+        assert_eq!(read(&csv, "a,b\r\n\n1,\"x\"\"y\nz\"\n"), ["a/b", "1/<x\"y\nz>"]);
         assert_eq!(read(&csv, "a,\n,\nb"), ["a/", "/", "b"]);
         assert_eq!(read(&csv, "a\"b,c\nd\n"), ["BareQuote", "d"]);
         assert_eq!(read(&csv, "\"a\"b\nc\n"), ["TextAfterQuote", "c"]);
@@ -269,11 +243,7 @@ mod tests {
 
     #[test]
     fn skipped_lines_comments_and_incomplete_heads() {
-        let dialect = Dialect {
-            skip_lines: 1,
-            comment: Some(b'#'),
-            ..Dialect::default()
-        };
+        let dialect = Dialect { skip_lines: 1, comment: Some(b'#'), ..Dialect::default() };
         assert_eq!(read(&dialect, "junk \"\n#c\na,b\n"), ["a/b"]);
         let csv = Dialect::default();
         let half = HeadReader::new(&csv, b"a,b\nc,", false);
@@ -289,25 +259,13 @@ mod tests {
             ..Dialect::default()
         };
         assert_eq!(read(&tbl, "1|a\"|\n2||\n"), ["1/a\"", "2/"]);
-        let escaped = Dialect {
-            escape: Some(b'\\'),
-            ..Dialect::default()
-        };
+        let escaped = Dialect { escape: Some(b'\\'), ..Dialect::default() };
         assert_eq!(read(&escaped, "a\\,b,\"c\\\"d\"\n"), ["a,b/<c\"d>"]);
-        let trim = Dialect {
-            trim: true,
-            ..Dialect::default()
-        };
+        let trim = Dialect { trim: true, ..Dialect::default() };
         assert_eq!(read(&trim, " a\t, , b c \n"), ["a//b c"]);
-        let cr = Dialect {
-            terminator: Terminator::Cr,
-            ..Dialect::default()
-        };
+        let cr = Dialect { terminator: Terminator::Cr, ..Dialect::default() };
         assert_eq!(read(&cr, "a\rb\r"), ["a", "b"]);
-        let wide = Dialect {
-            delimiter: b"||".to_vec(),
-            ..Dialect::default()
-        };
+        let wide = Dialect { delimiter: b"||".to_vec(), ..Dialect::default() };
         assert_eq!(read(&wide, "a||b|c\n"), ["a/b|c"]);
     }
 }

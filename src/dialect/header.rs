@@ -40,15 +40,8 @@ pub fn read_preamble(
         return Err(wrong(what, "check --skip-lines"));
     }
     let preamble = |names, end: usize| {
-        let line_byte = if dialect.terminator == Terminator::Cr {
-            b'\r'
-        } else {
-            b'\n'
-        };
-        let lines = body[..end]
-            .iter()
-            .filter(|&&byte| byte == line_byte)
-            .count() as u64;
+        let line_byte = if dialect.terminator == Terminator::Cr { b'\r' } else { b'\n' };
+        let lines = body[..end].iter().filter(|&&byte| byte == line_byte).count() as u64;
         Preamble { names, end, lines }
     };
     if !dialect.header {
@@ -64,21 +57,14 @@ pub fn read_preamble(
     };
     let fields = record.fields.map_err(|fault| {
         wrong(
-            format!(
-                "the header record at byte {} is malformed: {fault:?}",
-                record.start
-            ),
+            format!("the header record at byte {} is malformed: {fault:?}", record.start),
             "check --delimiter, --quote and --skip-lines",
         )
     })?;
     let names = fields.iter().enumerate().map(|(index, field)| {
         decode(&field.bytes, dialect.encoding).ok_or_else(|| {
             wrong(
-                format!(
-                    "the name of field {} is not valid {}",
-                    index + 1,
-                    dialect.encoding.name()
-                ),
+                format!("the name of field {} is not valid {}", index + 1, dialect.encoding.name()),
                 "say --encoding latin1 or windows-1252",
             )
         })
@@ -109,66 +95,38 @@ mod tests {
     #[test]
     fn names_are_taken_as_they_stand() {
         let csv = Dialect::default();
-        let found = names(&csv, b"id,\"a \"\"b\"\"\r\n\", c\n1,2,3\n")
-            .unwrap()
-            .unwrap();
+        let found = names(&csv, b"id,\"a \"\"b\"\"\r\n\", c\n1,2,3\n").unwrap().unwrap();
         assert_eq!(found, ["id", "a \"b\"\r\n", " c"]);
-        let none = Dialect {
-            header: false,
-            ..Dialect::default()
-        };
+        let none = Dialect { header: false, ..Dialect::default() };
         assert_eq!(names(&none, b"1,2\n").unwrap(), None);
     }
 
     #[test]
     fn encodings() {
-        let in_encoding = |encoding| Dialect {
-            encoding,
-            ..Dialect::default()
-        };
+        let in_encoding = |encoding| Dialect { encoding, ..Dialect::default() };
         assert!(names(&in_encoding(Encoding::Utf8), b"\xe9\n").is_err());
-        let latin = names(&in_encoding(Encoding::Latin1), b"\xe9\n")
-            .unwrap()
-            .unwrap();
+        let latin = names(&in_encoding(Encoding::Latin1), b"\xe9\n").unwrap().unwrap();
         assert_eq!(latin, ["é"]);
-        let windows = names(&in_encoding(Encoding::Windows1252), b"\x80\n")
-            .unwrap()
-            .unwrap();
+        let windows = names(&in_encoding(Encoding::Windows1252), b"\x80\n").unwrap().unwrap();
         assert_eq!(windows, ["€"]);
     }
 
     #[test]
     fn missing_and_malformed_headers() {
         let csv = Dialect::default();
-        assert!(
-            names(&csv, b"")
-                .unwrap_err()
-                .to_string()
-                .contains("no header")
-        );
-        assert!(
-            names(&csv, b"a,b\"c\n")
-                .unwrap_err()
-                .to_string()
-                .contains("malformed")
-        );
+        assert!(names(&csv, b"").unwrap_err().to_string().contains("no header"));
+        assert!(names(&csv, b"a,b\"c\n").unwrap_err().to_string().contains("malformed"));
         let long = read_preamble(Path::new("f"), &csv, b"abc", false).unwrap_err();
         assert!(long.to_string().contains("within 3 bytes"));
     }
 
     #[test]
     fn the_data_begins_behind_lines_and_header() {
-        let csv = Dialect {
-            skip_lines: 2,
-            ..Dialect::default()
-        };
+        let csv = Dialect { skip_lines: 2, ..Dialect::default() };
         let body = b"junk\n\n\"a\nb\",c\r\n1,2\n";
         let found = read_preamble(Path::new("f"), &csv, body, true).unwrap();
         assert_eq!((found.end, found.lines), (15, 4));
-        let bare = Dialect {
-            header: false,
-            ..csv
-        };
+        let bare = Dialect { header: false, ..csv };
         let found = read_preamble(Path::new("f"), &bare, body, true).unwrap();
         assert_eq!((found.names, found.end, found.lines), (None, 6, 2));
         assert!(read_preamble(Path::new("f"), &bare, b"junk", false).is_err());

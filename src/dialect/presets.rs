@@ -13,14 +13,8 @@ pub fn preset(name: Preset) -> Dialect {
     let csv = Dialect::default();
     match name {
         Preset::Csv => csv,
-        Preset::Tsv => Dialect {
-            delimiter: b"\t".to_vec(),
-            ..csv
-        },
-        Preset::Pipe => Dialect {
-            delimiter: b"|".to_vec(),
-            ..csv
-        },
+        Preset::Tsv => Dialect { delimiter: b"\t".to_vec(), ..csv },
+        Preset::Pipe => Dialect { delimiter: b"|".to_vec(), ..csv },
         Preset::Tbl => Dialect {
             delimiter: b"|".to_vec(),
             quote: None,
@@ -49,9 +43,7 @@ pub fn apply(options: &DialectOptions, base: Dialect) -> Dialect {
             options.null_values.clone()
         },
         trim: options.trim.unwrap_or(base.trim),
-        trailing_delimiter: options
-            .trailing_delimiter
-            .unwrap_or(base.trailing_delimiter),
+        trailing_delimiter: options.trailing_delimiter.unwrap_or(base.trailing_delimiter),
         bare_quote: options.bare_quote.unwrap_or(base.bare_quote),
         fields: options.fields.unwrap_or(base.fields),
         encoding: options.encoding.unwrap_or(base.encoding),
@@ -82,11 +74,7 @@ pub fn command_line(dialect: &Dialect) -> String {
         "true" | "false" => format!("{flag}={value}"),
         _ => format!("{flag} {}", shell_word(&value)),
     };
-    as_flags(dialect)
-        .into_iter()
-        .map(word)
-        .collect::<Vec<_>>()
-        .join(" ")
+    as_flags(dialect).into_iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn shell_word(value: &str) -> String {
@@ -109,44 +97,16 @@ fn differences(dialect: &Dialect, base: &Dialect) -> Vec<(&'static str, String)>
     let delimiter = Delimiter(d.delimiter.clone()).show();
     differ("--delimiter", d.delimiter != base.delimiter, delimiter);
     differ("--quote", d.quote != base.quote, ByteRole(d.quote).show());
-    differ(
-        "--escape",
-        d.escape != base.escape,
-        ByteRole(d.escape).show(),
-    );
-    differ(
-        "--double-quote",
-        d.double_quote != base.double_quote,
-        d.double_quote.to_string(),
-    );
+    differ("--escape", d.escape != base.escape, ByteRole(d.escape).show());
+    differ("--double-quote", d.double_quote != base.double_quote, d.double_quote.to_string());
     differ("--header", d.header && !base.header, String::new());
     differ("--no-header", !d.header && base.header, String::new());
-    differ(
-        "--skip-lines",
-        d.skip_lines != base.skip_lines,
-        d.skip_lines.to_string(),
-    );
-    differ(
-        "--comment",
-        d.comment != base.comment,
-        ByteRole(d.comment).show(),
-    );
-    differ(
-        "--eol",
-        d.terminator != Terminator::Auto,
-        d.terminator.show(),
-    );
-    differ(
-        "--encoding",
-        d.encoding != Encoding::Utf8,
-        d.encoding.show(),
-    );
+    differ("--skip-lines", d.skip_lines != base.skip_lines, d.skip_lines.to_string());
+    differ("--comment", d.comment != base.comment, ByteRole(d.comment).show());
+    differ("--eol", d.terminator != Terminator::Auto, d.terminator.show());
+    differ("--encoding", d.encoding != Encoding::Utf8, d.encoding.show());
     for null in &d.null_values {
-        differ(
-            "--null-value",
-            true,
-            String::from_utf8_lossy(null).into_owned(),
-        );
+        differ("--null-value", true, String::from_utf8_lossy(null).into_owned());
     }
     differ("--trim", d.trim != base.trim, d.trim.to_string());
     differ(
@@ -154,11 +114,7 @@ fn differences(dialect: &Dialect, base: &Dialect) -> Vec<(&'static str, String)>
         d.trailing_delimiter != base.trailing_delimiter,
         d.trailing_delimiter.to_string(),
     );
-    differ(
-        "--bare-quote",
-        d.bare_quote != base.bare_quote,
-        d.bare_quote.show(),
-    );
+    differ("--bare-quote", d.bare_quote != base.bare_quote, d.bare_quote.show());
     differ("--fields", d.fields != FieldsRule::Exact, d.fields.show());
     let (record, field) = (d.max_record_bytes, d.max_field_bytes);
     let differs = record != base.max_record_bytes;
@@ -175,10 +131,7 @@ mod tests {
     #[test]
     fn a_preset_is_its_own_flag() {
         for name in PRESETS {
-            assert_eq!(
-                command_line(&preset(name)),
-                format!("--dialect {}", name.show())
-            );
+            assert_eq!(command_line(&preset(name)), format!("--dialect {}", name.show()));
             preset(name).validate().unwrap();
         }
     }

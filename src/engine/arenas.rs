@@ -108,17 +108,12 @@ impl Shape {
         if self.wide.is_none() {
             return;
         }
-        let fits = batch
-            .columns
-            .iter()
-            .zip(&self.strides)
-            .all(|(column, &stride)| {
-                fixed_bytes(column.cell_type()).is_some()
-                    || (0..batch.rows()).all(|row| {
-                        usize::try_from(column.indicators.get(row))
-                            .map_or(true, |len| len <= stride)
-                    })
-            });
+        let fits = batch.columns.iter().zip(&self.strides).all(|(column, &stride)| {
+            fixed_bytes(column.cell_type()).is_some()
+                || (0..batch.rows()).all(|row| {
+                    usize::try_from(column.indicators.get(row)).map_or(true, |len| len <= stride)
+                })
+        });
         if fits {
             self.wide = None;
         }
@@ -163,16 +158,8 @@ mod tests {
     use crate::config::schema::{LengthUnit, TextLength};
 
     fn text_columns(count: usize, max: u32) -> (Layout, Vec<Column>) {
-        let ty = SqlType::VarChar(Some(TextLength {
-            max,
-            unit: LengthUnit::Characters,
-        }));
-        let column = Column {
-            name: "t".into(),
-            ty,
-            nullable: true,
-            generated: false,
-        };
+        let ty = SqlType::VarChar(Some(TextLength { max, unit: LengthUnit::Characters }));
+        let column = Column { name: "t".into(), ty, nullable: true, generated: false };
         let layout = Layout {
             cells: vec![CellType::Text; count],
             indicators: IndicatorWidth::Wide,
@@ -209,11 +196,7 @@ mod tests {
         batch.set_rows(1);
         batch.columns[1].indicators.set(0, 10 << 20);
         shape.settle(&batch);
-        assert_eq!(
-            shape.rows(),
-            1,
-            "while values are huge the wide shape stays"
-        );
+        assert_eq!(shape.rows(), 1, "while values are huge the wide shape stays");
         batch.columns[1].indicators.set(0, 5);
         shape.settle(&batch);
         assert_eq!(shape.rows(), rows);

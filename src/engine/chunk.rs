@@ -82,11 +82,8 @@ impl Parser<'_> {
         loop {
             // A guess inside a quoted field may run far; it is bounded by the longest record.
             let seen = bytes.len().min(until.max(attempt.cursor.at) + longest);
-            let window = Window {
-                bytes: &bytes[..seen],
-                byte_offset: 0,
-                last: seen == bytes.len(),
-            };
+            let window =
+                Window { bytes: &bytes[..seen], byte_offset: 0, last: seen == bytes.len() };
             match self.parse_window(&mut attempt, window, until, &source)? {
                 Pause::ChunkEnd => break,
                 Pause::NeedMore if seen == bytes.len() => unreachable!("the window is the file"),
@@ -104,10 +101,7 @@ impl Parser<'_> {
         self.close_segment(&attempt, end);
         self.prove(&mut attempt)?;
         self.finish(attempt, end)?;
-        map.release(ByteRange {
-            start: range.start.min(start),
-            end: range.end,
-        });
+        map.release(ByteRange { start: range.start.min(start), end: range.end });
         Ok(())
     }
 
@@ -126,10 +120,7 @@ impl Parser<'_> {
         let start = window.byte_offset + attempt.cursor.at as u64;
         if let Some((what, at, field)) = fault {
             attempt.cursor.records += 1;
-            let batch = self
-                .open
-                .as_mut()
-                .expect("an arena is open while a chunk is parsed");
+            let batch = self.open.as_mut().expect("an arena is open while a chunk is parsed");
             batch.rejects.push(ParseReject {
                 segment: batch.segments.len() - 1,
                 byte_offset: start,
@@ -188,19 +179,11 @@ impl Parser<'_> {
         block: &Arc<Block>,
         block_end: u64,
     ) -> Result<u64, Halt> {
-        let source = attempt
-            .file
-            .raw
-            .clone()
-            .unwrap_or_else(|| RawSource::Owned {
-                bytes: block.shared_bytes(),
-                base: block.offset,
-            });
-        let window = Window {
-            bytes: block.bytes(),
-            byte_offset: block.offset,
-            last: false,
-        };
+        let source = attempt.file.raw.clone().unwrap_or_else(|| RawSource::Owned {
+            bytes: block.shared_bytes(),
+            base: block.offset,
+        });
+        let window = Window { bytes: block.bytes(), byte_offset: block.offset, last: false };
         self.open_segment(attempt, attempt.start, source.clone());
         attempt.cursor.at = usize_of(attempt.start - block.offset);
         let pause = self.parse_window(attempt, window, block.bytes().len(), &source)?;
@@ -243,24 +226,12 @@ impl Parser<'_> {
             if attempt.cursor.at == carry.len() && last {
                 break;
             }
-            let source = attempt
-                .file
-                .raw
-                .clone()
-                .unwrap_or_else(|| RawSource::Owned {
-                    bytes: Arc::new(carry.clone()),
-                    base: carry_offset,
-                });
-            let window = Window {
-                bytes: &carry,
-                byte_offset: carry_offset,
-                last,
-            };
-            self.open_segment(
-                attempt,
-                carry_offset + attempt.cursor.at as u64,
-                source.clone(),
-            );
+            let source = attempt.file.raw.clone().unwrap_or_else(|| RawSource::Owned {
+                bytes: Arc::new(carry.clone()),
+                base: carry_offset,
+            });
+            let window = Window { bytes: &carry, byte_offset: carry_offset, last };
+            self.open_segment(attempt, carry_offset + attempt.cursor.at as u64, source.clone());
             let pause = self.parse_window(attempt, window, until, &source)?;
             if let Pause::Endless { fault } = pause {
                 self.prove(attempt)?;
@@ -350,10 +321,7 @@ impl Parser<'_> {
             None => None,
             Some(mut file) => {
                 file.rewind().map_err(failed)?;
-                Some(RawSource::File {
-                    file: Arc::new(file),
-                    base: start,
-                })
+                Some(RawSource::File { file: Arc::new(file), base: start })
             }
         };
         let lines = search.lines;
@@ -384,21 +352,12 @@ fn newline_in_map(
     while at < bytes.len() {
         let end = bytes.len().min(at + SEARCH_BYTES);
         if let Some(found) = search.find(&bytes[at..end]) {
-            return Skipped {
-                end: (at + found) as u64,
-                lines: search.lines,
-            };
+            return Skipped { end: (at + found) as u64, lines: search.lines };
         }
-        map.release(ByteRange {
-            start: at as u64,
-            end: end as u64,
-        });
+        map.release(ByteRange { start: at as u64, end: end as u64 });
         at = end;
     }
-    Skipped {
-        end: at as u64,
-        lines: search.lines,
-    }
+    Skipped { end: at as u64, lines: search.lines }
 }
 
 /// Searches the first raw newline in pieces.
@@ -412,11 +371,7 @@ struct NewlineSearch {
 
 impl NewlineSearch {
     fn after(terminator: Terminator, searched: &[u8]) -> Self {
-        let mut search = Self {
-            terminator,
-            after_cr: searched.last() == Some(&b'\r'),
-            lines: 0,
-        };
+        let mut search = Self { terminator, after_cr: searched.last() == Some(&b'\r'), lines: 0 };
         search.count_lines(searched);
         search
     }

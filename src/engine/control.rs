@@ -68,9 +68,7 @@ pub struct Control {
 
 impl std::fmt::Debug for Control {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Control")
-            .field("metrics", &self.metrics)
-            .finish_non_exhaustive()
+        f.debug_struct("Control").field("metrics", &self.metrics).finish_non_exhaustive()
     }
 }
 
@@ -121,10 +119,7 @@ impl Control {
     /// Stops without a signal: a thread of the load failed.
     pub(super) fn halt(&self) {
         self.stop.store(true, Ordering::Release);
-        let hooks = self
-            .hooks
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let hooks = self.hooks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         for hook in hooks.iter() {
             hook();
         }
@@ -132,10 +127,7 @@ impl Control {
 
     /// Runs `hook` when the load is stopped, at once if it is already: wakes who waits.
     pub(super) fn on_stop(&self, hook: StopHook) {
-        let mut hooks = self
-            .hooks
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut hooks = self.hooks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if self.is_stopped() {
             hook();
         }

@@ -77,11 +77,7 @@ impl InputFile {
         match &self.way {
             Way::Map(map) => Ok(map.bytes()[..map.bytes().len().min(limit_bytes)].to_vec()),
             Way::Blocks(feed) => feed.head(limit_bytes).map_err(|error| {
-                Error::input(
-                    &self.path,
-                    format!("cannot be read: {error}"),
-                    String::new(),
-                )
+                Error::input(&self.path, format!("cannot be read: {error}"), String::new())
             }),
         }
     }
@@ -102,10 +98,7 @@ pub(super) struct Chunk {
 
 #[derive(Debug)]
 pub(super) enum ChunkBytes {
-    Map {
-        map: Arc<MappedFile>,
-        range: ByteRange,
-    },
+    Map { map: Arc<MappedFile>, range: ByteRange },
     Block(Arc<Block>),
 }
 
@@ -148,11 +141,7 @@ pub(super) struct OpenFile {
 
 impl OpenFile {
     pub(super) fn new(index: usize, file: InputFile, config: &LoadConfig) -> Self {
-        let body = ChunkStart {
-            byte_offset: file.body_offset,
-            records: 0,
-            lines: file.body_lines,
-        };
+        let body = ChunkStart { byte_offset: file.body_offset, records: 0, lines: file.body_lines };
         Self {
             index,
             path: file.path,
@@ -165,9 +154,7 @@ impl OpenFile {
             way: file.way,
             chunk_bytes: config.work.chunk_bytes,
             next_chunk: Mutex::new(0),
-            record_limit: config
-                .limit
-                .map(|limit| limit.saturating_add(config.offset_records)),
+            record_limit: config.limit.map(|limit| limit.saturating_add(config.offset_records)),
             ended_early: AtomicBool::new(false),
         }
     }
@@ -178,10 +165,7 @@ impl OpenFile {
             return Ok(None);
         }
         // Held while a stream is read: chunks are numbered in the order of their bytes.
-        let mut next = self
-            .next_chunk
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut next = self.next_chunk.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let index = *next;
         let bytes = match &self.way {
             Way::Map(map) => {
@@ -193,10 +177,7 @@ impl OpenFile {
                     return Ok(None);
                 }
                 let end = length.min(start + self.chunk_bytes);
-                ChunkBytes::Map {
-                    map: Arc::clone(map),
-                    range: ByteRange { start, end },
-                }
+                ChunkBytes::Map { map: Arc::clone(map), range: ByteRange { start, end } }
             }
             Way::Blocks(feed) => match feed.take() {
                 Ok(Some(block)) => ChunkBytes::Block(block),
@@ -291,16 +272,10 @@ impl OpenFile {
         }
         let reached = self.chain.reached().byte_offset;
         if self.length.is_some_and(|length| length != reached) {
-            return Err(format!(
-                "{path}: read up to byte {reached} of {:?}",
-                self.length
-            ));
+            return Err(format!("{path}: read up to byte {reached} of {:?}", self.length));
         }
         if counts.bytes != reached {
-            return Err(format!(
-                "{path}: {} of {reached} bytes are committed",
-                counts.bytes
-            ));
+            return Err(format!("{path}: {} of {reached} bytes are committed", counts.bytes));
         }
         Ok(())
     }

@@ -51,16 +51,10 @@ pub fn infer(config: &InferConfig, control: &Arc<Control>) -> Result<Vec<ColumnG
             Input::Map(map) => {
                 let body = usize::try_from(input.body_offset).unwrap_or(usize::MAX);
                 let mut released = 0;
-                let mut look = Look {
-                    config,
-                    guesses: &mut guesses,
-                };
+                let mut look = Look { config, guesses: &mut guesses };
                 look.at_records(map.bytes(), body, |at| {
                     if at - released > RELEASE_BYTES {
-                        let range = ByteRange {
-                            start: released as u64,
-                            end: at as u64,
-                        };
+                        let range = ByteRange { start: released as u64, end: at as u64 };
                         map.release(range);
                         released = at;
                     }
@@ -70,19 +64,13 @@ pub fn infer(config: &InferConfig, control: &Arc<Control>) -> Result<Vec<ColumnG
             Input::Blocks(_) if opened.length == Some(0) => {}
             Input::Blocks(_) => {
                 return Err(Error::usage(
-                    format!(
-                        "{} cannot be read twice to find its types",
-                        opened.path_display
-                    ),
+                    format!("{} cannot be read twice to find its types", opened.path_display),
                     "give the types with --schema",
                 ));
             }
         }
         if control.is_stopped() {
-            return Err(ErrorKind::Interrupted {
-                signal: control.signal(),
-            }
-            .into());
+            return Err(ErrorKind::Interrupted { signal: control.signal() }.into());
         }
     }
     Ok(guesses)
@@ -123,12 +111,7 @@ impl Look<'_> {
         for (index, (field, guess)) in fields.iter().zip(self.guesses.iter_mut()).enumerate() {
             let bytes = &record[field.start()..field.start() + field.len()];
             let null = if field.is_quoted() {
-                bytes.is_empty()
-                    && self
-                        .config
-                        .empty_as_null
-                        .get(index)
-                        .is_some_and(|flag| *flag)
+                bytes.is_empty() && self.config.empty_as_null.get(index).is_some_and(|flag| *flag)
             } else {
                 bytes.is_empty() || dialect.null_values.iter().any(|null| null == bytes)
             };
@@ -155,27 +138,18 @@ mod tests {
         let path = dir.path().join("f");
         std::fs::write(&path, text).expect("a file");
         let config = InferConfig {
-            inputs: vec![InferInput {
-                spec: InputSpec::Path(path),
-                body_offset: 4,
-            }],
+            inputs: vec![InferInput { spec: InputSpec::Path(path), body_offset: 4 }],
             dialect: dialect.clone(),
             field_count: 2,
             empty_as_null: vec![empty_as_null; 2],
         };
         let guesses = infer(&config, &Control::new()).expect("a guess");
-        guesses
-            .iter()
-            .map(|guess| guess.finish().to_string())
-            .collect()
+        guesses.iter().map(|guess| guess.finish().to_string()).collect()
     }
 
     #[test]
     fn every_record_counts_and_nulls_do_not() {
-        let csv = Dialect {
-            null_values: vec![b"NULL".to_vec()],
-            ..Dialect::default()
-        };
+        let csv = Dialect { null_values: vec![b"NULL".to_vec()], ..Dialect::default() };
         assert_eq!(
             types(b"a,b\n1,1.50\n,NULL\n\"2\",2.25\n", &csv, false),
             ["INTEGER", "DECIMAL(3,2)"]
@@ -184,22 +158,13 @@ mod tests {
             types(b"a,b\n1,\"x\"\"y\"\n007,z\n", &csv, false),
             ["VARCHAR(16)", "VARCHAR(16)"]
         );
-        assert_eq!(
-            types(b"a,b\n1,1\nx,y,z\n\"\",2\n", &csv, true),
-            ["INTEGER", "INTEGER"]
-        );
-        assert_eq!(
-            types(b"a,b\n1,1\n\"\",2\n", &csv, false),
-            ["VARCHAR(16)", "INTEGER"]
-        );
+        assert_eq!(types(b"a,b\n1,1\nx,y,z\n\"\",2\n", &csv, true), ["INTEGER", "INTEGER"]);
+        assert_eq!(types(b"a,b\n1,1\n\"\",2\n", &csv, false), ["VARCHAR(16)", "INTEGER"]);
     }
 
     #[test]
     fn one_byte_encodings_count_characters() {
-        let latin = Dialect {
-            encoding: Encoding::Latin1,
-            ..Dialect::default()
-        };
+        let latin = Dialect { encoding: Encoding::Latin1, ..Dialect::default() };
         let text = [&b"a,b\n"[..], &[0xc3, 0xa4].repeat(10), b",1\n"].concat();
         assert_eq!(types(&text, &latin, false), ["VARCHAR(32)", "INTEGER"]);
     }
@@ -210,10 +175,7 @@ mod tests {
         let path = dir.path().join("f");
         std::fs::write(&path, "1\n2\n").expect("a file");
         let config = InferConfig {
-            inputs: vec![InferInput {
-                spec: InputSpec::Path(path),
-                body_offset: 0,
-            }],
+            inputs: vec![InferInput { spec: InputSpec::Path(path), body_offset: 0 }],
             dialect: Dialect::default(),
             field_count: 1,
             empty_as_null: vec![false],
@@ -221,9 +183,6 @@ mod tests {
         let control = Control::new();
         control.stop(15);
         let error = infer(&config, &control).expect_err("stopped");
-        assert!(matches!(
-            error.kind(),
-            ErrorKind::Interrupted { signal: 15 }
-        ));
+        assert!(matches!(error.kind(), ErrorKind::Interrupted { signal: 15 }));
     }
 }

@@ -120,9 +120,7 @@ impl Lowest {
 
     fn lock(&self) -> MutexGuard<'_, Option<(usize, BadRecord)>> {
         // A record is put in whole or not at all.
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn would_take(&self, file: usize, record: u64) -> bool {
@@ -177,9 +175,6 @@ mod tests {
         assert_eq!(counter.add_records(950), 100);
         // The tenth is 1 % of 1,000; the eleventh is more, the twelfth would be too.
         let read = [900, 910, 920, 930, 1_000, 1_010, 1_050];
-        assert_eq!(
-            counter.add_rejects(7, |index| read[index as usize]),
-            Some(5)
-        );
+        assert_eq!(counter.add_rejects(7, |index| read[index as usize]), Some(5));
     }
 }

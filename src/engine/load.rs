@@ -39,14 +39,8 @@ use crate::sink::{Layout, Target};
 /// A column whose type and cells do not go together; a format of dates that cannot be read.
 pub fn row_parser(config: &LoadConfig, layout: &Layout) -> Result<RowParser> {
     let convert = |(column, &cell)| {
-        Converter::new(
-            column,
-            cell,
-            &config.dialect,
-            &config.formats,
-            layout.nul_in_text,
-        )
-        .map_err(|unsupported| Error::usage(unsupported.message, "--schema"))
+        Converter::new(column, cell, &config.dialect, &config.formats, layout.nul_in_text)
+            .map_err(|unsupported| Error::usage(unsupported.message, "--schema"))
     };
     let converters = config.columns.iter().zip(&layout.cells).map(convert);
     let fields = config.columns.iter().map(|column| match column.source {
@@ -54,11 +48,7 @@ pub fn row_parser(config: &LoadConfig, layout: &Layout) -> Result<RowParser> {
         FieldSource::Constant(_) => None,
     });
     let reader = RecordReader::new(&config.dialect, config.field_count);
-    Ok(RowParser::new(
-        reader,
-        converters.collect::<Result<_>>()?,
-        fields.collect(),
-    ))
+    Ok(RowParser::new(reader, converters.collect::<Result<_>>()?, fields.collect()))
 }
 
 /// Fewest arenas of a parser: one to fill, one on its way, one coming back.
@@ -150,12 +140,8 @@ impl Load {
     }
 
     fn run_threads(mut self) -> Result<Ran> {
-        let columns: Vec<Column> = self
-            .config
-            .columns
-            .iter()
-            .map(|column| column.column.clone())
-            .collect();
+        let columns: Vec<Column> =
+            self.config.columns.iter().map(|column| column.column.clone()).collect();
         let layout = self.target.0.layout(&self.config.table, &columns)?;
         let warnings = self.fit_to(&layout);
         let shape = Shape::new(
@@ -174,12 +160,7 @@ impl Load {
         let parser_sleepers: Vec<_> = (0..work.parsers).map(|_| Sleeper::new()).collect();
         let writer_sleepers: Vec<_> = (0..work.writers).map(|_| Sleeper::new()).collect();
         let arenas = arenas_per_parser(&self.config, &layout, &shape);
-        let rings = Rings::new(
-            &parser_sleepers,
-            &writer_sleepers,
-            work.ring_batches,
-            arenas,
-        );
+        let rings = Rings::new(&parser_sleepers, &writer_sleepers, work.ring_batches, arenas);
         let metrics = &self.control.metrics;
         let capacity = work.parsers * work.writers * work.ring_batches;
         metrics.ring_capacity.store(capacity, Ordering::Relaxed);
@@ -200,12 +181,7 @@ impl Load {
             shape,
         };
         let times = threads.run(parsers, rings, parser_sleepers, writer_sleepers);
-        Ok(Ran {
-            shared,
-            rejects,
-            times,
-            warnings,
-        })
+        Ok(Ran { shared, rejects, times, warnings })
     }
 
     /// Holds the numbers of the configuration to what the target takes.
@@ -233,9 +209,7 @@ impl Load {
     }
 
     fn row_parsers(&self, layout: &Layout) -> Result<Vec<RowParser>> {
-        (0..self.config.work.parsers)
-            .map(|_| row_parser(&self.config, layout))
-            .collect()
+        (0..self.config.work.parsers).map(|_| row_parser(&self.config, layout)).collect()
     }
 
     /// What happens to the table before the first row.
@@ -256,10 +230,7 @@ fn open_files(
     control: &Control,
 ) -> Vec<Arc<OpenFile>> {
     let lengths: Option<u64> = inputs.iter().map(|input| input.length).sum();
-    control
-        .metrics
-        .bytes_total
-        .store(lengths.unwrap_or(0), Ordering::Relaxed);
+    control.metrics.bytes_total.store(lengths.unwrap_or(0), Ordering::Relaxed);
     inputs
         .into_iter()
         .enumerate()
@@ -271,14 +242,8 @@ fn open_files(
 fn arenas_per_parser(config: &LoadConfig, layout: &Layout, shape: &Shape) -> usize {
     let work = &config.work;
     let rows = shape.rows() as u64;
-    let unit = if layout.replays {
-        work.commit_rows.div_ceil(rows)
-    } else {
-        0
-    };
-    let units = usize::try_from(unit)
-        .unwrap_or(usize::MAX)
-        .saturating_mul(work.writers);
+    let unit = if layout.replays { work.commit_rows.div_ceil(rows) } else { 0 };
+    let units = usize::try_from(unit).unwrap_or(usize::MAX).saturating_mul(work.writers);
     let wanted = (work.writers * work.ring_batches)
         .saturating_add(units.div_ceil(work.parsers))
         .saturating_add(2);
@@ -371,11 +336,7 @@ impl Threads<'_> {
             }
             let parsers = parsers.into_iter().filter_map(join).collect();
             let (writers, segments) = writers.into_iter().filter_map(join).unzip();
-            let times = Times {
-                parsers,
-                writers,
-                segments,
-            };
+            let times = Times { parsers, writers, segments };
             monitor.end();
             if let Ok(watching) = watching {
                 // It only reads counters; a panic there has been reported by the hook.
@@ -421,10 +382,7 @@ impl Threads<'_> {
                 None
             }
         };
-        match thread::Builder::new()
-            .name(name)
-            .spawn_scoped(scope, guarded)
-        {
+        match thread::Builder::new().name(name).spawn_scoped(scope, guarded) {
             Ok(handle) => Some(handle),
             Err(error) => {
                 shared.fail(Error::io("starting a thread", error));
@@ -449,20 +407,14 @@ fn join<T>(handle: Option<thread::ScopedJoinHandle<'_, Option<T>>>) -> Option<T>
 
 /// After the threads: completeness, reject files, report. Returns the error of the load.
 fn finish(ran: Ran, target: &TargetHandle, started: Instant, report: &mut Report) -> Option<Error> {
-    let Ran {
-        shared,
-        rejects,
-        mut times,
-        warnings,
-    } = ran;
+    let Ran { shared, rejects, mut times, warnings } = ran;
     let mut error = shared.take_error().or_else(|| shared.stop_reason());
     if error.is_none() {
         error = complete(&shared, target).err();
     }
     // Rejects of committed units stand, however the load ended.
-    let reject_paths = rejects
-        .merge(std::mem::take(&mut times.segments))
-        .unwrap_or_else(|merge_error| {
+    let reject_paths =
+        rejects.merge(std::mem::take(&mut times.segments)).unwrap_or_else(|merge_error| {
             error.get_or_insert(merge_error);
             Vec::new()
         });
@@ -475,16 +427,9 @@ fn finish(ran: Ran, target: &TargetHandle, started: Instant, report: &mut Report
     let seconds = started.elapsed().as_secs_f64();
     report.seconds = seconds;
     report.stages = stages(&shared, &times);
-    report.bottleneck = verdict::bottleneck(
-        &report.stages,
-        seconds,
-        times.parsers.len(),
-        times.writers.len(),
-    );
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a rate is shown with few digits"
-    )]
+    report.bottleneck =
+        verdict::bottleneck(&report.stages, seconds, times.parsers.len(), times.writers.len());
+    #[expect(clippy::cast_precision_loss, reason = "a rate is shown with few digits")]
     if seconds > 0.0 {
         report.rows_per_second = report.totals.rows_loaded as f64 / seconds;
         report.bytes_per_second = report.totals.bytes as f64 / seconds;
@@ -523,14 +468,9 @@ fn stages(shared: &Shared, times: &Times) -> Stages {
     let sum = |parts: &mut dyn Iterator<Item = Duration>| parts.sum::<Duration>().as_secs_f64();
     let mut batches = Histogram::<u64>::new(3).expect("three digits are a valid precision");
     for writer in &times.writers {
-        batches
-            .add(&writer.batch_us)
-            .expect("histograms that grow by themselves take all values");
+        batches.add(&writer.batch_us).expect("histograms that grow by themselves take all values");
     }
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "microseconds of a batch are under 2^53"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of a batch are under 2^53")]
     let quantile_ms = |quantile| batches.value_at_quantile(quantile) as f64 / 1_000.0;
     Stages {
         parse: ParseStage {

@@ -52,20 +52,12 @@ impl Monitor {
     pub(super) fn new() -> Self {
         let sleeper = Sleeper::new();
         let waker = sleeper.waker();
-        Self {
-            ended: AtomicBool::new(false),
-            sleeper: Mutex::new(Some(sleeper)),
-            waker,
-        }
+        Self { ended: AtomicBool::new(false), sleeper: Mutex::new(Some(sleeper)), waker }
     }
 
     /// Watches until [`Self::end`].
     pub(super) fn watch(&self, control: &Control) {
-        let sleeper = self
-            .sleeper
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take();
+        let sleeper = self.sleeper.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         let Some(mut sleeper) = sleeper else { return };
         while !sleeper.sleep_until_or_timeout(INTERVAL, || self.ended.load(Ordering::Acquire)) {
             let now = control.snapshot();
@@ -103,33 +95,11 @@ mod tests {
 
     #[test]
     fn the_old_monitors_three_findings() {
-        let now = Snapshot {
-            ring_capacity: 10,
-            chunks_ahead_max: 20,
-            ..Snapshot::default()
-        };
+        let now = Snapshot { ring_capacity: 10, chunks_ahead_max: 20, ..Snapshot::default() };
         assert_eq!(findings(&now), [Finding::QueuesEmpty]);
-        assert_eq!(
-            findings(&Snapshot {
-                ring_batches: 8,
-                ..now
-            }),
-            []
-        );
-        assert_eq!(
-            findings(&Snapshot {
-                ring_batches: 9,
-                ..now
-            }),
-            [Finding::WritersSlow]
-        );
-        assert_eq!(
-            findings(&Snapshot {
-                chunks_ahead: 17,
-                ..now
-            }),
-            [Finding::ParsersSlow]
-        );
+        assert_eq!(findings(&Snapshot { ring_batches: 8, ..now }), []);
+        assert_eq!(findings(&Snapshot { ring_batches: 9, ..now }), [Finding::WritersSlow]);
+        assert_eq!(findings(&Snapshot { chunks_ahead: 17, ..now }), [Finding::ParsersSlow]);
     }
 
     #[test]

@@ -179,9 +179,7 @@ impl<'s> Parser<'s> {
     }
 
     fn open_batch(&mut self) -> &mut Batch {
-        self.open
-            .as_mut()
-            .expect("an arena is open while a chunk is parsed")
+        self.open.as_mut().expect("an arena is open while a chunk is parsed")
     }
 
     /// Opens a segment of the attempt's chunk at `byte_offset`; what is parsed next belongs to it.
@@ -192,18 +190,14 @@ impl<'s> Parser<'s> {
         source: RawSource,
     ) {
         attempt.segment_records = attempt.cursor.records;
-        let (base_record, base_line) = attempt
-            .proven
-            .map_or((UNPROVEN, 0), |start| (start.records, start.lines));
+        let (base_record, base_line) =
+            attempt.proven.map_or((UNPROVEN, 0), |start| (start.records, start.lines));
         let file = attempt.file.index;
         let batch = self.open_batch();
         let first_row = batch.rows();
         batch.segments.push(Segment {
             file,
-            range: ByteRange {
-                start: byte_offset,
-                end: byte_offset,
-            },
+            range: ByteRange { start: byte_offset, end: byte_offset },
             base_record,
             base_line,
             records: 0,
@@ -215,11 +209,7 @@ impl<'s> Parser<'s> {
     /// Closes the open segment at `byte_offset`.
     pub(super) fn close_segment(&mut self, attempt: &Attempt<'_>, byte_offset: u64) {
         let records = u64::from(attempt.cursor.records - attempt.segment_records);
-        let segment = self
-            .open_batch()
-            .segments
-            .last_mut()
-            .expect("a chunk has its segment open");
+        let segment = self.open_batch().segments.last_mut().expect("a chunk has its segment open");
         segment.range.end = byte_offset;
         segment.records = records;
         if self.shared.needs_record_numbers() {
@@ -229,16 +219,11 @@ impl<'s> Parser<'s> {
 
     /// Takes the records out that `--offset-records` and `--limit` leave out.
     fn cut_segment(&mut self, attempt: &Attempt<'_>) {
-        let base = attempt
-            .proven
-            .expect("chunks are proven first when numbers decide")
-            .records;
+        let base = attempt.proven.expect("chunks are proven first when numbers decide").records;
         let config = &self.shared.config;
         let first = (config.offset_records + 1).saturating_sub(base);
         let last = config.limit.map_or(u64::MAX, |limit| {
-            limit
-                .saturating_add(config.offset_records)
-                .saturating_sub(base)
+            limit.saturating_add(config.offset_records).saturating_sub(base)
         });
         // Records behind the limit are not counted as read.
         let seen = u64::from(attempt.segment_records) + 1..=u64::from(attempt.cursor.records);
@@ -262,10 +247,7 @@ impl<'s> Parser<'s> {
     ) -> Result<Pause, Halt> {
         self.rows.seek(attempt.cursor.at);
         loop {
-            let batch = self
-                .open
-                .as_mut()
-                .expect("an arena is open while a chunk is parsed");
+            let batch = self.open.as_mut().expect("an arena is open while a chunk is parsed");
             let pause = self.rows.parse(window, until, &mut attempt.cursor, batch);
             let at = window.byte_offset + attempt.cursor.at as u64;
             match pause {
@@ -291,10 +273,7 @@ impl<'s> Parser<'s> {
             return self.next_arena(attempt);
         }
         // Without rows there may still be segments and rejects; laying out forgets them.
-        let batch = self
-            .open
-            .as_mut()
-            .expect("an arena is open while a chunk is parsed");
+        let batch = self.open.as_mut().expect("an arena is open while a chunk is parsed");
         let segments = std::mem::take(&mut batch.segments);
         let rejects = std::mem::take(&mut batch.rejects);
         self.shape.lay_out(batch);
@@ -305,10 +284,7 @@ impl<'s> Parser<'s> {
 
     /// Puts the open arena away, to the writers or to those that wait for proof, and opens another.
     fn next_arena(&mut self, attempt: &mut Attempt<'_>) -> Result<(), Halt> {
-        let full = self
-            .open
-            .take()
-            .expect("an arena is open while a chunk is parsed");
+        let full = self.open.take().expect("an arena is open while a chunk is parsed");
         self.shape.settle(&full);
         attempt.held.push(full);
         if attempt.proven.is_none() && self.take_arena().is_none_or(|arena| self.keep(arena)) {
@@ -407,9 +383,7 @@ impl<'s> Parser<'s> {
         let records = own.iter().map(|segment| segment.records).sum();
         let bytes = own.iter().map(|segment| segment.range.len()).sum();
         let records_before = shared.read(file, bytes, records);
-        let before = batch
-            .rejects
-            .partition_point(|reject| reject.segment < first_segment);
+        let before = batch.rejects.partition_point(|reject| reject.segment < first_segment);
         let rejects = &batch.rejects[before..];
         let Some(lowest) = rejects.first() else {
             return Ok(());
@@ -457,10 +431,7 @@ impl<'s> Parser<'s> {
             let started = Instant::now();
             let (shared, out) = (self.shared, &self.out);
             self.sleeper.sleep_until_or_timeout(NAP, || {
-                shared.is_stopped()
-                    || out
-                        .iter()
-                        .any(|ring| !ring.is_full() || ring.is_abandoned())
+                shared.is_stopped() || out.iter().any(|ring| !ring.is_full() || ring.is_abandoned())
             });
             self.times.full += started.elapsed();
         }
@@ -468,10 +439,7 @@ impl<'s> Parser<'s> {
 
     /// An idle arena, laid out, if there is one now or one more may be made.
     fn take_arena(&mut self) -> Option<Batch> {
-        let arena = self
-            .free
-            .pop()
-            .or_else(|| self.back.iter_mut().find_map(Consumer::pop));
+        let arena = self.free.pop().or_else(|| self.back.iter_mut().find_map(Consumer::pop));
         if let Some(mut arena) = arena {
             self.shape.lay_out(&mut arena);
             return Some(arena);

@@ -12,11 +12,9 @@ pub(super) fn reason_text(reason: &Reason, config: &LoadConfig) -> String {
         Reason::Malformed { what, field, .. } => {
             malformed_text(what, field, &config.dialect, config.field_count)
         }
-        Reason::Fault { what, column, .. } => fault_text(
-            what,
-            &config.columns[column as usize].column,
-            &config.dialect,
-        ),
+        Reason::Fault { what, column, .. } => {
+            fault_text(what, &config.columns[column as usize].column, &config.dialect)
+        }
     }
 }
 

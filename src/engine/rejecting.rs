@@ -98,18 +98,10 @@ fn row_record(shared: &Shared, batch: &Batch, reject: &RowReject) -> RejectRecor
 pub(super) fn bad_record(shared: &Shared, batch: &Batch, reject: &ParseReject) -> BadRecord {
     let segment = &batch.segments[reject.segment];
     let (fault_byte_offset, field, column) = match reject.reason {
-        Reason::Malformed {
-            byte_offset, field, ..
-        } => (byte_offset, Some(field + 1), None),
-        Reason::Fault {
-            byte_offset,
-            column,
-            ..
-        } => (
-            byte_offset,
-            field_index(shared, column as usize),
-            Some(column as usize),
-        ),
+        Reason::Malformed { byte_offset, field, .. } => (byte_offset, Some(field + 1), None),
+        Reason::Fault { byte_offset, column, .. } => {
+            (byte_offset, field_index(shared, column as usize), Some(column as usize))
+        }
     };
     let column = column.map(|column| &shared.config.columns[column].column);
     BadRecord {
@@ -131,9 +123,7 @@ pub(super) fn bad_record(shared: &Shared, batch: &Batch, reject: &ParseReject) -
 /// A row that the database refused, as the error of a stopped load shows it.
 pub(super) fn bad_row(shared: &Shared, batch: &Batch, reject: &RowReject) -> BadRecord {
     let segment = batch.segment_of_row(reject.row);
-    let column = reject
-        .column
-        .map(|column| &shared.config.columns[column].column);
+    let column = reject.column.map(|column| &shared.config.columns[column].column);
     let source = batch.row_sources[reject.row];
     BadRecord {
         path: shared.files[segment.file].path.clone(),
@@ -170,10 +160,7 @@ fn database_words(reject: &RowReject) -> String {
 
 /// The record as the terminal may show it; an unreadable source shows nothing.
 fn shown_bytes(segment: &Segment, start: u64, length: u64) -> Vec<u8> {
-    let range = ByteRange {
-        start,
-        end: start + length.min(SHOWN_BYTES),
-    };
+    let range = ByteRange { start, end: start + length.min(SHOWN_BYTES) };
     let mut bytes = Vec::new();
     if let Err(error) = segment.source.copy_range(range, &mut bytes) {
         tracing::debug!(%error, "the bad record cannot be read again");

@@ -64,10 +64,7 @@ impl Shared {
 
     /// Ends the load with `error`; the first one stays.
     pub(super) fn fail(&self, error: Error) {
-        let mut first = self
-            .error
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut first = self.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         first.get_or_insert(error);
         drop(first);
         self.control.halt();
@@ -75,10 +72,7 @@ impl Shared {
 
     /// The error that ended the load. Of bad records the lowest one seen.
     pub(super) fn take_error(&self) -> Option<Error> {
-        let mut first = self
-            .error
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut first = self.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let error = first.take()?;
         match (error.kind(), self.counter.lowest()) {
             (ErrorKind::RejectLimit(_), Some(lowest)) => {
@@ -125,8 +119,7 @@ impl Shared {
             // Whoever comes first moves on; the others look again.
             let next = index + 1;
             let moved =
-                self.next_file
-                    .compare_exchange(index, next, Ordering::AcqRel, Ordering::Acquire);
+                self.next_file.compare_exchange(index, next, Ordering::AcqRel, Ordering::Acquire);
             tracing::trace!(file = index, moved = moved.is_ok(), "no further chunk");
         }
     }
@@ -149,12 +142,8 @@ impl Shared {
         let counts = &self.files[file].counts;
         counts.records_read.fetch_add(records, Ordering::Relaxed);
         counts.bytes_read.fetch_add(bytes, Ordering::Relaxed);
-        self.metrics()
-            .records_read
-            .fetch_add(records, Ordering::Relaxed);
-        self.metrics()
-            .bytes_read
-            .fetch_add(bytes, Ordering::Relaxed);
+        self.metrics().records_read.fetch_add(records, Ordering::Relaxed);
+        self.metrics().bytes_read.fetch_add(bytes, Ordering::Relaxed);
         self.counter.add_records(records)
     }
 
@@ -163,9 +152,7 @@ impl Shared {
         let counts = &self.files[file].counts;
         counts.filtered.fetch_add(records, Ordering::Relaxed);
         counts.records_read.fetch_add(records, Ordering::Relaxed);
-        self.metrics()
-            .records_read
-            .fetch_add(records, Ordering::Relaxed);
+        self.metrics().records_read.fetch_add(records, Ordering::Relaxed);
     }
 
     /// Records of a committed unit.
@@ -174,12 +161,8 @@ impl Shared {
         counts.bytes_committed.fetch_add(bytes, Ordering::Relaxed);
         counts.loaded.fetch_add(loaded, Ordering::Relaxed);
         counts.rejected.fetch_add(rejected, Ordering::Relaxed);
-        self.metrics()
-            .rows_loaded
-            .fetch_add(loaded, Ordering::Relaxed);
-        self.metrics()
-            .rows_rejected
-            .fetch_add(rejected, Ordering::Relaxed);
+        self.metrics().rows_loaded.fetch_add(loaded, Ordering::Relaxed);
+        self.metrics().rows_rejected.fetch_add(rejected, Ordering::Relaxed);
     }
 
     /// Rejects of a committed unit, in the order of [`RejectClass::ALL`].
@@ -200,9 +183,7 @@ impl Shared {
 
     /// Before a commit: are the inputs still what was opened?
     pub(super) fn check_inputs(&self) -> Result<()> {
-        self.files
-            .iter()
-            .try_for_each(|file| file.check_unchanged())
+        self.files.iter().try_for_each(|file| file.check_unchanged())
     }
 }
 

@@ -10,11 +10,8 @@ use core_affinity::CoreId;
 /// Must be asked before any thread is pinned: afterwards a thread sees its own core only.
 #[must_use]
 pub fn available_cores() -> Vec<usize> {
-    let mut cores: Vec<usize> = core_affinity::get_core_ids()
-        .unwrap_or_default()
-        .into_iter()
-        .map(|core| core.id)
-        .collect();
+    let mut cores: Vec<usize> =
+        core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
     cores.sort_unstable();
     cores
 }

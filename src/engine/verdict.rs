@@ -12,11 +12,7 @@ pub(super) fn bottleneck(
     #[expect(clippy::cast_precision_loss, reason = "thread counts are small")]
     let share = |busy: f64, threads: usize| busy / (seconds.max(1e-9) * threads.max(1) as f64);
     let candidates = [
-        (
-            "parse",
-            share(stages.parse.busy_seconds, parsers),
-            "more --parsers on more cores help",
-        ),
+        ("parse", share(stages.parse.busy_seconds, parsers), "more --parsers on more cores help"),
         (
             "write",
             share(stages.write.busy_seconds, writers),
@@ -37,10 +33,7 @@ pub(super) fn bottleneck(
         .into_iter()
         .max_by(|(_, a, _), (_, b, _)| a.total_cmp(b))
         .expect("there are four stages");
-    Bottleneck {
-        stage: stage.to_owned(),
-        advice: advice.to_owned(),
-    }
+    Bottleneck { stage: stage.to_owned(), advice: advice.to_owned() }
 }
 
 #[cfg(test)]

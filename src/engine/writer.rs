@@ -105,15 +105,10 @@ impl Unit {
         }
         let mut refused = refused.iter().peekable();
         for (index, segment) in batch.segments.iter().enumerate() {
-            let rows_end = batch
-                .segments
-                .get(index + 1)
-                .map_or(batch.rows(), |next| next.first_row);
-            let parse_rejects = batch
-                .rejects
-                .iter()
-                .filter(|reject| reject.segment == index)
-                .count() as u64;
+            let rows_end =
+                batch.segments.get(index + 1).map_or(batch.rows(), |next| next.first_row);
+            let parse_rejects =
+                batch.rejects.iter().filter(|reject| reject.segment == index).count() as u64;
             let mut rejected = parse_rejects;
             while refused.next_if(|reject| reject.row < rows_end).is_some() {
                 rejected += 1;
@@ -124,12 +119,7 @@ impl Unit {
                 "every record of a segment is a row or a reject"
             );
             self.bytes += segment.range.len();
-            self.count(
-                segment.file,
-                segment.range.len(),
-                segment.records - rejected,
-                rejected,
-            );
+            self.count(segment.file, segment.range.len(), segment.records - rejected, rejected);
             self.ranges.push((segment.file, segment.range));
         }
     }
@@ -141,12 +131,7 @@ impl Unit {
                 count.loaded += loaded;
                 count.rejected += rejected;
             }
-            None => self.counts.push(UnitCount {
-                file,
-                bytes,
-                loaded,
-                rejected,
-            }),
+            None => self.counts.push(UnitCount { file, bytes, loaded, rejected }),
         }
     }
 }
@@ -272,12 +257,7 @@ impl<'s> Writer<'s> {
 
     fn sleep(&mut self) {
         let started = Instant::now();
-        let nap = self
-            .shared
-            .config
-            .work
-            .commit_every
-            .map_or(NAP, |every| every.min(NAP));
+        let nap = self.shared.config.work.commit_every.map_or(NAP, |every| every.min(NAP));
         let (shared, inbox) = (self.shared, &self.inbox);
         let holds_arenas = !self.unit.batches.is_empty();
         self.sleeper.sleep_until_or_timeout(nap, || {
@@ -300,24 +280,14 @@ impl<'s> Writer<'s> {
         }
         let work = &self.shared.config.work;
         let full = self.unit.rows >= work.commit_rows
-            || work
-                .commit_bytes
-                .is_some_and(|bytes| self.unit.bytes >= bytes);
-        if full || self.is_due() {
-            self.commit()
-        } else {
-            Ok(())
-        }
+            || work.commit_bytes.is_some_and(|bytes| self.unit.bytes >= bytes);
+        if full || self.is_due() { self.commit() } else { Ok(()) }
     }
 
     /// Sends one batch; transient errors replay the unit.
     fn write(&mut self, batch: &Batch) -> Result<Vec<RowReject>, Error> {
         let started = Instant::now();
-        let written = if batch.rows() == 0 {
-            Ok(Vec::new())
-        } else {
-            self.sink.write(batch)
-        };
+        let written = if batch.rows() == 0 { Ok(Vec::new()) } else { self.sink.write(batch) };
         let refused = match written {
             Ok(refused) => refused,
             Err(error) => self.retry(error, Some(batch), 0)?,
@@ -373,10 +343,8 @@ impl<'s> Writer<'s> {
             .skip(replays);
         let mut error = error;
         for wait in waits {
-            let transient = matches!(
-                error.class,
-                ErrorClass::Transient | ErrorClass::ConnectionLost
-            );
+            let transient =
+                matches!(error.class, ErrorClass::Transient | ErrorClass::ConnectionLost);
             if !transient || !self.can_replay() {
                 break;
             }
@@ -401,8 +369,7 @@ impl<'s> Writer<'s> {
 
     fn wait(&mut self, wait: Duration) {
         let shared = self.shared;
-        self.sleeper
-            .sleep_until_or_timeout(wait, || shared.is_stopped());
+        self.sleeper.sleep_until_or_timeout(wait, || shared.is_stopped());
     }
 
     fn replay(
@@ -413,10 +380,9 @@ impl<'s> Writer<'s> {
         if class == ErrorClass::ConnectionLost {
             // A database that restarts is away for a moment: that is worth another wait.
             self.sink.reconnect().map_err(|error| match error.class {
-                ErrorClass::CannotConnect => SinkError {
-                    class: ErrorClass::ConnectionLost,
-                    ..error
-                },
+                ErrorClass::CannotConnect => {
+                    SinkError { class: ErrorClass::ConnectionLost, ..error }
+                }
                 _ => error,
             })?;
         } else {
@@ -432,11 +398,8 @@ impl<'s> Writer<'s> {
         let mut failed = None;
         for batch in batches {
             if failed.is_none() {
-                let refused = if batch.rows() == 0 {
-                    Ok(Vec::new())
-                } else {
-                    self.sink.write(&batch)
-                };
+                let refused =
+                    if batch.rows() == 0 { Ok(Vec::new()) } else { self.sink.write(&batch) };
                 let booked = refused
                     .map_err(ReplayError::from)
                     .and_then(|refused| self.book(&batch, &refused).map_err(ReplayError::from));
@@ -463,8 +426,7 @@ impl<'s> Writer<'s> {
         self.times.commit += started.elapsed();
         committed?;
         for count in &self.unit.counts {
-            self.shared
-                .committed(count.file, count.bytes, count.loaded, count.rejected);
+            self.shared.committed(count.file, count.bytes, count.loaded, count.rejected);
         }
         self.shared.committed_classes(&self.unit.classes);
         let unit = std::mem::replace(&mut self.unit, Unit::new(self.segment.mark()));
@@ -509,11 +471,7 @@ impl<'s> Writer<'s> {
             }
         }
         let name = |(file, range): (usize, _)| (self.shared.files[file].path.clone(), range);
-        ErrorKind::InDoubt {
-            error,
-            ranges: ranges.into_iter().map(name).collect(),
-        }
-        .into()
+        ErrorKind::InDoubt { error, ranges: ranges.into_iter().map(name).collect() }.into()
     }
 
     fn give_back(&mut self, mut batch: Batch) {

@@ -64,9 +64,7 @@ impl BadRecords {
             Self::Numbers(numbers) => numbers.binary_search(&record).ok().map(|at| at as u64),
         }?;
         let kinds = BadKind::ALL.len() as u64;
-        BadKind::ALL
-            .get(usize::try_from(turn % kinds).ok()?)
-            .copied()
+        BadKind::ALL.get(usize::try_from(turn % kinds).ok()?).copied()
     }
 }
 
@@ -203,10 +201,7 @@ pub fn accounts(options: &GenOptions, out: &mut dyn Write) -> io::Result<Truth> 
     }
     out.write_all(&accounts.out)?;
     out.flush()?;
-    Ok(Truth {
-        bytes: flushed_bytes + accounts.out.len() as u64,
-        ..accounts.truth
-    })
+    Ok(Truth { bytes: flushed_bytes + accounts.out.len() as u64, ..accounts.truth })
 }
 
 /// Longest note before what may be added at its end; the column takes 100 characters.
@@ -268,10 +263,7 @@ impl Accounts {
                 if kind == BadKind::TooManyFields {
                     self.out.extend_from_slice(b",surplus");
                 }
-                self.truth = Truth {
-                    bad: before.bad + 1,
-                    ..before
-                };
+                self.truth = Truth { bad: before.bad + 1, ..before };
             }
         }
         self.out.push(b'\n');
@@ -330,11 +322,7 @@ impl Accounts {
         } else if self.random.chance(100) {
             self.null(3);
         } else {
-            let bound = if self.random.chance(300) {
-                100_000_000_000
-            } else {
-                10_000_000
-            };
+            let bound = if self.random.chance(300) { 100_000_000_000 } else { 10_000_000 };
             let cents = self.random.below_u64(bound);
             let negative = cents != 0 && self.random.chance(1_200);
             if negative {

@@ -8,36 +8,22 @@ fn generate(options: &GenOptions) -> (Vec<u8>, Truth) {
 }
 
 fn options(records: u64) -> GenOptions {
-    GenOptions {
-        size: GenSize::Records(records),
-        seed: 42,
-        header: true,
-        bad: BadRecords::None,
-    }
+    GenOptions { size: GenSize::Records(records), seed: 42, header: true, bad: BadRecords::None }
 }
 
 /// Cents of `-12.34`.
 fn cents(text: &str) -> i128 {
     let (whole, fraction) = text.split_once('.').unwrap();
     assert_eq!(fraction.len(), 2);
-    let magnitude: i128 = format!("{}{fraction}", whole.trim_start_matches('-'))
-        .parse()
-        .unwrap();
-    if text.starts_with('-') {
-        -magnitude
-    } else {
-        magnitude
-    }
+    let magnitude: i128 = format!("{}{fraction}", whole.trim_start_matches('-')).parse().unwrap();
+    if text.starts_with('-') { -magnitude } else { magnitude }
 }
 
 #[test]
 fn another_reader_finds_the_truth() {
     let (bytes, truth) = generate(&options(20_000));
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
-    let mut seen = Truth {
-        bytes: truth.bytes,
-        ..Truth::default()
-    };
+    let mut seen = Truth { bytes: truth.bytes, ..Truth::default() };
     let (mut commas, mut quotes) = (0, 0);
     for record in reader.records() {
         let record = record.unwrap();
@@ -85,10 +71,7 @@ fn the_seed_decides_and_nothing_else() {
     let (first, _) = generate(&options(500));
     let (again, _) = generate(&options(500));
     let (longer, _) = generate(&options(501));
-    let (other, _) = generate(&GenOptions {
-        seed: 43,
-        ..options(500)
-    });
+    let (other, _) = generate(&GenOptions { seed: 43, ..options(500) });
     assert_eq!(first, again);
     assert!(longer.starts_with(&first));
     assert_ne!(first, other);
@@ -96,11 +79,8 @@ fn the_seed_decides_and_nothing_else() {
 
 #[test]
 fn sizes_are_reached_with_whole_records() {
-    let (bytes, truth) = generate(&GenOptions {
-        size: GenSize::Bytes(3_000_000),
-        header: false,
-        ..options(0)
-    });
+    let (bytes, truth) =
+        generate(&GenOptions { size: GenSize::Bytes(3_000_000), header: false, ..options(0) });
     assert!((3_000_000..3_001_000).contains(&truth.bytes));
     assert!(bytes.ends_with(b"\n") && !bytes.starts_with(b"account_id"));
     let (bytes, truth) = generate(&options(0));
@@ -109,18 +89,11 @@ fn sizes_are_reached_with_whole_records() {
 
 #[test]
 fn bad_records_come_in_turn_on_lines_of_their_own() {
-    let all = GenOptions {
-        header: false,
-        bad: BadRecords::Every(1),
-        ..options(240)
-    };
+    let all = GenOptions { header: false, bad: BadRecords::Every(1), ..options(240) };
     let (bytes, truth) = generate(&all);
     assert_eq!((truth.rows, truth.bad), (0, 240));
     assert_eq!((truth.balance_cents, truth.account_id_sum), (0, 0));
-    let lines: Vec<_> = bytes
-        .trim_ascii_end()
-        .split(|&byte| byte == b'\n')
-        .collect();
+    let lines: Vec<_> = bytes.trim_ascii_end().split(|&byte| byte == b'\n').collect();
     assert_eq!(lines.len(), 240);
     let fields = |line: &[u8]| line.iter().filter(|&&byte| byte == b',').count() + 1;
     assert!(lines[0].starts_with(b"12E4567890,"));
@@ -140,9 +113,6 @@ fn the_kind_of_each_record_is_known() {
     assert_eq!(numbers.kind(8), Some(BadKind::ImpossibleDate));
     assert_eq!(numbers.kind(4), None);
     assert_eq!(BadRecords::Every(0).kind(7), None);
-    let (_, truth) = generate(&GenOptions {
-        bad: every,
-        ..options(1_000)
-    });
+    let (_, truth) = generate(&GenOptions { bad: every, ..options(1_000) });
     assert_eq!((truth.rows, truth.bad), (900, 100));
 }

@@ -51,9 +51,8 @@ pub(super) const FAMILY_NAMES: [&str; 20] = [
 ];
 
 /// The common ones stand several times.
-pub(super) const CURRENCIES: [&str; 10] = [
-    "EUR", "EUR", "EUR", "EUR", "USD", "USD", "GBP", "CHF", "SEK", "JPY",
-];
+pub(super) const CURRENCIES: [&str; 10] =
+    ["EUR", "EUR", "EUR", "EUR", "USD", "USD", "GBP", "CHF", "SEK", "JPY"];
 
 pub(super) const STATUSES: [&str; 8] = ["A", "A", "A", "A", "A", "C", "D", "S"];
 

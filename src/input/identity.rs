@@ -132,8 +132,7 @@ mod tests {
 
         let watch = watched(&path);
         let file = File::options().write(true).open(&path).expect("opens");
-        file.set_modified(std::time::SystemTime::UNIX_EPOCH)
-            .expect("mtime set");
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("mtime set");
         assert!(watch.check().expect_err("touched").contains("written to"));
 
         let watch = watched(&path);

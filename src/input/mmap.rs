@@ -18,10 +18,7 @@
 //!   error message either: for files that others may still write to, and for network file systems,
 //!   there is `--io read`.
 
-#![expect(
-    unsafe_code,
-    reason = "mapping a file and giving pages back are unsafe in memmap2"
-)]
+#![expect(unsafe_code, reason = "mapping a file and giving pages back are unsafe in memmap2")]
 
 use std::fs::File;
 use std::io;
@@ -88,11 +85,7 @@ impl MappedFile {
     pub fn release(&self, range: ByteRange) {
         let end_of_file = self.map.len() as u64;
         let start = (range.start - range.start % RELEASE_BYTES).min(end_of_file);
-        let end = range
-            .end
-            .min(end_of_file)
-            .next_multiple_of(RELEASE_BYTES)
-            .min(end_of_file);
+        let end = range.end.min(end_of_file).next_multiple_of(RELEASE_BYTES).min(end_of_file);
         let (Ok(start), Ok(end)) = (usize::try_from(start), usize::try_from(end)) else {
             return;
         };
@@ -106,8 +99,7 @@ impl MappedFile {
         //   map is read-only: there are none. So the bytes behind any `&[u8]` stay what they are.
         // - `start..end` is inside the map: both are cut to its length.
         let advised = unsafe {
-            self.map
-                .unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start)
+            self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start)
         };
         // A refusal (locked pages are its one cause) costs memory, not correctness.
         drop(advised);
@@ -127,30 +119,17 @@ mod tests {
 
     #[test]
     fn released_bytes_read_the_same() {
-        let bytes: Vec<u8> = (0..300_000_u32)
-            .map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[2])
-            .collect();
+        let bytes: Vec<u8> =
+            (0..300_000_u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[2]).collect();
         let map = mapped(&bytes);
         assert!(map.bytes() == bytes);
-        for (start, end) in [
-            (0, 300_000),
-            (1, 2),
-            (70_000, 140_000),
-            (299_999, 300_000),
-            (5, 5),
-        ] {
+        for (start, end) in [(0, 300_000), (1, 2), (70_000, 140_000), (299_999, 300_000), (5, 5)] {
             map.release(ByteRange { start, end });
             assert!(map.bytes() == bytes, "{start}..{end}");
         }
         // Ranges past the end are cut, not an error.
-        map.release(ByteRange {
-            start: 400_000,
-            end: 500_000,
-        });
-        map.release(ByteRange {
-            start: 0,
-            end: u64::MAX / 2,
-        });
+        map.release(ByteRange { start: 400_000, end: 500_000 });
+        map.release(ByteRange { start: 0, end: u64::MAX / 2 });
         assert!(map.bytes() == bytes);
     }
 
@@ -170,10 +149,7 @@ mod tests {
         assert_eq!(map.bytes().iter().find(|&&byte| byte != b'x'), None);
         let before = resident_kib(&map);
         assert!(before >= 9 << 10, "{before} KiB were resident");
-        map.release(ByteRange {
-            start: 100,
-            end: length - 100,
-        });
+        map.release(ByteRange { start: 100, end: length - 100 });
         assert_eq!(resident_kib(&map), 0);
 
         // Each second chunk first, each read a little past its end.
@@ -195,12 +171,7 @@ mod tests {
         let start = format!("{:x}-", map.bytes().as_ptr().addr());
         let smaps = std::fs::read_to_string("/proc/self/smaps").expect("Linux tells");
         let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&start));
-        let rss = lines
-            .find(|line| line.starts_with("Rss:"))
-            .expect("each map has one");
-        rss.split_whitespace()
-            .nth(1)
-            .and_then(|kib| kib.parse().ok())
-            .expect("a number")
+        let rss = lines.find(|line| line.starts_with("Rss:")).expect("each map has one");
+        rss.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
     }
 }

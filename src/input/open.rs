@@ -59,10 +59,8 @@ pub fn open(spec: &InputSpec, way: IoWay, block_bytes: usize) -> Result<Opened> 
         InputSpec::Path(path) => (path.clone(), open_path(path)?),
         InputSpec::Stdin => {
             let path = PathBuf::from("-");
-            let file = io::stdin()
-                .as_fd()
-                .try_clone_to_owned()
-                .map_err(|error| refused(&path, &error))?;
+            let file =
+                io::stdin().as_fd().try_clone_to_owned().map_err(|error| refused(&path, &error))?;
             (path, File::from(file))
         }
     };
@@ -76,15 +74,9 @@ pub fn open(spec: &InputSpec, way: IoWay, block_bytes: usize) -> Result<Opened> 
         notes: Vec::new(),
     };
     if metadata.is_dir() {
-        Err(opening.unfit(
-            "it is a directory",
-            "name its files, or quote a glob: 'DIR/*.csv'",
-        ))
+        Err(opening.unfit("it is a directory", "name its files, or quote a glob: 'DIR/*.csv'"))
     } else if metadata.file_type().is_block_device() {
-        Err(opening.unfit(
-            "it is a block device",
-            "read it through a pipe: fastload - < DEVICE",
-        ))
+        Err(opening.unfit("it is a block device", "read it through a pipe: fastload - < DEVICE"))
     } else if metadata.is_file() {
         opening.regular(metadata.len())
     } else {
@@ -140,8 +132,7 @@ impl Opening {
         }
         // Files that a kernel makes up as they are read say 0 or a round number.
         if size_bytes == 0 && self.file.read_at(&mut [0], 0).map_err(io_error)? > 0 {
-            self.notes
-                .push("it has bytes although its length is 0: it is read in blocks".into());
+            self.notes.push("it has bytes although its length is 0: it is read in blocks".into());
             return Ok(self.blocks(None, None, None));
         }
         if self.way == IoWay::Mmap && size_bytes > 0 {
@@ -158,9 +149,7 @@ impl Opening {
                 }
                 Err(error) => {
                     // Such a file's length is not to be trusted either.
-                    self.notes.push(format!(
-                        "it cannot be mapped ({error}): it is read in blocks"
-                    ));
+                    self.notes.push(format!("it cannot be mapped ({error}): it is read in blocks"));
                     return Ok(self.blocks(None, None, None));
                 }
             }
@@ -178,8 +167,7 @@ impl Opening {
             } else {
                 "a device"
             };
-            self.notes
-                .push(format!("{what} cannot be mapped: it is read in blocks"));
+            self.notes.push(format!("{what} cannot be mapped: it is read in blocks"));
         }
         self.blocks(None, None, None)
     }
@@ -207,11 +195,7 @@ impl Opening {
             path_display: self.path.display().to_string(),
             length,
             watch,
-            input: Input::Blocks(BlockFeedSource::new(
-                source,
-                self.block_bytes,
-                length.is_none(),
-            )),
+            input: Input::Blocks(BlockFeedSource::new(source, self.block_bytes, length.is_none())),
             raw,
             notes: self.notes,
         }

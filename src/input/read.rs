@@ -23,10 +23,7 @@ impl<R: Read + Send> ReadBlocks<R> {
     /// With `expected_bytes` the end must come exactly there or later bytes are left alone: a
     /// regular file is read to the length it had when it was opened.
     pub fn new(reader: R, expected_bytes: Option<u64>) -> Self {
-        Self {
-            reader,
-            expected_bytes,
-        }
+        Self { reader, expected_bytes }
     }
 
     /// Fills `buffer` to its length, or to the end of the input, or to what a slow pipe has given;

@@ -57,10 +57,7 @@ impl UringBlocks {
     /// a length, from where it stands to its end with one.
     #[must_use]
     pub fn new(file: File, expected_bytes: Option<u64>) -> Self {
-        Self {
-            file,
-            expected_bytes,
-        }
+        Self { file, expected_bytes }
     }
 }
 
@@ -92,9 +89,7 @@ async fn read_file(
         while outcome.is_none() && flights.len() < depth && offset < length_bytes {
             let want_bytes = block_bytes_at(offset, length_bytes, inlet.block_bytes());
             let (file, buffer) = (Rc::clone(&file), inlet.buffer());
-            flights.push_back(tokio_uring::spawn(read_block(
-                file, buffer, want_bytes, offset,
-            )));
+            flights.push_back(tokio_uring::spawn(read_block(file, buffer, want_bytes, offset)));
             offset += want_bytes as u64;
         }
         let Some(flight) = flights.pop_front() else {
@@ -206,9 +201,7 @@ mod tests {
         read_ahead: usize,
     ) -> BlockFeed {
         let source = Box::new(UringBlocks::new(file, expected_bytes));
-        BlockFeedSource::new(source, block_bytes, false)
-            .start(read_ahead)
-            .expect("a thread")
+        BlockFeedSource::new(source, block_bytes, false).start(read_ahead).expect("a thread")
     }
 
     fn file_of(bytes: &[u8]) -> File {

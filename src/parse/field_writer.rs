@@ -72,11 +72,7 @@ impl<'a> FieldWriter<'a> {
         }
         self.store(from, length, quoted, escaped);
         if self.full() && !self.trailing_delimiter {
-            return Err(Halt::Bad(
-                Malformed::TooManyFields,
-                delimiter_at,
-                self.seen(),
-            ));
+            return Err(Halt::Bad(Malformed::TooManyFields, delimiter_at, self.seen()));
         }
         Ok(())
     }

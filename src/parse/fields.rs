@@ -18,10 +18,7 @@ const LENGTH: u32 = ESCAPED - 1;
 
 impl FieldRef {
     /// A field that the record does not have (`--fields pad`): NULL.
-    pub const MISSING: Self = Self {
-        start: 0,
-        length_and_flags: 0,
-    };
+    pub const MISSING: Self = Self { start: 0, length_and_flags: 0 };
 
     /// An unquoted field of `length` bytes that hold no escape.
     ///
@@ -30,10 +27,7 @@ impl FieldRef {
     #[must_use]
     pub const fn plain(start: u32, length: u32) -> Self {
         debug_assert!(length <= LENGTH);
-        Self {
-            start,
-            length_and_flags: length,
-        }
+        Self { start, length_and_flags: length }
     }
 
     /// A field with the given flags.
@@ -43,10 +37,7 @@ impl FieldRef {
         debug_assert!(length <= LENGTH);
         let quoted = if quoted { QUOTED } else { 0 };
         let escaped = if escaped { ESCAPED } else { 0 };
-        Self {
-            start,
-            length_and_flags: length | quoted | escaped,
-        }
+        Self { start, length_and_flags: length | quoted | escaped }
     }
 
     /// Offset of the first byte from the start of the block.

@@ -40,13 +40,7 @@ impl RecordReader {
         out: &mut Vec<FieldRef>,
     ) -> Result<(usize, u32), Halt> {
         let mut fields = FieldWriter::new(self, start, base, out);
-        let walk = Walk {
-            window,
-            last,
-            dialect: self.dialect(),
-            reader: self,
-            start,
-        };
+        let walk = Walk { window, last, dialect: self.dialect(), reader: self, start };
         let mut at = start;
         loop {
             if fields.full() {
@@ -61,19 +55,10 @@ impl RecordReader {
             let length = field.to - field.from;
             match field.then {
                 Then::Delimiter { at: delimiter_at } => {
-                    fields.push(
-                        field.from,
-                        length,
-                        field.quoted,
-                        field.escaped,
-                        delimiter_at,
-                    )?;
+                    fields.push(field.from, length, field.quoted, field.escaped, delimiter_at)?;
                     at = delimiter_at + self.dialect().delimiter.len();
                 }
-                Then::RecordEnd {
-                    at: content_end,
-                    terminator_bytes,
-                } => {
+                Then::RecordEnd { at: content_end, terminator_bytes } => {
                     if field.quoted {
                         fields.finish_quoted(field.from, length, field.escaped, content_end)?;
                     } else {
@@ -90,10 +75,7 @@ impl RecordReader {
 impl Walk<'_> {
     fn ended(&self, content_end: usize, terminator_bytes: usize) -> (usize, u32) {
         let end = content_end + terminator_bytes;
-        (
-            end,
-            self.reader.count_newlines(&self.window[self.start..end]),
-        )
+        (end, self.reader.count_newlines(&self.window[self.start..end]))
     }
 
     fn bad(&self, what: Malformed, at: usize) -> Halt {
@@ -114,11 +96,7 @@ impl Walk<'_> {
     /// Bytes of the terminator at `at` (0 at the end of the file), `None` if no record ends there.
     fn record_end(&self, at: usize) -> Result<Option<usize>, Halt> {
         if at == self.window.len() {
-            return if self.last {
-                Ok(Some(0))
-            } else {
-                Err(Halt::More)
-            };
+            return if self.last { Ok(Some(0)) } else { Err(Halt::More) };
         }
         match terminator_at(self.dialect.terminator, self.window, self.last, at) {
             None => Err(Halt::More),
@@ -138,10 +116,7 @@ impl Walk<'_> {
     /// What ends a field at `at`, if anything does.
     fn end_at(&self, at: usize) -> Result<Option<Then>, Halt> {
         if let Some(terminator_bytes) = self.record_end(at)? {
-            return Ok(Some(Then::RecordEnd {
-                at,
-                terminator_bytes,
-            }));
+            return Ok(Some(Then::RecordEnd { at, terminator_bytes }));
         }
         if self.delimiter_at(at)? {
             return Ok(Some(Then::Delimiter { at }));
@@ -164,15 +139,8 @@ impl Walk<'_> {
 
     fn field(&self, at: usize) -> Result<Field, Halt> {
         let from = self.skip_blanks(at);
-        let opens = self
-            .window
-            .get(from)
-            .is_some_and(|&byte| Some(byte) == self.dialect.quote);
-        if opens {
-            self.quoted(from)
-        } else {
-            self.unquoted(from)
-        }
+        let opens = self.window.get(from).is_some_and(|&byte| Some(byte) == self.dialect.quote);
+        if opens { self.quoted(from) } else { self.unquoted(from) }
     }
 
     fn unquoted(&self, from: usize) -> Result<Field, Halt> {
@@ -180,13 +148,7 @@ impl Walk<'_> {
         loop {
             if let Some(then) = self.end_at(at)? {
                 let to = if self.dialect.trim { to } else { at };
-                return Ok(Field {
-                    from,
-                    to,
-                    quoted: false,
-                    escaped,
-                    then,
-                });
+                return Ok(Field { from, to, quoted: false, escaped, then });
             }
             self.bounded(at)?;
             let byte = self.window[at];
@@ -257,12 +219,6 @@ impl Walk<'_> {
         let Some(then) = self.end_at(after)? else {
             return Err(self.bad(Malformed::TextAfterQuote, after));
         };
-        Ok(Field {
-            from: opened_at + 1,
-            to: at,
-            quoted: true,
-            escaped,
-            then,
-        })
+        Ok(Field { from: opened_at + 1, to: at, quoted: true, escaped, then })
     }
 }

@@ -90,17 +90,9 @@ pub fn read_records(
     while at < bytes.len() {
         let (content, end) = read_one(bytes, at, dialect, field_count);
         if let Some(content) = content {
-            records.push(OracleRecord {
-                start: at,
-                end,
-                line,
-                content,
-            });
+            records.push(OracleRecord { start: at, end, line, content });
         }
-        line += bytes[at..end]
-            .iter()
-            .filter(|&&b| b == line_byte(dialect))
-            .count() as u64;
+        line += bytes[at..end].iter().filter(|&&b| b == line_byte(dialect)).count() as u64;
         at = end;
     }
     records
@@ -109,11 +101,7 @@ pub fn read_records(
 /// The byte whose count gives line numbers.
 #[must_use]
 pub fn line_byte(dialect: &Dialect) -> u8 {
-    if dialect.terminator == Terminator::Cr {
-        b'\r'
-    } else {
-        b'\n'
-    }
+    if dialect.terminator == Terminator::Cr { b'\r' } else { b'\n' }
 }
 
 /// Length of the terminator that begins at `at`, or 0.
@@ -169,14 +157,9 @@ fn read_one(
     }
     match Walk::new(bytes, at, dialect, field_count).run() {
         Ok((fields, end)) => (Some(Content::Fields(fields)), end),
-        Err((what, fault_at, field)) => (
-            Some(Content::Malformed {
-                what,
-                at: fault_at,
-                field,
-            }),
-            newline,
-        ),
+        Err((what, fault_at, field)) => {
+            (Some(Content::Malformed { what, at: fault_at, field }), newline)
+        }
     }
 }
 
@@ -196,11 +179,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(bytes: &'a [u8], start: usize, dialect: &'a Dialect, field_count: usize) -> Self {
-        let field = OracleField {
-            value: Vec::new(),
-            quoted: false,
-            raw: Vec::new(),
-        };
+        let field = OracleField { value: Vec::new(), quoted: false, raw: Vec::new() };
         Self {
             bytes,
             start,
@@ -278,9 +257,7 @@ impl<'a> Walk<'a> {
     }
 
     fn step_quoted(&mut self, byte: u8, is_quote: bool) -> Result<(), Violation> {
-        let State::Quoted { opened_at } = self.state else {
-            unreachable!("only called there")
-        };
+        let State::Quoted { opened_at } = self.state else { unreachable!("only called there") };
         if Some(byte) == self.dialect.escape {
             return self.take_escaped(opened_at);
         }
@@ -339,11 +316,7 @@ impl<'a> Walk<'a> {
     fn push_field(&mut self) {
         let mut field = std::mem::replace(
             &mut self.field,
-            OracleField {
-                value: Vec::new(),
-                quoted: false,
-                raw: Vec::new(),
-            },
+            OracleField { value: Vec::new(), quoted: false, raw: Vec::new() },
         );
         if self.dialect.trim && !field.quoted {
             // Escaped blanks count as blanks here only if they were written plainly.
@@ -385,9 +358,7 @@ impl<'a> Walk<'a> {
     }
 
     fn unterminated(&self) -> Violation {
-        let State::Quoted { opened_at } = self.state else {
-            unreachable!("only called there")
-        };
+        let State::Quoted { opened_at } = self.state else { unreachable!("only called there") };
         if self.at - self.start > self.dialect.max_record_bytes {
             return self.too_long();
         }
@@ -396,19 +367,11 @@ impl<'a> Walk<'a> {
 
     /// A record that is too long has no field to blame.
     fn too_long(&self) -> Violation {
-        (
-            Malformed::RecordTooLong,
-            self.start + self.dialect.max_record_bytes,
-            0,
-        )
+        (Malformed::RecordTooLong, self.start + self.dialect.max_record_bytes, 0)
     }
 
     fn violation(&self, what: Malformed, at: usize) -> Violation {
-        (
-            what,
-            at,
-            u32::try_from(self.fields_seen).expect("a record has under 2^29 fields"),
-        )
+        (what, at, u32::try_from(self.fields_seen).expect("a record has under 2^29 fields"))
     }
 }
 

@@ -97,9 +97,7 @@ impl RecordReader {
     #[must_use]
     pub fn new(dialect: &Dialect, field_count: usize) -> Self {
         assert!(field_count > 0, "a record has at least one field");
-        dialect
-            .validate()
-            .expect("dialects are validated where they are made");
+        dialect.validate().expect("dialects are validated where they are made");
         let newline = super::oracle::line_byte(dialect);
         let delimiter = dialect.delimiter[0];
         let direct = dialect.delimiter.len() == 1
@@ -204,17 +202,11 @@ impl RecordReader {
             Some(end) => {
                 self.seek(end);
                 let newlines = self.count_newlines(&window[start..end]);
-                Step::Malformed {
-                    what,
-                    at,
-                    field,
-                    end,
-                    newlines,
-                }
+                Step::Malformed { what, at, field, end, newlines }
             }
-            None if window.len() - start > self.dialect.max_record_bytes + 2 => Step::Endless {
-                fault: Some((what, at, field)),
-            },
+            None if window.len() - start > self.dialect.max_record_bytes + 2 => {
+                Step::Endless { fault: Some((what, at, field)) }
+            }
             None => Step::NeedMore,
         }
     }
@@ -225,10 +217,7 @@ impl RecordReader {
                 if !self.positions_cover_line(window, start, end) {
                     self.seek(end);
                 }
-                Step::Skipped {
-                    end,
-                    newlines: self.count_newlines(&window[start..end]),
-                }
+                Step::Skipped { end, newlines: self.count_newlines(&window[start..end]) }
             }
             None if window.len() - start > self.dialect.max_record_bytes + 2 => {
                 Step::Endless { fault: None }
@@ -274,8 +263,7 @@ impl RecordReader {
     fn refill(&mut self, window: &[u8]) -> Option<usize> {
         while self.scanned_to < window.len() {
             let end = window.len().min(self.scanned_to + WINDOW_BYTES);
-            self.scanner
-                .scan(&window[self.scanned_to..end], &mut self.positions);
+            self.scanner.scan(&window[self.scanned_to..end], &mut self.positions);
             self.positions_base = self.scanned_to;
             self.scanned_to = end;
             if let Some(position) = self.positions.get(0) {
@@ -316,9 +304,8 @@ impl RecordReader {
                 fields.finish(field_start, content_end)?;
                 return Ok((at + 1, newlines + 1));
             } else if at == field_start {
-                let quoted = self
-                    .quoted(window, last, start, at)
-                    .map_err(|halt| fields.blame(halt))?;
+                let quoted =
+                    self.quoted(window, last, start, at).map_err(|halt| fields.blame(halt))?;
                 newlines += quoted.newlines;
                 let (from, length) = (at + 1, quoted.closed_at - at - 1);
                 match quoted.then {
@@ -329,11 +316,7 @@ impl RecordReader {
                             self.expect_end(window, last, start, field_start, &fields)?;
                         }
                     }
-                    Then::RecordEnd {
-                        content_end,
-                        end,
-                        newlines: at_end,
-                    } => {
+                    Then::RecordEnd { content_end, end, newlines: at_end } => {
                         fields.finish_quoted(from, length, quoted.escaped, content_end)?;
                         return Ok((end, newlines + at_end));
                     }
@@ -427,12 +410,7 @@ impl RecordReader {
             break at;
         };
         let then = self.after_quote(window, last, closed_at + 1)?;
-        Ok(Quoted {
-            closed_at,
-            escaped,
-            newlines,
-            then,
-        })
+        Ok(Quoted { closed_at, escaped, newlines, then })
     }
 
     /// The window ended inside quotes.
@@ -457,11 +435,7 @@ impl RecordReader {
     fn after_quote(&mut self, window: &[u8], last: bool, at: usize) -> Result<Then, Halt> {
         let Some(&byte) = window.get(at) else {
             return if last {
-                Ok(Then::RecordEnd {
-                    content_end: at,
-                    end: at,
-                    newlines: 0,
-                })
+                Ok(Then::RecordEnd { content_end: at, end: at, newlines: 0 })
             } else {
                 Err(Halt::More)
             };
@@ -477,11 +451,7 @@ impl RecordReader {
             Some(length) => {
                 let consumed = self.next_structural(window);
                 debug_assert_eq!(consumed, Some(at + length - 1));
-                Ok(Then::RecordEnd {
-                    content_end: at,
-                    end: at + length,
-                    newlines: 1,
-                })
+                Ok(Then::RecordEnd { content_end: at, end: at + length, newlines: 1 })
             }
         }
     }
@@ -497,11 +467,7 @@ struct Quoted {
 
 enum Then {
     Delimiter(usize),
-    RecordEnd {
-        content_end: usize,
-        end: usize,
-        newlines: u32,
-    },
+    RecordEnd { content_end: usize, end: usize, newlines: u32 },
 }
 
 /// Length of the terminator at `at`, 0 if there is none, `None` if the window ends too early to

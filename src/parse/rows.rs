@@ -16,10 +16,7 @@ const BLOCK_SPAN_BYTES: usize = 64 << 10;
 /// collected in memory.
 const BATCH_REJECTS: usize = 4_096;
 
-const _: () = assert!(
-    BLOCK_RECORDS <= 128,
-    "the records of a block are bits of a u128"
-);
+const _: () = assert!(BLOCK_RECORDS <= 128, "the records of a block are bits of a u128");
 
 /// The part of a file that can be seen.
 #[derive(Debug, Clone, Copy)]
@@ -148,20 +145,13 @@ impl RowParser {
             let pause = self.split_block(window, until, room.min(BLOCK_RECORDS), cursor, batch);
             if let Some(stopped) = self.convert_block(window.bytes, base, batch) {
                 let span = self.spans[stopped.record as usize];
-                *cursor = Cursor {
-                    at: span.start,
-                    records: span.record - 1,
-                    lines: span.line - 1,
-                };
+                *cursor = Cursor { at: span.start, records: span.record - 1, lines: span.line - 1 };
                 self.spans.truncate(stopped.record as usize);
                 let kept = batch.rejects[rejects_before..]
                     .partition_point(|reject| reject.record < span.record);
                 batch.rejects.truncate(rejects_before + kept);
                 self.accept_block(window, base, rejects_before, batch);
-                return Pause::NeedStride {
-                    column: stopped.column,
-                    bytes: stopped.bytes,
-                };
+                return Pause::NeedStride { column: stopped.column, bytes: stopped.bytes };
             }
             self.accept_block(window, base, rejects_before, batch);
             if let Some(pause) = pause {
@@ -190,29 +180,16 @@ impl RowParser {
                 return Some(Pause::NeedMore);
             }
             let start = cursor.at;
-            let step = self
-                .reader
-                .step(window.bytes, window.last, start, base, &mut self.fields);
+            let step = self.reader.step(window.bytes, window.last, start, base, &mut self.fields);
             let (end, newlines) = match step {
                 Step::Record { end, newlines } => {
                     cursor.records += 1;
                     let (record, line) = (cursor.records, cursor.lines + 1);
-                    self.spans.push(RecordSpan {
-                        start,
-                        end,
-                        record,
-                        line,
-                    });
+                    self.spans.push(RecordSpan { start, end, record, line });
                     (end, newlines)
                 }
                 Step::Skipped { end, newlines } => (end, newlines),
-                Step::Malformed {
-                    what,
-                    at,
-                    field,
-                    end,
-                    newlines,
-                } => {
+                Step::Malformed { what, at, field, end, newlines } => {
                     cursor.records += 1;
                     batch.rejects.push(ParseReject {
                         segment: batch.segments.len() - 1,
@@ -257,19 +234,11 @@ impl RowParser {
                 records,
             };
             self.faults.clear();
-            let converted = converter.convert(
-                &block,
-                &mut batch.columns[column],
-                first_row,
-                &mut self.faults,
-            );
+            let converted =
+                converter.convert(&block, &mut batch.columns[column], first_row, &mut self.faults);
             if let Err(NeedStride { record, bytes }) = converted {
                 records = record as usize;
-                stopped = Some(Stopped {
-                    record,
-                    column,
-                    bytes,
-                });
+                stopped = Some(Stopped { record, column, bytes });
             }
             for &(record, fault) in &self.faults {
                 let bit = 1 << record;
@@ -281,8 +250,7 @@ impl RowParser {
             }
         }
         if let Some(stopped) = &stopped {
-            self.block_faults
-                .retain(|&(record, ..)| record < stopped.record);
+            self.block_faults.retain(|&(record, ..)| record < stopped.record);
         }
         stopped
     }
@@ -301,8 +269,7 @@ impl RowParser {
         }
         let mut rows = self.spans.len();
         if !self.block_faults.is_empty() {
-            self.block_faults
-                .sort_unstable_by_key(|&(record, ..)| record);
+            self.block_faults.sort_unstable_by_key(|&(record, ..)| record);
             rows = self.close_rows(first_row, batch);
             self.reject_faults(window, base, batch);
             batch.rejects[rejects_before..].sort_unstable_by_key(|reject| reject.record);
@@ -312,11 +279,7 @@ impl RowParser {
 
     /// Moves the good rows of the block together; returns how many there are.
     fn close_rows(&self, first_row: usize, batch: &mut Batch) -> usize {
-        let mut bad = self
-            .block_faults
-            .iter()
-            .map(|&(record, ..)| record as usize)
-            .peekable();
+        let mut bad = self.block_faults.iter().map(|&(record, ..)| record as usize).peekable();
         let mut to = 0;
         for from in 0..self.spans.len() {
             if bad.next_if_eq(&from).is_some() {
@@ -349,12 +312,7 @@ impl RowParser {
                 byte_length: u64::from(source.byte_length),
                 record: span.record,
                 line: span.line,
-                reason: Reason::Fault {
-                    what,
-                    column,
-                    byte_offset,
-                    byte_length,
-                },
+                reason: Reason::Fault { what, column, byte_offset, byte_length },
             });
         }
     }

@@ -32,10 +32,7 @@ impl Positions {
     #[must_use]
     pub fn with_window(window_bytes: usize) -> Self {
         let room = window_bytes.next_multiple_of(STEP_BYTES) + SLACK;
-        Self {
-            entries: vec![0; room].into_boxed_slice(),
-            filled: 0,
-        }
+        Self { entries: vec![0; room].into_boxed_slice(), filled: 0 }
     }
 
     /// The positions found, ascending.
@@ -48,11 +45,7 @@ impl Positions {
     #[inline]
     #[must_use]
     pub fn get(&self, index: usize) -> Option<u32> {
-        if index < self.filled {
-            Some(self.entries[index])
-        } else {
-            None
-        }
+        if index < self.filled { Some(self.entries[index]) } else { None }
     }
 
     /// Appends the set bits of `mask` as positions from `offset` on.
@@ -130,16 +123,10 @@ impl Scanner {
     #[must_use]
     pub fn with_kernel(needles: &[u8], kernel: Kernel) -> Self {
         assert!((1..=NEEDLES_MAX).contains(&needles.len()));
-        assert!(
-            Kernel::available().contains(&kernel),
-            "this processor lacks {kernel:?}"
-        );
+        assert!(Kernel::available().contains(&kernel), "this processor lacks {kernel:?}");
         let mut padded = [needles[0]; NEEDLES_MAX];
         padded[..needles.len()].copy_from_slice(needles);
-        Self {
-            needles: padded,
-            kernel,
-        }
+        Self { needles: padded, kernel }
     }
 
     /// Replaces what is in `out` by the positions of needles in `window`, counted from its start.
@@ -184,9 +171,7 @@ fn portable(needles: [u8; NEEDLES_MAX], steps: &[[u8; STEP_BYTES]], out: &mut Po
 fn mask_portable(needles: [u8; NEEDLES_MAX], bytes: &[u8; STEP_BYTES]) -> u64 {
     let mut mask = 0;
     for (bit, &byte) in bytes.iter().enumerate() {
-        let hit = needles
-            .iter()
-            .fold(0, |hit, &needle| hit | u64::from(needle == byte));
+        let hit = needles.iter().fold(0, |hit, &needle| hit | u64::from(needle == byte));
         mask |= hit << bit;
     }
     mask
@@ -214,9 +199,9 @@ mod x86 {
             // SAFETY: `bytes` is an array of exactly the 64 bytes that are loaded; the load takes
             // any alignment.
             let loaded = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
-            let mask = needles.iter().fold(0, |mask, &needle| {
-                mask | _mm512_cmpeq_epi8_mask(loaded, needle)
-            });
+            let mask = needles
+                .iter()
+                .fold(0, |mask, &needle| mask | _mm512_cmpeq_epi8_mask(loaded, needle));
             out.push_mask(mask, step_offset(step));
         }
     }
@@ -254,11 +239,7 @@ mod tests {
     use super::*;
 
     fn naive(needles: &[u8], window: &[u8]) -> Vec<u32> {
-        (0..)
-            .zip(window)
-            .filter(|(_, byte)| needles.contains(byte))
-            .map(|(at, _)| at)
-            .collect()
+        (0..).zip(window).filter(|(_, byte)| needles.contains(byte)).map(|(at, _)| at).collect()
     }
 
     fn check(needles: &[u8], window: &[u8]) {

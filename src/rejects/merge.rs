@@ -105,11 +105,7 @@ fn smallest(parts: &[Part], after: Option<Key>, count: usize) -> io::Result<Vec<
                 if after.is_some_and(|after| key <= after) {
                     continue;
                 }
-                let reference = Reference {
-                    key,
-                    part: number,
-                    entry,
-                };
+                let reference = Reference { key, part: number, entry };
                 if heap.len() < count {
                     heap.push(reference);
                 } else if let Some(mut largest) = heap.peek_mut()
@@ -142,19 +138,9 @@ impl Merged<'_> {
         if !self.terminated {
             self.raw.write_all(b"\n")?;
         }
-        let last = copy(
-            part.raw.get_ref(),
-            entry.raw,
-            &mut self.raw,
-            &mut self.piece,
-        )?;
+        let last = copy(part.raw.get_ref(), entry.raw, &mut self.raw, &mut self.piece)?;
         self.terminated = matches!(last, Some(b'\n' | b'\r'));
-        copy(
-            part.lines.get_ref(),
-            entry.lines,
-            &mut self.lines,
-            &mut self.piece,
-        )?;
+        copy(part.lines.get_ref(), entry.lines, &mut self.lines, &mut self.piece)?;
         Ok(())
     }
 }

@@ -122,14 +122,8 @@ impl RejectFiles {
                 places.push(Place::new(path)?);
             }
         }
-        let names = inputs
-            .iter()
-            .map(|input| input.to_string_lossy().into_owned());
-        Ok(Self(Arc::new(Plan {
-            places,
-            place_of_input,
-            inputs: names.collect(),
-        })))
+        let names = inputs.iter().map(|input| input.to_string_lossy().into_owned());
+        Ok(Self(Arc::new(Plan { places, place_of_input, inputs: names.collect() })))
     }
 
     /// The segment of one writer; `writer` is different for each.
@@ -156,10 +150,8 @@ impl RejectFiles {
         }
         let mut written = Vec::with_capacity(self.0.places.len());
         for (index, place) in self.0.places.iter().enumerate() {
-            let mut parts: Vec<Part> = segments
-                .iter_mut()
-                .filter_map(|segment| segment.parts[index].take())
-                .collect();
+            let mut parts: Vec<Part> =
+                segments.iter_mut().filter_map(|segment| segment.parts[index].take()).collect();
             let failed = |error| Error::io(format!("write {}", place.path.display()), error);
             let has_rejects = merge::write_merged(&place.path, &parts).map_err(failed)?;
             for part in parts.drain(..) {
@@ -186,10 +178,7 @@ impl Place {
                 "look at it, then move or remove it, or give another path with --rejects",
             ));
         }
-        Ok(Self {
-            path,
-            has_parts: Mutex::new(false),
-        })
+        Ok(Self { path, has_parts: Mutex::new(false) })
     }
 
     fn parts_path(&self) -> PathBuf {
@@ -200,10 +189,7 @@ impl Place {
     /// link too, and nobody else may write into the directory: so no name in it can be planted.
     fn ensure_parts(&self) -> io::Result<PathBuf> {
         let path = self.parts_path();
-        let mut has_parts = self
-            .has_parts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut has_parts = self.has_parts.lock().unwrap_or_else(PoisonError::into_inner);
         if !*has_parts {
             DirBuilder::new().mode(0o700).create(&path)?;
             *has_parts = true;
@@ -212,10 +198,7 @@ impl Place {
     }
 
     fn remove_parts(&self) -> io::Result<()> {
-        let mut has_parts = self
-            .has_parts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut has_parts = self.has_parts.lock().unwrap_or_else(PoisonError::into_inner);
         if *has_parts {
             std::fs::remove_dir(self.parts_path())?;
             *has_parts = false;
@@ -294,16 +277,8 @@ impl IndexEntry {
             word.copy_from_slice(&bytes[index * 8..][..8]);
             u64::from_le_bytes(word)
         };
-        let range = |index| ByteRange {
-            start: word(index),
-            end: word(index + 1),
-        };
-        Self {
-            file: word(0),
-            record: word(1),
-            raw: range(2),
-            lines: range(4),
-        }
+        let range = |index| ByteRange { start: word(index), end: word(index + 1) };
+        Self { file: word(0), record: word(1), raw: range(2), lines: range(4) }
     }
 }
 
@@ -375,8 +350,7 @@ impl RejectSegment {
     /// What the operating system says.
     pub fn flush(&mut self) -> Result<()> {
         for part in self.parts.iter_mut().flatten() {
-            part.sync()
-                .map_err(|error| Error::io("write the rejects to the disk", error))?;
+            part.sync().map_err(|error| Error::io("write the rejects to the disk", error))?;
         }
         Ok(())
     }
@@ -408,10 +382,7 @@ impl Part {
 
     fn append(&mut self, reject: &RejectRecord, line: &[u8]) -> io::Result<()> {
         let start = reject.position.byte_offset;
-        let record = ByteRange {
-            start,
-            end: start + reject.byte_length,
-        };
+        let record = ByteRange { start, end: start + reject.byte_length };
         let after = Lengths {
             raw_bytes: self.lengths.raw_bytes + record.len(),
             lines_bytes: self.lengths.lines_bytes + line.len() as u64,
@@ -420,14 +391,8 @@ impl Part {
         let entry = IndexEntry {
             file: reject.file as u64,
             record: reject.position.record,
-            raw: ByteRange {
-                start: self.lengths.raw_bytes,
-                end: after.raw_bytes,
-            },
-            lines: ByteRange {
-                start: self.lengths.lines_bytes,
-                end: after.lines_bytes,
-            },
+            raw: ByteRange { start: self.lengths.raw_bytes, end: after.raw_bytes },
+            lines: ByteRange { start: self.lengths.lines_bytes, end: after.lines_bytes },
         };
         self.dirty = true;
         reject.source.copy_range(record, &mut self.raw)?;

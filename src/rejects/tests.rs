@@ -29,10 +29,7 @@ impl Fixture {
         let (bytes, places) = input(records);
         Self {
             directory: tempfile::tempdir().unwrap(),
-            source: RawSource::Owned {
-                bytes: Arc::new(bytes),
-                base: 0,
-            },
+            source: RawSource::Owned { bytes: Arc::new(bytes), base: 0 },
             places,
         }
     }
@@ -42,24 +39,16 @@ impl Fixture {
     }
 
     fn files(&self, targets: &[&str]) -> Result<RejectFiles> {
-        let inputs: Vec<_> = (0..targets.len())
-            .map(|index| PathBuf::from(format!("in{index}.csv")))
-            .collect();
-        RejectFiles::new(
-            targets.iter().map(|name| self.path(name)).collect(),
-            &inputs,
-        )
+        let inputs: Vec<_> =
+            (0..targets.len()).map(|index| PathBuf::from(format!("in{index}.csv"))).collect();
+        RejectFiles::new(targets.iter().map(|name| self.path(name)).collect(), &inputs)
     }
 
     fn reject(&self, file: usize, record: u64) -> RejectRecord {
         let (byte_offset, byte_length) = self.places[usize::try_from(record).unwrap() - 1];
         RejectRecord {
             file,
-            position: Position {
-                byte_offset,
-                record,
-                line: record,
-            },
+            position: Position { byte_offset, record, line: record },
             byte_length,
             column_index: Some(3),
             column: Some("a \"b\"".to_owned()),
@@ -79,9 +68,8 @@ impl Fixture {
 
     fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.directory.path()).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -93,11 +81,7 @@ fn segments_are_merged_in_file_order() {
     let files = fixture.files(&["r", "r"]).unwrap();
     let (mut first, mut second) = (files.segment(0), files.segment(1));
     for (segment, file, record) in [(0, 0, 5), (1, 1, 1), (1, 0, 9), (0, 0, 2), (1, 0, 3)] {
-        let segment = if segment == 0 {
-            &mut first
-        } else {
-            &mut second
-        };
+        let segment = if segment == 0 { &mut first } else { &mut second };
         segment.append(&fixture.reject(file, record)).unwrap();
     }
     let written = files.merge(vec![first, second]).unwrap();
@@ -130,10 +114,7 @@ fn each_input_may_have_its_own_file() {
     let mut segment = files.segment(0);
     segment.append(&fixture.reject(2, 1)).unwrap();
     let written = files.merge(vec![segment]).unwrap();
-    assert_eq!(
-        written,
-        [Some(fixture.path("a")), None, Some(fixture.path("a"))]
-    );
+    assert_eq!(written, [Some(fixture.path("a")), None, Some(fixture.path("a"))]);
     assert_eq!(fixture.names(), ["a", "a.jsonl"]);
 }
 
@@ -205,10 +186,7 @@ fn bytes_are_copied_from_files_too() {
     let (bytes, _) = input(3);
     let file = tempfile::tempfile().unwrap();
     (&file).write_all(&bytes).unwrap();
-    fixture.source = RawSource::File {
-        file: Arc::new(file),
-        base: 0,
-    };
+    fixture.source = RawSource::File { file: Arc::new(file), base: 0 };
     let files = fixture.files(&["r"]).unwrap();
     let mut segment = files.segment(0);
     segment.append(&fixture.reject(0, 3)).unwrap();

@@ -74,20 +74,13 @@ impl Sleeper {
     /// Returns a sleeper that no thread uses yet.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            bed: Arc::new(Bed {
-                asleep: AtomicBool::new(false),
-                thread: OnceLock::new(),
-            }),
-        }
+        Self { bed: Arc::new(Bed { asleep: AtomicBool::new(false), thread: OnceLock::new() }) }
     }
 
     /// Returns a waker of this sleeper.
     #[must_use]
     pub fn waker(&self) -> Waker {
-        Waker {
-            bed: Arc::clone(&self.bed),
-        }
+        Waker { bed: Arc::clone(&self.bed) }
     }
 
     /// Returns as soon as `ready` says true; parks the thread until then.
@@ -225,14 +218,8 @@ pub fn ring<T>(
         producer_gone: AtomicBool::new(false),
         consumer_gone: AtomicBool::new(false),
     });
-    let producer = Producer {
-        shared: Arc::clone(&shared),
-        consumer_waker,
-    };
-    let consumer = Consumer {
-        shared,
-        producer_waker,
-    };
+    let producer = Producer { shared: Arc::clone(&shared), consumer_waker };
+    let consumer = Consumer { shared, producer_waker };
     (producer, consumer)
 }
 

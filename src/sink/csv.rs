@@ -40,11 +40,7 @@ impl CsvTarget {
     /// A target of that name; nothing is touched yet.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            overwrite: AtomicBool::new(false),
-            written: Mutex::new(None),
-        }
+        Self { path: path.into(), overwrite: AtomicBool::new(false), written: Mutex::new(None) }
     }
 
     fn failed(&self, doing: &str, error: &io::Error) -> SinkError {
@@ -144,9 +140,7 @@ impl Target for CsvTarget {
             line: Vec::new(),
             cell: Vec::new(),
         };
-        let names = columns
-            .iter()
-            .map(|column| CellRef::Text(column.name.as_bytes()));
+        let names = columns.iter().map(|column| CellRef::Text(column.name.as_bytes()));
         sink.render(names);
         sink.out.write_all(&sink.line).map_err(failed)?;
         sink.commit()?;
@@ -286,9 +280,7 @@ mod tests {
         batch.lay_out(rows.len(), &vec![32; width]);
         for (row, cells) in rows.iter().enumerate() {
             for (column, cell) in batch.columns.iter_mut().zip(*cells) {
-                let Values::Bytes { data, stride } = &mut column.values else {
-                    unreachable!()
-                };
+                let Values::Bytes { data, stride } = &mut column.values else { unreachable!() };
                 let text = cell.unwrap_or_default().as_bytes();
                 data[row * *stride..][..text.len()].copy_from_slice(text);
                 let word = cell.map_or(-1, |text| i64::try_from(text.len()).unwrap());
@@ -330,11 +322,8 @@ mod tests {
         let path = directory.path().join("out.csv");
         let target = CsvTarget::new(&path);
         let mut sink = target.open("", &columns(&["a", "b"])).unwrap();
-        let rows: [&[Option<&str>]; 3] = [
-            &[Some("\r"), Some("\"")],
-            &[Some(",,"), Some("\n\n")],
-            &[Some("ü"), Some("")],
-        ];
+        let rows: [&[Option<&str>]; 3] =
+            [&[Some("\r"), Some("\"")], &[Some(",,"), Some("\n\n")], &[Some("ü"), Some("")]];
         sink.write(&batch(&rows)).unwrap();
         sink.commit().unwrap();
         target.finish().unwrap();

@@ -179,19 +179,12 @@ impl MemoryTarget {
 }
 
 fn fault(class: ErrorClass, what: &str, count: u64) -> SinkError {
-    SinkError {
-        class,
-        ..SinkError::permanent(format!("{what} {count} fails on demand"))
-    }
+    SinkError { class, ..SinkError::permanent(format!("{what} {count} fails on demand")) }
 }
 
 impl Target for MemoryTarget {
     fn info(&self) -> TargetInfo {
-        TargetInfo {
-            url: "memory:".to_owned(),
-            profile: "memory".to_owned(),
-            facts: Vec::new(),
-        }
+        TargetInfo { url: "memory:".to_owned(), profile: "memory".to_owned(), facts: Vec::new() }
     }
 
     fn columns(&self, _table: &str) -> Result<Option<Vec<Column>>, SinkError> {
@@ -244,11 +237,7 @@ impl Target for MemoryTarget {
         if let Some(&(_, class)) = self.faults.open.iter().find(|(count, _)| *count == opens) {
             return Err(fault(class, "open", opens));
         }
-        Ok(Box::new(MemorySink {
-            target: self.clone(),
-            open_rows: Vec::new(),
-            lost: false,
-        }))
+        Ok(Box::new(MemorySink { target: self.clone(), open_rows: Vec::new(), lost: false }))
     }
 
     fn finish(&self) -> Result<(), SinkError> {
@@ -303,10 +292,7 @@ impl Sink for MemorySink {
         let mut rejects = Vec::new();
         for row in 0..batch.rows() {
             let position = batch.row_position(row);
-            let refused = faults
-                .rows
-                .iter()
-                .find(|(record, _)| *record == position.record);
+            let refused = faults.rows.iter().find(|(record, _)| *record == position.record);
             if let Some(&(record, class)) = refused {
                 rejects.push(RowReject {
                     row,
@@ -321,11 +307,7 @@ impl Sink for MemorySink {
             self.open_rows.push(MemoryRow {
                 file: batch.segment_of_row(row).file,
                 position,
-                cells: batch
-                    .columns
-                    .iter()
-                    .map(|column| column.cell(row).into())
-                    .collect(),
+                cells: batch.columns.iter().map(|column| column.cell(row).into()).collect(),
             });
         }
         Ok(rejects)
@@ -376,15 +358,10 @@ mod tests {
         let mut batch = Batch::new(&[CellType::I64], IndicatorWidth::Wide, 0);
         batch.lay_out(records.len(), &[0]);
         for (row, &record) in records.iter().enumerate() {
-            let Values::I64(values) = &mut batch.columns[0].values else {
-                unreachable!()
-            };
+            let Values::I64(values) = &mut batch.columns[0].values else { unreachable!() };
             values[row] = i64::from(record) * 10;
             batch.columns[0].indicators.set(row, 8);
-            batch.row_sources[row] = RowSource {
-                record,
-                ..RowSource::default()
-            };
+            batch.row_sources[row] = RowSource { record, ..RowSource::default() };
         }
         batch.segments.push(Segment {
             file: 0,
@@ -393,21 +370,14 @@ mod tests {
             base_line: 0,
             records: 0,
             first_row: 0,
-            source: RawSource::Owned {
-                bytes: Arc::default(),
-                base: 0,
-            },
+            source: RawSource::Owned { bytes: Arc::default(), base: 0 },
         });
         batch.set_rows(records.len());
         batch
     }
 
     fn records(target: &MemoryTarget) -> Vec<u64> {
-        target
-            .rows()
-            .iter()
-            .map(|row| row.position.record)
-            .collect()
+        target.rows().iter().map(|row| row.position.record).collect()
     }
 
     #[test]

@@ -32,11 +32,7 @@ pub(super) const fn typed_cell(ty: SqlType) -> CellType {
 
 impl Target for NullTarget {
     fn info(&self) -> TargetInfo {
-        TargetInfo {
-            url: "null:".to_owned(),
-            profile: "null".to_owned(),
-            facts: Vec::new(),
-        }
+        TargetInfo { url: "null:".to_owned(), profile: "null".to_owned(), facts: Vec::new() }
     }
 
     fn columns(&self, _table: &str) -> Result<Option<Vec<Column>>, SinkError> {

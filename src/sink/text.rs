@@ -34,12 +34,8 @@ pub(super) fn append(cell: CellRef<'_>, out: &mut Vec<u8>) {
             write!(out, "{:04}-{:02}-{:02}", date.year, date.month, date.day).expect(INFALLIBLE);
         }
         CellRef::Time(time) => {
-            write!(
-                out,
-                "{:02}:{:02}:{:02}",
-                time.hour, time.minute, time.second
-            )
-            .expect(INFALLIBLE);
+            write!(out, "{:02}:{:02}:{:02}", time.hour, time.minute, time.second)
+                .expect(INFALLIBLE);
         }
         CellRef::Timestamp(at) => {
             write!(
@@ -68,16 +64,8 @@ mod tests {
 
     #[test]
     fn cells_have_their_iso_forms() {
-        let date = Date {
-            year: 987,
-            month: 2,
-            day: 3,
-        };
-        let time = Time {
-            hour: 1,
-            minute: 2,
-            second: 3,
-        };
+        let date = Date { year: 987, month: 2, day: 3 };
+        let time = Time { hour: 1, minute: 2, second: 3 };
         let at = Timestamp {
             year: 2024,
             month: 2,
@@ -87,10 +75,7 @@ mod tests {
             second: 59,
             fraction_ns: 120_000,
         };
-        let whole = Timestamp {
-            fraction_ns: 0,
-            ..at
-        };
+        let whole = Timestamp { fraction_ns: 0, ..at };
         for (cell, text) in [
             (CellRef::Null, ""),
             (CellRef::Integer(i64::MIN), "-9223372036854775808"),

@@ -28,44 +28,19 @@ fn chosen_columns() {
     let text = "a,b,c\n1,2,3\n";
     let check = |more: &[&str], sql: &str, expected: &[Vec<Option<String>>]| {
         let place = place(text);
-        place
-            .run(["a.csv", "--table", "t"].iter().chain(more))
-            .expect(0);
+        place.run(["a.csv", "--table", "t"].iter().chain(more)).expect(0);
         assert_eq!(place.sqlite(sql), expected, "{more:?}");
     };
     check(&["--columns", "c,a"], "SELECT * FROM t", &[row(["1", "3"])]);
     check(&["--columns=-b"], "SELECT * FROM t", &[row(["1", "3"])]);
-    check(
-        &["--map", "b=x"],
-        "SELECT a, x, c FROM t",
-        &[row(["1", "2", "3"])],
-    );
-    check(
-        &["--const", "s=nightly"],
-        "SELECT a, s FROM t",
-        &[row(["1", "nightly"])],
-    );
-    check(
-        &["--const", "s="],
-        "SELECT a, coalesce(s, 'null') FROM t",
-        &[row(["1", "null"])],
-    );
+    check(&["--map", "b=x"], "SELECT a, x, c FROM t", &[row(["1", "2", "3"])]);
+    check(&["--const", "s=nightly"], "SELECT a, s FROM t", &[row(["1", "nightly"])]);
+    check(&["--const", "s="], "SELECT a, coalesce(s, 'null') FROM t", &[row(["1", "null"])]);
     let place = place(text);
-    for (flag, value) in [
-        ("--columns", "a,x"),
-        ("--map", "x=a"),
-        ("--empty-as-null=x", ""),
-    ] {
+    for (flag, value) in [("--columns", "a,x"), ("--map", "x=a"), ("--empty-as-null=x", "")] {
         let value = [flag, value];
-        let value = if value[1].is_empty() {
-            &value[..1]
-        } else {
-            &value[..]
-        };
-        place
-            .run(["a.csv", "--table", "t"].iter().chain(value))
-            .expect(64)
-            .says(&["x"]);
+        let value = if value[1].is_empty() { &value[..1] } else { &value[..] };
+        place.run(["a.csv", "--table", "t"].iter().chain(value)).expect(64).says(&["x"]);
     }
 }
 
@@ -73,13 +48,8 @@ fn chosen_columns() {
 fn a_file_without_header_into_a_table() {
     let place = place("1,ada\n2,grace\n");
     place.sqlite_run("CREATE TABLE t (id INTEGER, name TEXT)");
-    place
-        .run(["a.csv", "--table", "t", "--no-header"])
-        .expect(0);
-    assert_eq!(
-        place.sqlite_value("SELECT name FROM t WHERE id = 2"),
-        "grace"
-    );
+    place.run(["a.csv", "--table", "t", "--no-header"]).expect(0);
+    assert_eq!(place.sqlite_value("SELECT name FROM t WHERE id = 2"), "grace");
     place.write("wide.csv", "1,a,b\n2,c,d\n");
     let run = place.run(["wide.csv", "--table", "t", "--no-header"]);
     assert_ne!(run.status, 0, "a field more than columns: {run:?}");
@@ -90,26 +60,12 @@ fn nulls_and_empty_texts() {
     let text = "id,name\n1,\n2,\"\"\n3,NULL\n4,\"NULL\"\n5, x \n6,-\n";
     let shown = |more: &[&str]| {
         let place = place(text);
-        place
-            .run(
-                ["a.csv", "--table", "t", "--dialect", "csv"]
-                    .iter()
-                    .chain(more),
-            )
-            .expect(0);
+        place.run(["a.csv", "--table", "t", "--dialect", "csv"].iter().chain(more)).expect(0);
         let rows = place.sqlite("SELECT coalesce('[' || name || ']', 'null') FROM t ORDER BY id");
-        rows.into_iter()
-            .map(|row| row[0].clone().expect("text"))
-            .collect::<Vec<_>>()
+        rows.into_iter().map(|row| row[0].clone().expect("text")).collect::<Vec<_>>()
     };
-    assert_eq!(
-        shown(&[]),
-        ["null", "[]", "[NULL]", "[NULL]", "[ x ]", "[-]"]
-    );
-    assert_eq!(
-        shown(&["--empty-as-null"]),
-        ["null", "null", "[NULL]", "[NULL]", "[ x ]", "[-]"]
-    );
+    assert_eq!(shown(&[]), ["null", "[]", "[NULL]", "[NULL]", "[ x ]", "[-]"]);
+    assert_eq!(shown(&["--empty-as-null"]), ["null", "null", "[NULL]", "[NULL]", "[ x ]", "[-]"]);
     assert_eq!(
         shown(&["--empty-as-null=name", "--trim"]),
         ["null", "null", "[NULL]", "[NULL]", "[x]", "[-]"]
@@ -149,14 +105,10 @@ fn values_come_back_to_the_last_digit() {
     let schema =
         "d DECIMAL(31,10), code VARCHAR(5), day DATE, n INTEGER, plus VARCHAR(2), big BIGINT";
     let declared = place(text);
-    declared
-        .run(["a.csv", "--table", "t", "--schema", schema])
-        .expect(0);
+    declared.run(["a.csv", "--table", "t", "--schema", schema]).expect(0);
     assert_eq!(declared.sqlite(columns), expected);
     // Again into the table that is there now.
-    declared
-        .run(["a.csv", "--table", "t", "--mode", "truncate", "--yes"])
-        .expect(0);
+    declared.run(["a.csv", "--table", "t", "--mode", "truncate", "--yes"]).expect(0);
     assert_eq!(declared.sqlite(columns), expected);
     // A numeric column would keep 15 of the 31 digits; the second value it gives back as it was.
     let numeric = place(text);
@@ -169,10 +121,7 @@ fn values_come_back_to_the_last_digit() {
     assert_eq!(numeric.read("a.csv.rejects"), &text.as_bytes()[first]);
     let line: serde_json::Value =
         serde_json::from_slice(&numeric.read("a.csv.rejects.jsonl")).expect("one object");
-    assert_eq!(
-        (&line["column"], &line["class"]),
-        (&"d".into(), &"range".into())
-    );
+    assert_eq!((&line["column"], &line["class"]), (&"d".into(), &"range".into()));
     assert_eq!(
         numeric.sqlite("SELECT d = -0.0000000001, code, day, n, plus, big FROM t"),
         [row(["1", "00007", "1999-12-31", "-7", "2", "2"])]
@@ -180,10 +129,7 @@ fn values_come_back_to_the_last_digit() {
 }
 
 #[test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "a table of one good and one bad value for each type"
-)]
+#[expect(clippy::too_many_lines, reason = "a table of one good and one bad value for each type")]
 fn strict_types() {
     let schema = "s SMALLINT, i INTEGER, b BIGINT, d DECIMAL(5,2), r REAL, f DOUBLE, c CHAR(3), \
                   v VARCHAR(3), day DATE, t TIME, ts TIMESTAMP(3), o BOOLEAN, x VARBINARY(2)";
@@ -272,10 +218,7 @@ fn encodings() {
             [row(["4dc3bc6c6c6572"]), row([euro])]
         );
     }
-    place
-        .run(load.iter().chain(&["--encoding", "ebcdic"]))
-        .expect(64)
-        .says(&["latin1"]);
+    place.run(load.iter().chain(&["--encoding", "ebcdic"])).expect(64).says(&["latin1"]);
 }
 
 #[test]
@@ -283,22 +226,10 @@ fn dialects() {
     for (text, flags) in [
         ("id\tname\n1\tada, b\n2\t\"gr\"\n", &[][..]),
         ("id|name\n1|ada, b\n2|\"gr\"\n", &[]),
-        (
-            "id|name|\n1|ada, b|\n2|gr|\n",
-            &["--dialect", "tbl", "--header"],
-        ),
-        (
-            "id;name\r\n1;'ada, b'\r\n2;gr\r\n",
-            &["-d", ";", "--quote", "'", "--eol", "crlf"],
-        ),
-        (
-            "# c\nid,name\n1,\"ada, b\"\n# d\n2,gr\n",
-            &["--comment", "#"],
-        ),
-        (
-            "junk\nid,name\n1,ada\\, b\n2,gr\n",
-            &["--skip-lines", "1", "--escape", "\\", "-d", ","],
-        ),
+        ("id|name|\n1|ada, b|\n2|gr|\n", &["--dialect", "tbl", "--header"]),
+        ("id;name\r\n1;'ada, b'\r\n2;gr\r\n", &["-d", ";", "--quote", "'", "--eol", "crlf"]),
+        ("# c\nid,name\n1,\"ada, b\"\n# d\n2,gr\n", &["--comment", "#"]),
+        ("junk\nid,name\n1,ada\\, b\n2,gr\n", &["--skip-lines", "1", "--escape", "\\", "-d", ","]),
         ("id\u{1}name\n1\u{1}ada, b\n2\u{1}gr\n", &["-d", "U+0001"]),
         ("id||name\n1||ada, b\n2||gr\n", &["-d", "||"]),
         ("id,name\r1,\"ada, b\"\r2,gr\r", &["--eol", "cr", "-d", ","]),
@@ -318,22 +249,10 @@ fn dialects() {
 #[test]
 fn numbers_of_fields() {
     let place = place("a,b,c\n1,2,3\n4,5\n6,7,8,9\n");
-    let load = [
-        "a.csv",
-        "--table",
-        "t",
-        "--mode",
-        "truncate",
-        "--yes",
-        "--max-errors",
-        "all",
-        "-d",
-        ",",
-    ];
+    let load =
+        ["a.csv", "--table", "t", "--mode", "truncate", "--yes", "--max-errors", "all", "-d", ","];
     let left = |rule: &str, status| {
-        place
-            .run(load.iter().chain(&["--fields", rule]))
-            .expect(status);
+        place.run(load.iter().chain(&["--fields", rule])).expect(status);
         place.sqlite("SELECT a, coalesce(c, 'null') FROM t ORDER BY a")
     };
     assert_eq!(left("exact", 2), [row(["1", "3"])]);
@@ -343,41 +262,20 @@ fn numbers_of_fields() {
 
 #[test]
 fn parts_of_a_file() {
-    let text: String = std::iter::once("id\n".to_owned())
-        .chain((1..=100).map(|id| format!("{id}\n")))
-        .collect();
+    let text: String =
+        std::iter::once("id\n".to_owned()).chain((1..=100).map(|id| format!("{id}\n"))).collect();
     let place = place(&text);
     let load = |more: &[&str]| {
-        let all = [
-            "a.csv", "--table", "t", "--mode", "truncate", "--yes", "-d", ",", "--header",
-        ];
-        let run = place
-            .run(all.iter().chain(more).chain(&["--output", "json"]))
-            .expect(0);
+        let all = ["a.csv", "--table", "t", "--mode", "truncate", "--yes", "-d", ",", "--header"];
+        let run = place.run(all.iter().chain(more).chain(&["--output", "json"])).expect(0);
         let totals = run.json()["totals"].clone();
-        (
-            place.sqlite("SELECT min(id), max(id), count(*) FROM t"),
-            totals,
-        )
+        (place.sqlite("SELECT min(id), max(id), count(*) FROM t"), totals)
     };
     let (rows, totals) = load(&["--limit", "10"]);
-    assert_eq!(
-        (rows, &totals["rows_loaded"]),
-        (vec![row(["1", "10", "10"])], &10.into())
-    );
+    assert_eq!((rows, &totals["rows_loaded"]), (vec![row(["1", "10", "10"])], &10.into()));
     let (rows, totals) = load(&["--offset-records", "90"]);
     assert_eq!(rows, [row(["91", "100", "10"])]);
-    assert_eq!(
-        (&totals["rows_filtered"], &totals["records_read"]),
-        (&90.into(), &100.into())
-    );
-    let (rows, _) = load(&[
-        "--offset-records",
-        "5",
-        "--limit",
-        "3",
-        "--chunk-bytes",
-        "7",
-    ]);
+    assert_eq!((&totals["rows_filtered"], &totals["records_read"]), (&90.into(), &100.into()));
+    let (rows, _) = load(&["--offset-records", "5", "--limit", "3", "--chunk-bytes", "7"]);
     assert_eq!(rows, [row(["6", "8", "3"])]);
 }

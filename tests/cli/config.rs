@@ -31,16 +31,7 @@ fn the_old_configuration_runs_unchanged() {
     let place = place();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/base_config.yaml");
     let file = file.to_str().expect("UTF-8");
-    let run = place.run([
-        "--config",
-        file,
-        "a.csv",
-        "--table",
-        "t",
-        "--to",
-        "null:",
-        "--explain",
-    ]);
+    let run = place.run(["--config", file, "a.csv", "--table", "t", "--to", "null:", "--explain"]);
     let run = run.expect(0);
     for (key, value, old) in [
         ("input-mode", "single", "pipeline.reading_mode"),
@@ -57,20 +48,12 @@ fn the_old_configuration_runs_unchanged() {
         ("retry-backoff", "2", "db.retry_backoff"),
     ] {
         let (shown, origin) = effective(&run, key);
-        assert!(
-            shown == value || shown == format!("{value}.0"),
-            "{key} {shown}"
-        );
-        assert!(
-            origin.ends_with(old) && origin.contains("base_config.yaml"),
-            "{key}: {origin}"
-        );
+        assert!(shown == value || shown == format!("{value}.0"), "{key} {shown}");
+        assert!(origin.ends_with(old) && origin.contains("base_config.yaml"), "{key}: {origin}");
     }
     assert!(!place.path("fastload.db").exists());
     // It loads, into a target with one connection too, and says what it did not follow.
-    let run = place
-        .run(["--config", file, "a.csv", "--table", "t"])
-        .expect(0);
+    let run = place.run(["--config", file, "a.csv", "--table", "t"]).expect(0);
     assert_eq!(place.sqlite_value("SELECT count(*) FROM t"), "2");
     assert!(run.stderr.contains("--writers 2"), "{}", run.stderr);
 }
@@ -85,16 +68,8 @@ fn other_values_of_the_old_keys() {
          db:\n  connection_timeout: 9\n  query_timeout: 0\n  \
          max_retries: 1\n  retry_backoff: 1.5\n",
     );
-    let run = place.run([
-        "--config",
-        "old.yaml",
-        "a.csv",
-        "--table",
-        "t",
-        "--to",
-        "null:",
-        "--explain",
-    ]);
+    let run =
+        place.run(["--config", "old.yaml", "a.csv", "--table", "t", "--to", "null:", "--explain"]);
     let run = run.expect(0);
     for (key, value) in [
         ("input-mode", "multi"),
@@ -112,19 +87,13 @@ fn other_values_of_the_old_keys() {
         assert_eq!(effective(&run, key).0, value, "{key}");
     }
     assert!(effective(&run, "chunk-bytes").0.starts_with("13"));
-    place
-        .run([
-            "--config", "old.yaml", "a.csv", "--table", "t", "--to", "null:",
-        ])
-        .expect(0);
+    place.run(["--config", "old.yaml", "a.csv", "--table", "t", "--to", "null:"]).expect(0);
 }
 
 #[test]
 fn defaults_of_the_timeouts() {
     let place = place();
-    let run = place
-        .run(["a.csv", "--table", "t", "--to", "null:", "--explain"])
-        .expect(0);
+    let run = place.run(["a.csv", "--table", "t", "--to", "null:", "--explain"]).expect(0);
     assert_eq!(effective(&run, "connect-timeout").0, "30s");
     assert_eq!(effective(&run, "query-timeout").0, "1m");
     for none in ["0", "none"] {
@@ -138,10 +107,7 @@ fn defaults_of_the_timeouts() {
             "--query-timeout",
             none,
         ]);
-        assert_eq!(
-            effective(&run.expect(0), "query-timeout"),
-            ("none".into(), "flag".into())
-        );
+        assert_eq!(effective(&run.expect(0), "query-timeout"), ("none".into(), "flag".into()));
     }
 }
 
@@ -161,19 +127,13 @@ fn a_flag_wins_over_the_environment_over_the_file() {
         effective(&run, "ring-batches"),
         ("6".into(), "environment FASTLOAD_RING_BATCHES".into())
     );
-    assert_eq!(
-        effective(&run, "commit-rows"),
-        ("77".into(), "job.yaml commit-rows".into())
-    );
+    assert_eq!(effective(&run, "commit-rows"), ("77".into(), "job.yaml commit-rows".into()));
 }
 
 #[test]
 fn a_job_file_says_everything() {
     let place = place();
-    place.write(
-        "job.yaml",
-        "input: [a.csv]\ntable: t\nto: sqlite:x.db\noutput: json\n",
-    );
+    place.write("job.yaml", "input: [a.csv]\ntable: t\nto: sqlite:x.db\noutput: json\n");
     let report = place.run(["--config", "job.yaml"]).expect(0).json();
     assert_eq!(report["target"]["url"], "sqlite:x.db");
     let run = Run::of(place.command().env("FASTLOAD_CONFIG", "job.yaml"));
@@ -184,14 +144,8 @@ fn a_job_file_says_everything() {
 fn wrong_configurations() {
     let place = place();
     for (text, pieces) in [
-        (
-            "table: t\nbatch_row: 5\n",
-            &["job.yaml:2:1", "batch_row", "batch_rows"][..],
-        ),
-        (
-            "pipeline:\n  num_writer: 5\n",
-            &["job.yaml:2:3", "num_writers"],
-        ),
+        ("table: t\nbatch_row: 5\n", &["job.yaml:2:1", "batch_row", "batch_rows"][..]),
+        ("pipeline:\n  num_writer: 5\n", &["job.yaml:2:3", "num_writers"]),
         ("writers: many\n", &["job.yaml:1", "many"]),
         ("[\n", &["job.yaml"]),
         ("writers: 1\nwriters: 2\n", &["job.yaml:2", "writers"]),
@@ -199,15 +153,9 @@ fn wrong_configurations() {
         place.write("job.yaml", text);
         let run = place.run(["a.csv", "--table", "t", "--config", "job.yaml"]);
         run.expect(78).says(pieces);
-        place
-            .run(["config", "check", "job.yaml"])
-            .expect(78)
-            .says(pieces);
+        place.run(["config", "check", "job.yaml"]).expect(78).says(pieces);
     }
-    place
-        .run(["a.csv", "--table", "t", "--config", "none.yaml"])
-        .expect(78)
-        .says(&["none.yaml"]);
+    place.run(["a.csv", "--table", "t", "--config", "none.yaml"]).expect(78).says(&["none.yaml"]);
     place.write("job.yaml", "to: 'odbc:DSN=x;PWD=geheim'\n");
     fs::set_permissions(
         place.path("job.yaml"),
@@ -223,20 +171,12 @@ fn wrong_configurations() {
 fn check_and_show() {
     let place = place();
     place.write("job.yaml", "writers: 2\ntable: t\n");
-    assert_eq!(
-        place.run(["config", "check", "job.yaml"]).expect(0).stdout,
-        "job.yaml: ok\n"
-    );
+    assert_eq!(place.run(["config", "check", "job.yaml"]).expect(0).stdout, "job.yaml: ok\n");
     let mut command = place.command();
-    command
-        .env("FASTLOAD_TO", "odbc:DSN=x;PWD=geheim")
-        .args(["config", "show", "job.yaml"]);
+    command.env("FASTLOAD_TO", "odbc:DSN=x;PWD=geheim").args(["config", "show", "job.yaml"]);
     let run = Run::of(&mut command).expect(0);
     assert!(!run.stdout.contains("geheim"), "{}", run.stdout);
-    assert_eq!(
-        effective(&run, "writers"),
-        ("2".into(), "job.yaml writers".into())
-    );
+    assert_eq!(effective(&run, "writers"), ("2".into(), "job.yaml writers".into()));
     assert!(effective(&run, "to").1.ends_with("FASTLOAD_TO"));
 }
 
@@ -245,27 +185,17 @@ fn variables_of_the_environment() {
     let place = place();
     let warned = |name: &str, value: &str| {
         let mut command = place.command();
-        command
-            .env(name, value)
-            .args(["a.csv", "--table", "t", "--to", "null:"]);
+        command.env(name, value).args(["a.csv", "--table", "t", "--to", "null:"]);
         Run::of(&mut command).expect(0).stderr.contains(name)
     };
-    for name in [
-        "FASTLOAD_TEST_MARIADB",
-        "FASTLOAD_DEV_DIR",
-        "FASTLOAD_FUZZ_SECONDS",
-    ] {
+    for name in ["FASTLOAD_TEST_MARIADB", "FASTLOAD_DEV_DIR", "FASTLOAD_FUZZ_SECONDS"] {
         assert!(!warned(name, "x"), "{name} is not a slip");
     }
     assert!(warned("FASTLOAD_BATCH_ROW", "5"));
     assert!(warned("FASTLOAD_WRITRES", "5"));
     let mut command = place.command();
-    command
-        .env("FASTLOAD_WRITERS", "viele")
-        .args(["a.csv", "--table", "t"]);
-    Run::of(&mut command)
-        .expect(64)
-        .says(&["FASTLOAD_WRITERS", "viele"]);
+    command.env("FASTLOAD_WRITERS", "viele").args(["a.csv", "--table", "t"]);
+    Run::of(&mut command).expect(64).says(&["FASTLOAD_WRITERS", "viele"]);
 }
 
 #[test]

@@ -12,17 +12,7 @@ const BAD_EVERY: u64 = 97;
 
 /// The bank's accounts by the program, the truth about them by the library.
 fn bank(place: &Place) -> Truth {
-    place
-        .run([
-            "gen",
-            "--rows",
-            "20000",
-            "--bad-every",
-            "97",
-            "-o",
-            "bank.csv",
-        ])
-        .expect(0);
+    place.run(["gen", "--rows", "20000", "--bad-every", "97", "-o", "bank.csv"]).expect(0);
     let options = GenOptions {
         size: GenSize::Records(RECORDS),
         seed: 1,
@@ -31,10 +21,7 @@ fn bank(place: &Place) -> Truth {
     };
     let mut text = Vec::new();
     let truth = accounts(&options, &mut text).expect("memory takes everything");
-    assert!(
-        place.read("bank.csv") == text,
-        "the program and the library agree"
-    );
+    assert!(place.read("bank.csv") == text, "the program and the library agree");
     truth
 }
 
@@ -51,9 +38,7 @@ fn bad_bytes(place: &Place) -> Vec<u8> {
             |key: &str| usize::try_from(line[key].as_u64().expect("a number")).expect("it fits");
         turn += BAD_EVERY;
         assert_eq!(line["record"], turn, "each bad record, in its order");
-        let kind = BadRecords::Every(BAD_EVERY)
-            .kind(turn)
-            .expect("a bad record");
+        let kind = BadRecords::Every(BAD_EVERY).kind(turn).expect("a bad record");
         assert_eq!(line["class"], kind.class().name(), "record {turn}");
         let start = number("byte_offset");
         let newlines = file[..start].iter().filter(|&&byte| byte == b'\n').count();
@@ -80,29 +65,15 @@ fn decimal(cents: i128) -> String {
     format!("{sign}{}.{:02}", cents / 100, cents % 100)
 }
 
-const LOAD: [&str; 7] = [
-    "bank.csv",
-    "--max-errors",
-    "all",
-    "--output",
-    "json",
-    "--commit-rows",
-    "3000",
-];
+const LOAD: [&str; 7] =
+    ["bank.csv", "--max-errors", "all", "--output", "json", "--commit-rows", "3000"];
 
 #[test]
 fn the_bank_into_sqlite() {
     let place = Place::new();
     let truth = bank(&place);
     for parsers in ["1", "3"] {
-        let more = [
-            "--table",
-            "t",
-            "--schema",
-            accounts_schema(),
-            "--parsers",
-            parsers,
-        ];
+        let more = ["--table", "t", "--schema", accounts_schema(), "--parsers", parsers];
         let run = place.run(LOAD.iter().chain(&more)).expect(2);
         check_report(&place, &run, &truth);
         // SQLite keeps the decimals as text, so that no digit is lost.
@@ -130,17 +101,8 @@ fn the_bank_into_servers() {
         let truth = bank(&place);
         server.drop_table("cli_bank");
         for writers in ["1", "2"] {
-            let more = [
-                "--table",
-                "cli_bank",
-                "--schema",
-                accounts_schema(),
-                "--writers",
-                writers,
-            ];
-            let more = more
-                .iter()
-                .chain(&["--create", "--mode", "truncate", "--yes"]);
+            let more = ["--table", "cli_bank", "--schema", accounts_schema(), "--writers", writers];
+            let more = more.iter().chain(&["--create", "--mode", "truncate", "--yes"]);
             let run = server.run(&place, LOAD.iter().chain(more)).expect(2);
             check_report(&place, &run, &truth);
             let answer = server.query(
@@ -166,9 +128,7 @@ fn a_file_that_was_corrected_loads() {
     let place = Place::new();
     let load = ["--table", "t", "--schema", "id INT, name VARCHAR(9)"];
     place.write("a.csv", "id,name\n1,ada\nx2,eve\n3,grace\n");
-    place
-        .run(["a.csv", "--max-errors", "all"].iter().chain(&load))
-        .expect(2);
+    place.run(["a.csv", "--max-errors", "all"].iter().chain(&load)).expect(2);
     let rejects = String::from_utf8(place.read("a.csv.rejects")).expect("UTF-8");
     place.write("again.csv", rejects.replace('x', ""));
     let more = ["again.csv", "--dialect", "csv", "--no-header"];
@@ -194,9 +154,7 @@ fn generated_and_identity_columns_are_left_out() {
         ));
         let place = Place::new();
         place.write("a.csv", "id,name\n4,ada\n");
-        server
-            .run(&place, ["a.csv", "--table", "cli_generated"])
-            .expect(0);
+        server.run(&place, ["a.csv", "--table", "cli_generated"]).expect(0);
         let answer = server.query("SELECT k, name, id, twice FROM cli_generated");
         assert_eq!(answer, [row(["1", "ada", "4", "8"])]);
         server.drop_table("cli_generated");
@@ -209,32 +167,15 @@ fn nul_bytes_in_servers() {
         server.drop_table("cli_nul");
         let place = Place::new();
         place.write("a.csv", "id,name\n1,a\0b\n2,c\n");
-        let load = [
-            "a.csv",
-            "--table",
-            "cli_nul",
-            "--schema",
-            "id INT, name VARCHAR(9)",
-        ];
-        let more = [
-            "--dialect",
-            "csv",
-            "--create",
-            "--max-errors",
-            "all",
-            "--output",
-            "json",
-        ];
+        let load = ["a.csv", "--table", "cli_nul", "--schema", "id INT, name VARCHAR(9)"];
+        let more = ["--dialect", "csv", "--create", "--max-errors", "all", "--output", "json"];
         let run = server.run(&place, load.iter().chain(&more));
         let report = run.json();
         let length = "SELECT count(*) FROM cli_nul WHERE octet_length(name) = 3";
         match server.kind {
             // It has no NUL in text.
             Kind::Postgresql => {
-                assert_eq!(
-                    (run.status, &report["totals"]["rows_rejected"]),
-                    (2, &1.into())
-                );
+                assert_eq!((run.status, &report["totals"]["rows_rejected"]), (2, &1.into()));
                 assert_eq!(place.read("a.csv.rejects"), b"1,a\0b\n");
             }
             Kind::Mariadb => {
@@ -254,10 +195,7 @@ fn a_dropped_column() {
         let place = Place::new();
         place.write("a.csv", "id,name\n1,ada\n");
         let before = "ALTER TABLE cli_dropped DROP COLUMN name";
-        let run = server.run(
-            &place,
-            ["a.csv", "--table", "cli_dropped", "--before", before],
-        );
+        let run = server.run(&place, ["a.csv", "--table", "cli_dropped", "--before", before]);
         run.expect(4).says(&["name"]);
         assert_eq!(server.value("SELECT count(*) FROM cli_dropped"), "0");
         server.drop_table("cli_dropped");
@@ -273,29 +211,15 @@ fn values_the_server_refuses() {
         );
         let place = Place::new();
         place.write("a.csv", "id,n\n1,1\n2,100\n1,3\n3,3\n");
-        let load = [
-            "a.csv",
-            "--table",
-            "cli_refused",
-            "--max-errors",
-            "all",
-            "--output",
-            "json",
-        ];
+        let load = ["a.csv", "--table", "cli_refused", "--max-errors", "all", "--output", "json"];
         let run = server.run(&place, load).expect(2);
         let classes = &run.json()["rejects"]["by_class"];
-        assert_eq!(
-            (&classes["constraint"], &classes["duplicate"]),
-            (&1.into(), &1.into())
-        );
+        assert_eq!((&classes["constraint"], &classes["duplicate"]), (&1.into(), &1.into()));
         assert_eq!(server.value("SELECT count(*) FROM cli_refused"), "2");
         let lines = String::from_utf8(place.read("a.csv.rejects.jsonl")).expect("UTF-8");
         for line in lines.lines() {
             let line: Value = serde_json::from_str(line).expect("an object");
-            assert!(
-                line["sqlstate"].is_string() && line["native"].is_number(),
-                "{line}"
-            );
+            assert!(line["sqlstate"].is_string() && line["native"].is_number(), "{line}");
         }
         server.drop_table("cli_refused");
     });

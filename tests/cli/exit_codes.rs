@@ -40,15 +40,10 @@ fn a_bad_record_is_shown() {
     ]);
     // The caret stands below the field at fault.
     let lines: Vec<&str> = run.stderr.lines().collect();
-    let source = lines
-        .iter()
-        .position(|line| line.starts_with("3 | "))
-        .expect("the line");
+    let source = lines.iter().position(|line| line.starts_with("3 | ")).expect("the line");
     assert_eq!(lines[source + 1].find('^'), lines[source].find("\\u{1b}"));
     assert_eq!(place.sqlite_value("SELECT count(*) FROM t"), "0");
-    place
-        .run(["check", "a.csv"].into_iter().chain(SCHEMA))
-        .expect(5);
+    place.run(["check", "a.csv"].into_iter().chain(SCHEMA)).expect(5);
 }
 
 #[test]
@@ -69,25 +64,16 @@ fn the_database_refuses_a_statement() {
     let place = Place::new();
     place.write("a.csv", "id,name\n1,ada\n");
     let load = ["a.csv"].into_iter().chain(SCHEMA);
-    place
-        .run(load.clone().chain(["--before", "DELETE FROM nowhere"]))
-        .expect(4)
-        .says(&["nowhere"]);
+    place.run(load.clone().chain(["--before", "DELETE FROM nowhere"])).expect(4).says(&["nowhere"]);
     assert_eq!(place.sqlite_value("SELECT count(*) FROM t"), "0");
-    let run = place.run(
-        load.clone()
-            .chain(["--after", "DELETE FROM nowhere", "--output", "json"]),
-    );
+    let run = place.run(load.clone().chain(["--after", "DELETE FROM nowhere", "--output", "json"]));
     let report = run.expect(4).json();
     assert_eq!(report["status"], "failed");
     // What was committed before stays, and is said.
     assert_eq!(report["totals"]["rows_loaded"], 1);
     assert_eq!(place.sqlite_value("SELECT count(*) FROM t"), "1");
     // The table goes away under the load.
-    place
-        .run(load.chain(["--before", "DROP TABLE t"]))
-        .expect(4)
-        .says(&["t"]);
+    place.run(load.chain(["--before", "DROP TABLE t"])).expect(4).says(&["t"]);
 }
 
 #[test]
@@ -98,25 +84,11 @@ fn constraints_of_the_table() {
          INSERT INTO t VALUES (2, 'old')",
     );
     place.write("a.csv", "id,name\n1,ada\n2,new\n3,eve\n4,grace\n");
-    place
-        .run(["a.csv", "--table", "t"])
-        .expect(5)
-        .says(&["a.csv:3"]);
+    place.run(["a.csv", "--table", "t"]).expect(5).says(&["a.csv:3"]);
     place.sqlite_run("DELETE FROM t WHERE id <> 2");
-    let run = place.run([
-        "a.csv",
-        "--table",
-        "t",
-        "--max-errors",
-        "2",
-        "--output",
-        "json",
-    ]);
+    let run = place.run(["a.csv", "--table", "t", "--max-errors", "2", "--output", "json"]);
     let classes = &run.expect(2).json()["rejects"]["by_class"];
-    assert_eq!(
-        (&classes["duplicate"], &classes["constraint"]),
-        (&1.into(), &1.into())
-    );
+    assert_eq!((&classes["duplicate"], &classes["constraint"]), (&1.into(), &1.into()));
     assert_eq!(place.read("a.csv.rejects"), b"2,new\n3,eve\n");
     assert_eq!(
         place.sqlite("SELECT id, name FROM t ORDER BY id"),
@@ -130,29 +102,15 @@ fn the_system_refuses() {
     place.write("a.csv", "id,name\n1,ada\n");
     let load = ["a.csv"].into_iter().chain(SCHEMA);
     for flag in ["--events", "--summary", "--log-file"] {
-        let path = if flag == "--summary" {
-            "no/such/x.json"
-        } else {
-            "no/such/x"
-        };
-        place
-            .run(load.clone().chain([flag, path]))
-            .expect(8)
-            .says(&["no/such/x"]);
+        let path = if flag == "--summary" { "no/such/x.json" } else { "no/such/x" };
+        place.run(load.clone().chain([flag, path])).expect(8).says(&["no/such/x"]);
     }
     // A full disk under the result.
-    let full = OpenOptions::new()
-        .write(true)
-        .open("/dev/full")
-        .expect("/dev/full opens");
+    let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full opens");
     let run = Run::of(place.command().args(load.clone()).stdout(full));
     run.expect(8).says(&["standard output"]);
-    place
-        .run(load.chain(["--to", "sqlite:no/such/dir.db"]))
-        .expect(10);
-    place
-        .run(["gen", "--rows", "10", "-o", "/dev/full"])
-        .expect(8);
+    place.run(load.chain(["--to", "sqlite:no/such/dir.db"])).expect(10);
+    place.run(["gen", "--rows", "10", "-o", "/dev/full"]).expect(8);
 }
 
 #[test]
@@ -162,33 +120,18 @@ fn usage() {
     let cases: [(&[&str], &str); 15] = [
         (&["a.csv"], "--table"),
         (&["--table", "t"], "no input"),
-        (
-            &["a.csv", "--table", "t", "--batch-row", "5"],
-            "--batch-rows",
-        ),
-        (
-            &["a.csv", "--table", "t", "--batch-rows", "0"],
-            "batch-rows",
-        ),
+        (&["a.csv", "--table", "t", "--batch-row", "5"], "--batch-rows"),
+        (&["a.csv", "--table", "t", "--batch-rows", "0"], "batch-rows"),
         (&["a.csv", "--table", "t", "--batch-rows", "many"], "many"),
         (&["a.csv", "--table", "t", "--writers", "-1"], "-1"),
-        (
-            &["a.csv", "--table", "t", "--chunk-bytes", "0"],
-            "chunk-bytes",
-        ),
+        (&["a.csv", "--table", "t", "--chunk-bytes", "0"], "chunk-bytes"),
         (&["a.csv", "--table", "t", "--max-errors", "101%"], "101%"),
         (&["a.csv", "--table", "t", "--to", "oracle:x"], "oracle"),
-        (
-            &["a.csv", "--table", "t", "--to", "odbc:DSN=x;PWD=geheim"],
-            "--password-file",
-        ),
+        (&["a.csv", "--table", "t", "--to", "odbc:DSN=x;PWD=geheim"], "--password-file"),
         (&["a.csv", "--table", "t", "--password", "x"], "--password"),
         (&["a.csv", "--table", "t", "--mode", "truncate"], "--yes"),
         (&["a.csv", "--table", "t", "--mode", "upsert"], "upsert"),
-        (
-            &["a.csv", "--table", "t", "-d", ",", "--quote", ","],
-            "delimiter",
-        ),
+        (&["a.csv", "--table", "t", "-d", ",", "--quote", ","], "delimiter"),
         (&["a.csv", "--table", "t", "--pin-cores=99999"], "99999"),
     ];
     for (arguments, piece) in cases {
@@ -204,15 +147,9 @@ fn usage() {
 fn two_dialects_that_fit_equally() {
     let place = Place::new();
     place.write("tie.csv", "a,b|c\n1,2|3\n4,5|6\n7,8|9\n");
-    place
-        .run(["tie.csv", "--table", "t"])
-        .expect(64)
-        .says(&["--dialect csv", "--dialect pipe"]);
+    place.run(["tie.csv", "--table", "t"]).expect(64).says(&["--dialect csv", "--dialect pipe"]);
     place.run(["tie.csv", "--table", "t", "-d", "|"]).expect(0);
-    assert_eq!(
-        place.sqlite("SELECT \"a,b\", c FROM t ORDER BY c LIMIT 1"),
-        [row(["1,2", "3"])]
-    );
+    assert_eq!(place.sqlite("SELECT \"a,b\", c FROM t ORDER BY c LIMIT 1"), [row(["1,2", "3"])]);
 }
 
 #[test]
@@ -232,10 +169,7 @@ fn the_sniffed_dialect_can_be_pasted() {
         .output()
         .expect("sh runs");
     assert!(again.status.success(), "{flags}\n{again:?}");
-    assert_eq!(
-        place.sqlite("SELECT * FROM t"),
-        place.sqlite("SELECT * FROM u")
-    );
+    assert_eq!(place.sqlite("SELECT * FROM t"), place.sqlite("SELECT * FROM u"));
     // Flags leave nothing to find.
     assert!(!String::from_utf8_lossy(&again.stderr).contains("dialect:"));
 }
@@ -252,36 +186,20 @@ fn no_connection() {
         let place = Place::new();
         place.write("a.csv", SMALL);
         let mut command = place.command();
-        command.env(
-            "FASTLOAD_TO",
-            format!("odbc:{}", server.with("Port", &port)),
-        );
+        command.env("FASTLOAD_TO", format!("odbc:{}", server.with("Port", &port)));
         Run::of(command.args(["a.csv", "--table", "t", "--max-retries", "0"]))
             .expect(10)
             .says(&["cannot connect"]);
         let mut command = place.command();
-        command.env(
-            "FASTLOAD_TO",
-            format!("odbc:{}", server.with("PWD", "falsch")),
-        );
+        command.env("FASTLOAD_TO", format!("odbc:{}", server.with("PWD", "falsch")));
         let run = Run::of(command.args(["a.csv", "--table", "t"])).expect(12);
         assert!(run.stderr.contains("login refused"), "{}", run.stderr);
         assert!(!run.stderr.contains("falsch"), "{}", run.stderr);
     });
     let place = Place::new();
     place.write("a.csv", SMALL);
-    place
-        .run([
-            "a.csv",
-            "--table",
-            "t",
-            "--to",
-            "odbc:Driver={No Such Driver};",
-        ])
-        .expect(10);
-    place
-        .run(["a.csv", "--table", "t", "--to", "dsn:no_such_dsn"])
-        .expect(10);
+    place.run(["a.csv", "--table", "t", "--to", "odbc:Driver={No Such Driver};"]).expect(10);
+    place.run(["a.csv", "--table", "t", "--to", "dsn:no_such_dsn"]).expect(10);
 }
 
 #[test]
@@ -290,13 +208,8 @@ fn a_read_only_user() {
         let place = Place::new();
         place.write("a.csv", "id,name\n1,ada\n");
         server.drop_table("cli_read_only");
-        server
-            .run(&place, ["a.csv", "--table", "cli_read_only", "--create"])
-            .expect(0);
-        let reader = Server {
-            kind: server.kind,
-            text: server.with("UID", "fastload_reader"),
-        };
+        server.run(&place, ["a.csv", "--table", "cli_read_only", "--create"]).expect(0);
+        let reader = Server { kind: server.kind, text: server.with("UID", "fastload_reader") };
         let text = reader.with("PWD", "reader");
         let reader = Server { text, ..reader };
         reader
@@ -319,28 +232,11 @@ impl Waiting {
     fn start(arguments: &[&str]) -> Self {
         let place = Place::new();
         let fifo = place.path("pipe");
-        assert!(
-            Command::new("mkfifo")
-                .arg(&fifo)
-                .status()
-                .expect("mkfifo runs")
-                .success()
-        );
+        assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
         let mut command = place.command();
-        command.args([
-            "pipe",
-            "--table",
-            "t",
-            "--schema",
-            "id INT",
-            "--dialect",
-            "csv",
-        ]);
+        command.args(["pipe", "--table", "t", "--schema", "id INT", "--dialect", "csv"]);
         let child = start(command.arg("--no-header").args(arguments));
-        let mut pipe = OpenOptions::new()
-            .write(true)
-            .open(&fifo)
-            .expect("the program opens it");
+        let mut pipe = OpenOptions::new().write(true).open(&fifo).expect("the program opens it");
         // More than a sniff and a block, so that the load itself is under way.
         let text = "1234567\n".repeat(1 << 18);
         pipe.write_all(text.as_bytes()).expect("the program reads");
@@ -363,10 +259,7 @@ fn signals_stop_a_load() {
         let run = Run::end_of(child).expect(status);
         drop(pipe);
         let report = run.json();
-        assert_eq!(
-            (&report["status"], &report["exit_code"]),
-            (&"stopped".into(), &status.into())
-        );
+        assert_eq!((&report["status"], &report["exit_code"]), (&"stopped".into(), &status.into()));
         let loaded = report["totals"]["rows_loaded"].to_string();
         assert_eq!(place.sqlite_value("SELECT count(*) FROM t"), loaded);
         assert!(run.stderr.contains("signal"), "{}", run.stderr);
@@ -380,16 +273,10 @@ fn a_signal_asks_for_the_state() {
     let mut stderr = BufReader::new(waiting.child.stderr.take().expect("a pipe"));
     let mut line = String::new();
     stderr.read_line(&mut line).expect("a line comes");
-    assert!(
-        line.contains("rows loaded") && line.contains("read"),
-        "{line}"
-    );
+    assert!(line.contains("rows loaded") && line.contains("read"), "{line}");
     drop(waiting.pipe);
     assert_eq!(waiting.child.wait().expect("it ends").code(), Some(0));
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).expect("text");
-    assert_eq!(
-        waiting.place.sqlite_value("SELECT count(*) FROM t"),
-        (1 << 18).to_string()
-    );
+    assert_eq!(waiting.place.sqlite_value("SELECT count(*) FROM t"), (1 << 18).to_string());
 }

@@ -32,11 +32,7 @@ fn hostile_file() -> String {
     let header: Vec<String> = NAMES.iter().map(|name| quoted(name)).collect();
     let header = header.join(",");
     let record = |cell: &str| vec![quoted(cell); NAMES.len()].join(",");
-    format!(
-        "{header}\n{}\n{}\n",
-        record("'); DROP TABLE bystander;--"),
-        record("\\'; $1 ?")
-    )
+    format!("{header}\n{}\n{}\n", record("'); DROP TABLE bystander;--"), record("\\'; $1 ?"))
 }
 
 #[test]
@@ -47,20 +43,13 @@ fn hostile_names_in_sqlite() {
         place.write("a.csv", hostile_file());
         let argument = table_argument(table);
         for _ in 0..2 {
-            place
-                .run(["a.csv", "--table", &argument, "--dialect", "csv"])
-                .expect(0);
+            place.run(["a.csv", "--table", &argument, "--dialect", "csv"]).expect(0);
         }
         let sql_name = quoted(table);
         for name in NAMES {
-            let rows = place.sqlite(&format!(
-                "SELECT DISTINCT {} FROM {sql_name} ORDER BY 1",
-                quoted(name)
-            ));
-            assert_eq!(
-                rows,
-                [row(["'); DROP TABLE bystander;--"]), row(["\\'; $1 ?"])]
-            );
+            let rows = place
+                .sqlite(&format!("SELECT DISTINCT {} FROM {sql_name} ORDER BY 1", quoted(name)));
+            assert_eq!(rows, [row(["'); DROP TABLE bystander;--"]), row(["\\'; $1 ?"])]);
         }
         let tables = place.sqlite("SELECT name FROM sqlite_schema ORDER BY name = 'bystander'");
         assert_eq!(tables, [row([table]), row(["bystander"])]);
@@ -81,14 +70,7 @@ fn hostile_names_in_servers() {
         for table in ["cli; select", "cli \"quoted\" `name`", "cli'.dot"] {
             server.drop_table(table);
             let argument = table_argument(table);
-            let load = [
-                "a.csv",
-                "--table",
-                &argument,
-                "--dialect",
-                "csv",
-                "--create",
-            ];
+            let load = ["a.csv", "--table", &argument, "--dialect", "csv", "--create"];
             server.run(&place, load).expect(0);
             server.run(&place, load).expect(0);
             let name = server.quoted(table);
@@ -101,10 +83,7 @@ fn hostile_names_in_servers() {
             }
             server.drop_table(table);
         }
-        assert_eq!(
-            server.value(&format!("SELECT count(*) FROM {bystander}")),
-            "0"
-        );
+        assert_eq!(server.value(&format!("SELECT count(*) FROM {bystander}")), "0");
         server.drop_table(bystander);
     });
 }
@@ -115,16 +94,12 @@ fn long_names() {
     let place = Place::new();
     place.write("a.csv", format!("id,{long}\n1,x\n"));
     place.run(["a.csv", "--table", &long]).expect(0);
-    assert_eq!(
-        place.sqlite(&format!("SELECT {long} FROM {long}")),
-        [row(["x"])]
-    );
+    assert_eq!(place.sqlite(&format!("SELECT {long} FROM {long}")), [row(["x"])]);
     // PostgreSQL would cut the name to 63 bytes, MariaDB takes 64 characters.
     Server::each(|server| {
-        for arguments in [
-            ["a.csv", "--table", &long, "--create"],
-            ["a.csv", "--table", "cli_long", "--create"],
-        ] {
+        for arguments in
+            [["a.csv", "--table", &long, "--create"], ["a.csv", "--table", "cli_long", "--create"]]
+        {
             let run = server.run(&place, arguments);
             assert!([4, 64].contains(&run.status), "{:?}: {run:?}", server.kind);
             assert!(run.stderr.contains("nnn"), "{run:?}");
@@ -147,10 +122,7 @@ fn nul_bytes_in_names() {
     place.write("a.csv", "id,na\0me\n1,x\n");
     let run = place.run(["a.csv", "--table", "t", "--dialect", "csv"]);
     assert!([4, 64, 66].contains(&run.status), "{run:?}");
-    assert!(
-        !run.stderr.contains('\0') && run.stderr.contains("NUL"),
-        "{run:?}"
-    );
+    assert!(!run.stderr.contains('\0') && run.stderr.contains("NUL"), "{run:?}");
     place.write("job.yaml", "table: \"t\\0x\"\ninput: [b.csv]\n");
     place.write("b.csv", "id\n1\n");
     let run = place.run(["--config", "job.yaml", "--header", "-d", ","]);
@@ -169,25 +141,17 @@ fn dots_divide_schema_and_table() {
         };
         server.drop_table("cli_dots");
         let table = format!("{schema}.cli_dots");
-        server
-            .run(&place, ["a.csv", "--table", &table, "--create"])
-            .expect(0);
-        server
-            .run(&place, ["a.csv", "--table", "cli_dots"])
-            .expect(0);
+        server.run(&place, ["a.csv", "--table", &table, "--create"]).expect(0);
+        server.run(&place, ["a.csv", "--table", "cli_dots"]).expect(0);
         assert_eq!(server.value(&format!("SELECT count(*) FROM {table}")), "2");
         server.drop_table("cli_dots");
         // In quotes a dot is a letter.
         server.drop_table("cli.dots");
-        server
-            .run(&place, ["a.csv", "--table", "\"cli.dots\"", "--create"])
-            .expect(0);
+        server.run(&place, ["a.csv", "--table", "\"cli.dots\"", "--create"]).expect(0);
         let name = server.quoted("cli.dots");
         assert_eq!(server.value(&format!("SELECT count(*) FROM {name}")), "1");
         server.drop_table("cli.dots");
-        server
-            .run(&place, ["a.csv", "--table", "no_such_schema.t", "--create"])
-            .expect(4);
+        server.run(&place, ["a.csv", "--table", "no_such_schema.t", "--create"]).expect(4);
     });
     let place = Place::new();
     place.write("a.csv", "id,name\n1,ada\n");

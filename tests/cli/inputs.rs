@@ -22,33 +22,18 @@ fn small_rows_are_in(place: &Place) {
 #[test]
 fn an_input_that_is_not_there() {
     let place = Place::new();
-    place
-        .run(["none.csv", "--table", "t"])
-        .expect(66)
-        .says(&["none.csv", "No such file"]);
-    place
-        .run(["*.csv", "--table", "t"])
-        .expect(66)
-        .says(&["*.csv", "no file matches"]);
+    place.run(["none.csv", "--table", "t"]).expect(66).says(&["none.csv", "No such file"]);
+    place.run(["*.csv", "--table", "t"]).expect(66).says(&["*.csv", "no file matches"]);
     place.run(["@none.list", "--table", "t"]).expect(66);
     place.write("list", "\n");
     place.run(["@list", "--table", "t"]).expect(66);
     place.write("list", "none.csv\n");
-    place
-        .run(["@list", "--table", "t"])
-        .expect(66)
-        .says(&["none.csv"]);
+    place.run(["@list", "--table", "t"]).expect(66).says(&["none.csv"]);
     fs::create_dir(place.path("d")).expect("a directory");
-    place
-        .run(["d", "--table", "t"])
-        .expect(66)
-        .says(&["is a directory", "d/*.csv"]);
+    place.run(["d", "--table", "t"]).expect(66).says(&["is a directory", "d/*.csv"]);
     std::os::unix::fs::symlink("nowhere", place.path("link")).expect("a link");
     place.run(["link", "--table", "t"]).expect(66);
-    assert!(
-        !place.path("fastload.db").exists(),
-        "no database is made for nothing"
-    );
+    assert!(!place.path("fastload.db").exists(), "no database is made for nothing");
 }
 
 /// Root may read everything, so the program is run as somebody else.
@@ -72,10 +57,7 @@ fn an_input_that_may_not_be_read() {
                 return;
             }
             assert_eq!(output.status.code(), Some(66), "{stderr}");
-            assert!(
-                stderr.contains("a.csv") && stderr.contains("permission denied"),
-                "{stderr}"
-            );
+            assert!(stderr.contains("a.csv") && stderr.contains("permission denied"), "{stderr}");
         }
         other => eprintln!("nothing was tested: setpriv does not run here: {other:?}"),
     }
@@ -89,31 +71,15 @@ fn empty_inputs_are_refused_unless_allowed() {
     place.write("header.csv", "id,name\n");
     place.write("full.csv", SMALL);
     for name in ["empty.csv", "bom.csv", "header.csv"] {
-        let arguments = [
-            name,
-            "--table",
-            "t",
-            "--schema",
-            "id INT, name TEXT",
-            "-d",
-            ",",
-        ];
+        let arguments = [name, "--table", "t", "--schema", "id INT, name TEXT", "-d", ","];
         let arguments = arguments.into_iter().chain(["--header"]);
-        place
-            .run(arguments.clone())
-            .expect(66)
-            .says(&[name, "--allow-empty"]);
+        place.run(arguments.clone()).expect(66).says(&[name, "--allow-empty"]);
         let run = place.run(arguments.chain(["--allow-empty", "--output", "json"]));
         assert_eq!(run.expect(0).json()["totals"]["records_read"], 0, "{name}");
     }
     // One of several.
-    place
-        .run(["full.csv", "empty.csv", "--table", "u"])
-        .expect(66)
-        .says(&["empty.csv"]);
-    place
-        .run(["full.csv", "empty.csv", "--table", "u", "--allow-empty"])
-        .expect(0);
+    place.run(["full.csv", "empty.csv", "--table", "u"]).expect(66).says(&["empty.csv"]);
+    place.run(["full.csv", "empty.csv", "--table", "u", "--allow-empty"]).expect(0);
     assert_eq!(place.sqlite_value("SELECT count(*) FROM u"), "2");
     let run = place.run_piped(&["-", "--table", "v", "--rejects", "r"], b"");
     run.expect(66).says(&["--allow-empty"]);
@@ -123,15 +89,7 @@ fn empty_inputs_are_refused_unless_allowed() {
 fn standard_input() {
     for redirected in [false, true] {
         let place = Place::new();
-        let arguments = [
-            "-",
-            "--table",
-            "t",
-            "--rejects",
-            "r",
-            "--schema",
-            "id INT, name TEXT",
-        ];
+        let arguments = ["-", "--table", "t", "--rejects", "r", "--schema", "id INT, name TEXT"];
         if redirected {
             let file = place.write("a.csv", SMALL);
             let input = File::open(file).expect("the file opens");
@@ -142,16 +100,10 @@ fn standard_input() {
         small_rows_are_in(&place);
     }
     let place = Place::new();
-    place
-        .run_piped(&["-", "--table", "t"], SMALL.as_bytes())
-        .expect(64)
-        .says(&["--rejects"]);
+    place.run_piped(&["-", "--table", "t"], SMALL.as_bytes()).expect(64).says(&["--rejects"]);
     // Nothing can be read twice, so every column is text.
     place
-        .run_piped(
-            &["-", "--table", "t", "--rejects", "r"],
-            b"id,name\n007,x\n8,y\n",
-        )
+        .run_piped(&["-", "--table", "t", "--rejects", "r"], b"id,name\n007,x\n8,y\n")
         .expect(0)
         .says(&["--schema"]);
     assert_eq!(
@@ -164,23 +116,15 @@ fn standard_input() {
 fn a_named_pipe() {
     let place = Place::new();
     let fifo = place.path("pipe");
-    let made = Command::new("mkfifo")
-        .arg(&fifo)
-        .status()
-        .expect("mkfifo runs");
+    let made = Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs");
     assert!(made.success());
     let writer = thread::spawn(move || {
-        let mut pipe = OpenOptions::new()
-            .write(true)
-            .open(fifo)
-            .expect("the pipe opens");
+        let mut pipe = OpenOptions::new().write(true).open(fifo).expect("the pipe opens");
         for part in SMALL.as_bytes().chunks(5) {
             pipe.write_all(part).expect("the program reads");
         }
     });
-    place
-        .run(["pipe", "--table", "t", "--schema", "id INT, name TEXT"])
-        .expect(0);
+    place.run(["pipe", "--table", "t", "--schema", "id INT, name TEXT"]).expect(0);
     writer.join().expect("the writer ends");
     small_rows_are_in(&place);
 }
@@ -208,10 +152,7 @@ fn a_byte_order_mark_is_no_data() {
     run.expect(2);
     let line: serde_json::Value =
         serde_json::from_slice(&place.read("b.csv.rejects.jsonl")).expect("one JSON object");
-    assert_eq!(
-        (&line["byte_offset"], &line["line"]),
-        (&11.into(), &2.into())
-    );
+    assert_eq!((&line["byte_offset"], &line["line"]), (&11.into(), &2.into()));
     assert_eq!(place.read("b.csv.rejects"), b"x,eve\n");
 }
 
@@ -219,24 +160,15 @@ fn a_byte_order_mark_is_no_data() {
 fn utf_16_is_refused_by_name() {
     let place = Place::new();
     let wide = |big: bool| -> Vec<u8> {
-        let units = format!("\u{feff}{SMALL}")
-            .encode_utf16()
-            .collect::<Vec<_>>();
+        let units = format!("\u{feff}{SMALL}").encode_utf16().collect::<Vec<_>>();
         let bytes = |unit: u16| {
-            if big {
-                unit.to_be_bytes()
-            } else {
-                unit.to_le_bytes()
-            }
+            if big { unit.to_be_bytes() } else { unit.to_le_bytes() }
         };
         units.into_iter().flat_map(bytes).collect()
     };
     for big in [false, true] {
         place.write("wide.csv", wide(big));
-        place
-            .run(["wide.csv", "--table", "t"])
-            .expect(66)
-            .says(&["wide.csv", "UTF-16", "help: "]);
+        place.run(["wide.csv", "--table", "t"]).expect(66).says(&["wide.csv", "UTF-16", "help: "]);
     }
 }
 
@@ -244,9 +176,7 @@ fn utf_16_is_refused_by_name() {
 fn nul_bytes_in_text() {
     let place = Place::new();
     place.write("a.csv", b"id,name\n1,a\0b\n2,c\n");
-    place
-        .run(["a.csv", "--table", "t", "--dialect", "csv"])
-        .expect(0);
+    place.run(["a.csv", "--table", "t", "--dialect", "csv"]).expect(0);
     assert_eq!(
         place.sqlite("SELECT id, hex(name) FROM t ORDER BY id"),
         [row(["1", "610062"]), row(["2", "63"])]
@@ -257,22 +187,17 @@ fn nul_bytes_in_text() {
 fn header_names_that_are_not_usable() {
     let place = Place::new();
     place.write("twice.csv", "id,name,id\n1,a,2\n");
-    place
-        .run(["twice.csv", "--table", "t"])
-        .expect(64)
-        .says(&["two columns", "`id`", "--map"]);
+    place.run(["twice.csv", "--table", "t"]).expect(64).says(&["two columns", "`id`", "--map"]);
     place.sqlite_run("CREATE TABLE t (customer_id INTEGER, name TEXT)");
     place.write("odd.csv", "custmer_id,name\n1,a\n");
-    place
-        .run(["odd.csv", "--table", "t", "--header"])
-        .expect(64)
-        .says(&["custmer_id", "customer_id", "--map", "--columns"]);
-    place
-        .run(["odd.csv", "--table", "t", "--map", "custmer_id=customer_id"])
-        .expect(0);
-    place
-        .run(["odd.csv", "--table", "t", "--columns", "name"])
-        .expect(0);
+    place.run(["odd.csv", "--table", "t", "--header"]).expect(64).says(&[
+        "custmer_id",
+        "customer_id",
+        "--map",
+        "--columns",
+    ]);
+    place.run(["odd.csv", "--table", "t", "--map", "custmer_id=customer_id"]).expect(0);
+    place.run(["odd.csv", "--table", "t", "--columns", "name"]).expect(0);
     assert_eq!(
         place.sqlite("SELECT customer_id, name FROM t ORDER BY rowid"),
         [row(["1", "a"]), vec![None, Some("a".into())]]
@@ -284,10 +209,11 @@ fn files_with_different_headers() {
     let place = Place::new();
     place.write("a.csv", "id,name\n1,a\n");
     place.write("b.csv", "name,id\nb,2\n");
-    place
-        .run(["a.csv", "b.csv", "--table", "t"])
-        .expect(66)
-        .says(&["b.csv", "header differs", "a.csv"]);
+    place.run(["a.csv", "b.csv", "--table", "t"]).expect(66).says(&[
+        "b.csv",
+        "header differs",
+        "a.csv",
+    ]);
     assert!(
         !place.path("fastload.db").exists()
             || place.sqlite("SELECT * FROM sqlite_schema").is_empty()
@@ -306,14 +232,9 @@ fn wide(columns: usize) -> String {
 fn ten_thousand_columns() {
     let place = Place::new();
     place.write("wide.csv", wide(10_000));
-    let run = place.run([
-        "wide.csv", "--table", "t", "--to", "null:", "--output", "json",
-    ]);
+    let run = place.run(["wide.csv", "--table", "t", "--to", "null:", "--output", "json"]);
     assert_eq!(run.expect(0).json()["totals"]["rows_loaded"], 2);
-    place
-        .run(["wide.csv", "--table", "t"])
-        .expect(4)
-        .says(&["2000", "10000", "--columns"]);
+    place.run(["wide.csv", "--table", "t"]).expect(4).says(&["2000", "10000", "--columns"]);
     // The most that SQLite takes by default.
     place.write("most.csv", wide(2_000));
     place.run(["most.csv", "--table", "t"]).expect(0);
@@ -334,17 +255,10 @@ fn file_names_of_every_kind() {
         let name = OsStr::from_bytes(name);
         let place = Place::new();
         place.write(name, "id,name\n1,ada\nx,eve\n2,grace\n");
-        let mut arguments: Vec<OsString> = [
-            "--table",
-            "t",
-            "--schema",
-            "id INT, name TEXT",
-            "--max-errors",
-            "1",
-            "--output",
-        ]
-        .map(OsString::from)
-        .to_vec();
+        let mut arguments: Vec<OsString> =
+            ["--table", "t", "--schema", "id INT, name TEXT", "--max-errors", "1", "--output"]
+                .map(OsString::from)
+                .to_vec();
         arguments.extend(["json".into(), "--".into(), name.to_owned()]);
         let run = place.run(&arguments).expect(2);
         assert_eq!(run.json()["totals"]["rows_rejected"], 1, "{name:?}");
@@ -363,10 +277,7 @@ fn a_file_given_twice() {
     let place = Place::new();
     place.write("a.csv", SMALL);
     for twice in [["a.csv", "a.csv"], ["a.csv", "./a.csv"], ["*.csv", "a.csv"]] {
-        place
-            .run(twice.into_iter().chain(["--table", "t"]))
-            .expect(64)
-            .says(&["a.csv", "twice"]);
+        place.run(twice.into_iter().chain(["--table", "t"])).expect(64).says(&["a.csv", "twice"]);
     }
 }
 
@@ -412,30 +323,13 @@ fn rejects_of_several_files() {
     assert_eq!(report["files"][1]["rows_rejected"], 1);
     assert!(!place.path("a.csv.rejects").exists());
     let mode = |name: &str| {
-        fs::metadata(place.path(name))
-            .expect("the file is there")
-            .permissions()
-            .mode()
-            & 0o777
+        fs::metadata(place.path(name)).expect("the file is there").permissions().mode() & 0o777
     };
-    assert_eq!(
-        (mode("bad/a.csv.rejects"), mode("bad/a.csv.rejects.jsonl")),
-        (0o600, 0o600)
-    );
+    assert_eq!((mode("bad/a.csv.rejects"), mode("bad/a.csv.rejects.jsonl")), (0o600, 0o600));
     // A file cannot take the rejects of two.
     place.write("c.csv", "id\n1\n");
     place
-        .run([
-            "a.csv",
-            "c.csv",
-            "--table",
-            "t",
-            "--header",
-            "-d",
-            ",",
-            "--rejects",
-            "c.csv",
-        ])
+        .run(["a.csv", "c.csv", "--table", "t", "--header", "-d", ",", "--rejects", "c.csv"])
         .expect(64);
 }
 
@@ -480,9 +374,7 @@ fn no_output_takes_the_place_of_another_file() {
         let run = place.run(load.iter().chain(&output)).expect(64);
         assert_eq!(run.stdout, "", "{output:?}");
     }
-    place
-        .run(["same.csv", "--table", "t", "--events", "a.csv"])
-        .expect(64);
+    place.run(["same.csv", "--table", "t", "--events", "a.csv"]).expect(64);
     place
         .run(["a.csv", "--table", "t", "--events", "e", "--log-file", "e"])
         .expect(64)

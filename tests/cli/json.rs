@@ -46,9 +46,7 @@ fn counts_add_up(counts: &Value) {
 #[test]
 fn the_fields_of_the_contract() {
     let place = place();
-    let run = place
-        .run(LOAD.into_iter().chain(["--output", "json"]))
-        .expect(2);
+    let run = place.run(LOAD.into_iter().chain(["--output", "json"])).expect(2);
     assert_eq!(run.stdout.lines().count(), 1, "one document, on one line");
     let report = run.json();
     // In this order; fields may only be added behind them.
@@ -77,10 +75,7 @@ fn the_fields_of_the_contract() {
         keys(&report["files"][0])[..6],
         ["path", "bytes", COUNTS[0], COUNTS[1], COUNTS[2], COUNTS[3]]
     );
-    assert_eq!(
-        keys(&report["stages"]),
-        ["parse", "ring", "write", "commit"]
-    );
+    assert_eq!(keys(&report["stages"]), ["parse", "ring", "write", "commit"]);
     assert_eq!(
         keys(&report["stages"]["ring"])[..3],
         ["full_seconds", "empty_seconds", "high_water"]
@@ -129,11 +124,7 @@ fn counts_of_loads_that_stop() {
         assert_eq!(report["exit_code"], run.status, "{more:?}");
         counts_add_up(&report["totals"]);
         // A load that fails before its first record lists no files.
-        report["files"]
-            .as_array()
-            .expect("a list")
-            .iter()
-            .for_each(counts_add_up);
+        report["files"].as_array().expect("a list").iter().for_each(counts_add_up);
     }
 }
 
@@ -164,18 +155,9 @@ fn rejects_as_json_lines() {
     let offset = BAD.find('x').expect("the bad record");
     assert_eq!(line["file"], "a.csv");
     assert_eq!((&line["record"], &line["line"]), (&2.into(), &3.into()));
-    assert_eq!(
-        (&line["byte_offset"], &line["byte_length"]),
-        (&offset.into(), &6.into())
-    );
-    assert_eq!(
-        (&line["column_index"], &line["column"]),
-        (&1.into(), &"id".into())
-    );
-    assert_eq!(
-        (&line["class"], &line["code"]),
-        (&"conversion".into(), &"FL-0311".into())
-    );
+    assert_eq!((&line["byte_offset"], &line["byte_length"]), (&offset.into(), &6.into()));
+    assert_eq!((&line["column_index"], &line["column"]), (&1.into(), &"id".into()));
+    assert_eq!((&line["class"], &line["code"]), (&"conversion".into(), &"FL-0311".into()));
     assert_eq!(line["sqlstate"], Value::Null);
 }
 
@@ -184,36 +166,23 @@ fn each_output_has_its_own() {
     let place = place();
     // Text.
     let run = place.run(LOAD).expect(2);
-    assert!(
-        run.stdout.contains("3 rows into t in sqlite:fastload.db"),
-        "{}",
-        run.stdout
-    );
+    assert!(run.stdout.contains("3 rows into t in sqlite:fastload.db"), "{}", run.stdout);
     assert!(!run.stdout.contains("dialect:") && run.stderr.contains("dialect:"));
     // Quiet.
     let run = place.run(LOAD.into_iter().chain(["-q"])).expect(2);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
-    let run = place
-        .run(LOAD.into_iter().chain(["-q", "--output", "json"]))
-        .expect(2);
+    let run = place.run(LOAD.into_iter().chain(["-q", "--output", "json"])).expect(2);
     assert_eq!(run.json()["exit_code"], 2);
     let run = place.run(LOAD[..5].iter().chain(&["-q"])).expect(5);
     assert_eq!(run.stdout, "");
-    assert!(
-        run.stderr.contains("error[FL-0311]"),
-        "an error is never quiet"
-    );
+    assert!(run.stderr.contains("error[FL-0311]"), "an error is never quiet");
     // Colour.
     let colored = |more: &[&str], no_color: bool| {
         let mut command = place.command();
         if no_color {
             command.env("NO_COLOR", "1");
         }
-        let output = command
-            .args(&LOAD[..5])
-            .args(more)
-            .output()
-            .expect("it runs");
+        let output = command.args(&LOAD[..5]).args(more).output().expect("it runs");
         output.stderr.contains(&0x1b)
     };
     assert!(!colored(&[], false), "no terminal, no colour");
@@ -225,30 +194,19 @@ fn each_output_has_its_own() {
 #[test]
 fn summaries() {
     let place = place();
-    place
-        .run(LOAD.into_iter().chain(["--summary", "s.json"]))
-        .expect(2);
+    place.run(LOAD.into_iter().chain(["--summary", "s.json"])).expect(2);
     let report: Value = serde_json::from_slice(&place.read("s.json")).expect("JSON");
     assert_eq!(report["totals"]["rows_loaded"], 3);
-    place
-        .run(LOAD.into_iter().chain(["--summary", "s.csv"]))
-        .expect(2);
+    place.run(LOAD.into_iter().chain(["--summary", "s.csv"])).expect(2);
     let text = place.read("s.csv");
     let mut reader = csv::Reader::from_reader(text.as_slice());
     let records: Vec<csv::StringRecord> =
         reader.records().collect::<Result<_, _>>().expect("records");
-    let loaded = reader
-        .headers()
-        .expect("a header")
-        .iter()
-        .position(|name| name == "rows_loaded");
+    let loaded = reader.headers().expect("a header").iter().position(|name| name == "rows_loaded");
     assert_eq!(&records[0][0], "a.csv");
     assert_eq!(&records[1][0], "total");
     assert_eq!(&records[1][loaded.expect("a column")], "3");
-    place
-        .run(LOAD.into_iter().chain(["--summary", "s.html"]))
-        .expect(64)
-        .says(&[".json", ".csv"]);
+    place.run(LOAD.into_iter().chain(["--summary", "s.html"])).expect(64).says(&[".json", ".csv"]);
 }
 
 #[test]
@@ -256,16 +214,8 @@ fn progress_and_events() {
     let place = Place::new();
     let gen_file = ["gen", "--rows", "20000", "-o", "a.csv"];
     place.run(gen_file).expect(0);
-    let load = [
-        "a.csv",
-        "--table",
-        "t",
-        "--mode",
-        "truncate",
-        "--yes",
-        "--progress-interval",
-        "1ms",
-    ];
+    let load =
+        ["a.csv", "--table", "t", "--mode", "truncate", "--yes", "--progress-interval", "1ms"];
     let with = |more: &[&str]| place.run(load.iter().chain(more)).expect(0);
     let run = with(&["--progress", "json"]);
     let lines = run.stderr.lines().filter_map(|line| {
@@ -284,20 +234,14 @@ fn progress_and_events() {
         .map(|line| serde_json::from_str(line).expect("a JSON object on each line"))
         .collect();
     let last = events.last().expect("at least the end");
-    assert_eq!(
-        (&last["rows_loaded"], &last["records_read"]),
-        (&20_000.into(), &20_000.into())
-    );
+    assert_eq!((&last["rows_loaded"], &last["records_read"]), (&20_000.into(), &20_000.into()));
 }
 
 #[test]
 fn logs() {
     let place = place();
     place
-        .run(
-            LOAD.into_iter()
-                .chain(["--log-file", "log", "--log-format", "json", "-vv"]),
-        )
+        .run(LOAD.into_iter().chain(["--log-file", "log", "--log-format", "json", "-vv"]))
         .expect(2);
     let log = String::from_utf8(place.read("log")).expect("UTF-8");
     for line in log.lines() {
@@ -312,42 +256,17 @@ fn other_verbs_print_their_result() {
     let place = place();
     place.run(LOAD).expect(2);
     let run = place.run(["describe", "t"]).expect(0);
-    assert!(
-        run.stdout.contains("id") && run.stdout.contains("INTEGER"),
-        "{}",
-        run.stdout
-    );
-    place
-        .run(["describe", "nowhere"])
-        .expect(64)
-        .says(&["nowhere"]);
-    let run = place.run([
-        "check",
-        "a.csv",
-        "--table",
-        "t",
-        "--max-errors",
-        "all",
-        "--output",
-        "json",
-    ]);
+    assert!(run.stdout.contains("id") && run.stdout.contains("INTEGER"), "{}", run.stdout);
+    place.run(["describe", "nowhere"]).expect(64).says(&["nowhere"]);
+    let run =
+        place.run(["check", "a.csv", "--table", "t", "--max-errors", "all", "--output", "json"]);
     assert_eq!(run.expect(2).json()["totals"]["rows_rejected"], 1);
-    assert_eq!(
-        place.sqlite_value("SELECT count(*) FROM t"),
-        "3",
-        "check loads nothing"
-    );
+    assert_eq!(place.sqlite_value("SELECT count(*) FROM t"), "3", "check loads nothing");
     for shell in ["bash", "zsh", "fish"] {
         let run = place.run(["completions", shell]).expect(0);
         assert!(run.stdout.contains("fastload"));
     }
     let run = place.run(["--help"]).expect(0);
     assert!(run.stdout.contains("--table") && !run.stdout.contains("--staging"));
-    assert!(
-        place
-            .run(["--version"])
-            .expect(0)
-            .stdout
-            .contains(env!("CARGO_PKG_VERSION"))
-    );
+    assert!(place.run(["--version"]).expect(0).stdout.contains(env!("CARGO_PKG_VERSION")));
 }

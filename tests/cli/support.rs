@@ -21,9 +21,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self {
-            directory: tempfile::tempdir().expect("a temporary directory"),
-        }
+        Self { directory: tempfile::tempdir().expect("a temporary directory") }
     }
 
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
@@ -90,9 +88,7 @@ impl Place {
 
 fn sqlite(path: &Path, sql: &str) -> Rows {
     let database = rusqlite::Connection::open(path).expect("the database opens");
-    let mut statement = database
-        .prepare(sql)
-        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let mut statement = database.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     let columns = statement.column_count();
     let rows = statement
         .query_map((), |row| {
@@ -114,11 +110,7 @@ fn sqlite(path: &Path, sql: &str) -> Rows {
 
 /// Starts a command with its outputs kept.
 pub(crate) fn start(command: &mut Command) -> Child {
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts")
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
 }
 
 /// What a finished run left.
@@ -163,11 +155,7 @@ impl Run {
     #[track_caller]
     pub(crate) fn says(self, pieces: &[&str]) -> Self {
         for piece in pieces {
-            assert!(
-                self.stderr.contains(piece),
-                "{piece:?} is not in\n{}",
-                self.stderr
-            );
+            assert!(self.stderr.contains(piece), "{piece:?} is not in\n{}", self.stderr);
         }
         self
     }
@@ -211,10 +199,7 @@ impl Server {
                 "{variable} is not set: `scripts/databases start` starts the servers, \
                  `eval \"$(scripts/databases env)\"` sets it"
             );
-            assert!(
-                std::env::var_os("FASTLOAD_TEST_REQUIRE_DATABASES").is_none(),
-                "{why}"
-            );
+            assert!(std::env::var_os("FASTLOAD_TEST_REQUIRE_DATABASES").is_none(), "{why}");
             eprintln!("nothing was tested: {why}");
         }
     }
@@ -245,9 +230,8 @@ impl Server {
             .expect("a driver manager")
             .connect_with_connection_string(&self.text, ConnectionOptions::default())
             .expect("the test database takes connections");
-        let answer = connection
-            .execute(sql, (), None)
-            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let answer =
+            connection.execute(sql, (), None).unwrap_or_else(|error| panic!("{sql}: {error}"));
         let Some(mut cursor) = answer else {
             return Vec::new();
         };

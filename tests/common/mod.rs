@@ -15,21 +15,13 @@ use fastload::sink::Target;
 
 /// A text column of up to `max` characters.
 pub(crate) fn text(name: &str, max: u32) -> Column {
-    let length = TextLength {
-        max,
-        unit: LengthUnit::Characters,
-    };
+    let length = TextLength { max, unit: LengthUnit::Characters };
     column(name, SqlType::VarChar(Some(length)))
 }
 
 /// A nullable column.
 pub(crate) fn column(name: &str, ty: SqlType) -> Column {
-    Column {
-        name: name.to_owned(),
-        ty,
-        nullable: true,
-        generated: false,
-    }
+    Column { name: name.to_owned(), ty, nullable: true, generated: false }
 }
 
 /// A configuration that loads every field of `inputs` into `columns`, any number of rejects
@@ -45,10 +37,7 @@ pub(crate) fn config(inputs: &[&Path], columns: &[Column], dialect: Dialect) -> 
         })
         .collect();
     LoadConfig {
-        inputs: inputs
-            .iter()
-            .map(|path| InputSpec::Path(path.to_path_buf()))
-            .collect(),
+        inputs: inputs.iter().map(|path| InputSpec::Path(path.to_path_buf())).collect(),
         table: "t".to_owned(),
         dialect,
         field_count: columns.len(),
@@ -110,11 +99,5 @@ pub(crate) fn open(config: &LoadConfig, block_bytes: usize) -> Vec<InputFile> {
 
 /// Runs a load.
 pub(crate) fn run(config: LoadConfig, inputs: Vec<InputFile>, target: Arc<dyn Target>) -> Outcome {
-    Load {
-        config,
-        inputs,
-        target: TargetHandle(target),
-        control: Control::new(),
-    }
-    .run()
+    Load { config, inputs, target: TargetHandle(target), control: Control::new() }.run()
 }

@@ -28,29 +28,20 @@ pub(crate) fn read_fast(
         let step = reader.step(window, end_of_window == bytes.len(), at, at, &mut fields);
         let (content, end, newlines) = match step {
             Step::NeedMore => {
-                assert!(
-                    end_of_window < bytes.len(),
-                    "asked for more at the end of the file"
-                );
+                assert!(end_of_window < bytes.len(), "asked for more at the end of the file");
                 assert!(fields.is_empty());
                 end_of_window = bytes.len().min(end_of_window + window_bytes);
                 continue;
             }
             Step::Record { end, newlines } => {
-                let fields = fields
-                    .iter()
-                    .map(|&field| resolve(window, at, field, dialect))
-                    .collect();
+                let fields =
+                    fields.iter().map(|&field| resolve(window, at, field, dialect)).collect();
                 (Some(Content::Fields(fields)), end, newlines)
             }
             Step::Skipped { end, newlines } => (None, end, newlines),
-            Step::Malformed {
-                what,
-                at,
-                field,
-                end,
-                newlines,
-            } => (Some(Content::Malformed { what, at, field }), end, newlines),
+            Step::Malformed { what, at, field, end, newlines } => {
+                (Some(Content::Malformed { what, at, field }), end, newlines)
+            }
             Step::Endless { fault } => {
                 assert!(end_of_window - at > dialect.max_record_bytes);
                 let (end, newlines) = raw_newline(bytes, at, dialect);
@@ -59,12 +50,7 @@ pub(crate) fn read_fast(
             }
         };
         if let Some(content) = content {
-            records.push(OracleRecord {
-                start: at,
-                end,
-                line,
-                content,
-            });
+            records.push(OracleRecord { start: at, end, line, content });
         }
         line += u64::from(newlines);
         at = end;
@@ -78,14 +64,9 @@ fn raw_newline(bytes: &[u8], from: usize, dialect: &Dialect) -> (usize, u32) {
         Terminator::CrLf => b"\r\n",
         Terminator::Cr => b"\r",
     };
-    let found = bytes[from..]
-        .windows(newline.len())
-        .position(|window| window == newline);
+    let found = bytes[from..].windows(newline.len()).position(|window| window == newline);
     let end = found.map_or(bytes.len(), |at| from + at + newline.len());
-    let newlines = bytes[from..end]
-        .iter()
-        .filter(|&&b| b == line_byte(dialect))
-        .count();
+    let newlines = bytes[from..end].iter().filter(|&&b| b == line_byte(dialect)).count();
     (end, u32::try_from(newlines).expect("tests are short"))
 }
 
@@ -107,11 +88,7 @@ fn resolve(window: &[u8], base: usize, field: FieldRef, dialect: &Dialect) -> Or
         value.push(raw[at]);
         at += 1;
     }
-    OracleField {
-        value,
-        quoted: field.is_quoted(),
-        raw: raw.to_vec(),
-    }
+    OracleField { value, quoted: field.is_quoted(), raw: raw.to_vec() }
 }
 
 /// Holds the fast reader against the oracle.
@@ -119,11 +96,7 @@ pub(crate) fn check(bytes: &[u8], dialect: &Dialect, field_count: usize) {
     let mut expected = read_records(bytes, 0, 1, dialect, field_count);
     for record in &mut expected {
         if let Content::Fields(fields) = &mut record.content {
-            let empty = OracleField {
-                value: Vec::new(),
-                quoted: false,
-                raw: Vec::new(),
-            };
+            let empty = OracleField { value: Vec::new(), quoted: false, raw: Vec::new() };
             fields.resize(field_count, empty);
         }
     }

@@ -45,11 +45,7 @@ fn left(outcome: &Outcome, target: &MemoryTarget, path: &Path) -> Left {
         })
         .collect();
     assert_eq!(counts.rows_rejected, described.len() as u64);
-    Left {
-        rows,
-        raw: std::fs::read(rejects).unwrap_or_default(),
-        described,
-    }
+    Left { rows, raw: std::fs::read(rejects).unwrap_or_default(), described }
 }
 
 fn wide(path: &Path, dialect: Dialect) -> LoadConfig {
@@ -98,15 +94,9 @@ fn mapped_in_chunks(bytes: &[u8], dialect: &Dialect, chunk_bytes: usize, parsers
 fn check_every_way(bytes: &[u8], dialect: &Dialect, block_bytes: usize, parsers: usize) {
     let expected = mapped(bytes, dialect);
     let found = piped(bytes, dialect, block_bytes, parsers);
-    assert_eq!(
-        found, expected,
-        "blocks of {block_bytes}, {parsers} parsers"
-    );
+    assert_eq!(found, expected, "blocks of {block_bytes}, {parsers} parsers");
     let found = mapped_in_chunks(bytes, dialect, block_bytes, parsers);
-    assert_eq!(
-        found, expected,
-        "chunks of {block_bytes}, {parsers} parsers"
-    );
+    assert_eq!(found, expected, "chunks of {block_bytes}, {parsers} parsers");
 }
 
 /// Positions of rows and rejects, as the oracle has them.
@@ -125,22 +115,14 @@ fn check_positions(bytes: &[u8], dialect: &Dialect) {
             let number = |key: &str| reject[key].as_u64().expect("a number");
             (number("byte_offset"), number("line"), number("record"))
         };
-        assert_eq!(
-            (start, line, at),
-            (record.start as u64, record.line, number)
-        );
+        assert_eq!((start, line, at), (record.start as u64, record.line, number));
     }
     assert!(rows.next().is_none() && rejects.next().is_none());
     assert_eq!(found.raw, raw);
 }
 
 fn narrow(terminator: Terminator) -> Dialect {
-    Dialect {
-        terminator,
-        max_record_bytes: 12,
-        comment: Some(b'#'),
-        ..Dialect::default()
-    }
+    Dialect { terminator, max_record_bytes: 12, comment: Some(b'#'), ..Dialect::default() }
 }
 
 #[test]
@@ -157,11 +139,7 @@ fn lines_inside_an_endless_record_are_counted() {
 fn endless_records_keep_their_bytes() {
     let long = "x".repeat(300);
     for terminator in [Terminator::Auto, Terminator::Cr] {
-        let end = if terminator == Terminator::Cr {
-            "\r"
-        } else {
-            "\n"
-        };
+        let end = if terminator == Terminator::Cr { "\r" } else { "\n" };
         let bytes = [
             "1,a",
             "2,b",
@@ -192,12 +170,7 @@ fn bad_records_before_an_endless_one_in_the_same_carry_keep_theirs() {
     let bytes = format!("1,\"a\n2\n3,b\n4,{long}\n5,c\n");
     for block_bytes in 1..60 {
         for parsers in [1, 2] {
-            check_every_way(
-                bytes.as_bytes(),
-                &narrow(Terminator::Auto),
-                block_bytes,
-                parsers,
-            );
+            check_every_way(bytes.as_bytes(), &narrow(Terminator::Auto), block_bytes, parsers);
         }
     }
 }
@@ -263,15 +236,9 @@ fn changed(io: IoWay, change: impl Fn(&Path) + Send + Sync + 'static) -> Outcome
         panic!("{error:?}");
     };
     assert_eq!(path, &file.path);
-    assert!(
-        message.starts_with("changed while it was read"),
-        "{message}"
-    );
+    assert!(message.starts_with("changed while it was read"), "{message}");
     check_report(&outcome);
-    assert!(
-        loaded_records(&target.table).is_empty(),
-        "not even the first unit"
-    );
+    assert!(loaded_records(&target.table).is_empty(), "not even the first unit");
     assert!(!target.table.is_finished());
     outcome
 }
@@ -280,10 +247,7 @@ fn changed(io: IoWay, change: impl Fn(&Path) + Send + Sync + 'static) -> Outcome
 fn a_file_that_changes_while_it_is_read() {
     for io in [IoWay::Mmap, IoWay::Read] {
         changed(io, |path| {
-            let mut file = std::fs::File::options()
-                .append(true)
-                .open(path)
-                .expect("it exists");
+            let mut file = std::fs::File::options().append(true).open(path).expect("it exists");
             file.write_all(b"1,2\n").expect("room");
         });
         changed(io, |path| {
@@ -295,10 +259,7 @@ fn a_file_that_changes_while_it_is_read() {
     }
     // Over a map the cut is a SIGBUS, which is not for this test.
     changed(IoWay::Read, |path| {
-        let file = std::fs::File::options()
-            .write(true)
-            .open(path)
-            .expect("it exists");
+        let file = std::fs::File::options().write(true).open(path).expect("it exists");
         file.set_len(4_000).expect("shorter");
     });
 }
@@ -309,10 +270,7 @@ fn a_file_that_is_cut_short_before_it_is_read() {
     let mut config = config(&[&file.path], &two_columns(), Dialect::default());
     config.work.io = IoWay::Read;
     let inputs = open(&config, 1_000);
-    let shorter = std::fs::File::options()
-        .write(true)
-        .open(&file.path)
-        .expect("it exists");
+    let shorter = std::fs::File::options().write(true).open(&file.path).expect("it exists");
     shorter.set_len(40_000).expect("shorter");
     let target = Arc::new(MemoryTarget::new(None));
     let outcome = run(config, inputs, Arc::clone(&target) as _);

@@ -75,10 +75,7 @@ fn a_pipe_that_stays_open_behind_the_limit_does_not_hold_the_load() {
         let (hold, held) = std::sync::mpsc::channel::<()>();
         let writer = path.clone();
         std::thread::spawn(move || {
-            let mut pipe = std::fs::File::options()
-                .write(true)
-                .open(writer)
-                .expect("a reader");
+            let mut pipe = std::fs::File::options().write(true).open(writer).expect("a reader");
             pipe.write_all(&lines(20, &[])).expect("the load reads");
             pipe.write_all(b"21,\"open").expect("the load reads");
             drop(held.recv());
@@ -97,16 +94,10 @@ fn a_pipe_that_stays_open_behind_the_limit_does_not_hold_the_load() {
 }
 
 fn several(dir: &Path) -> (Vec<PathBuf>, Vec<(u64, Vec<u64>)>) {
-    let contents = vec![
-        (40, vec![2, 40]),
-        (0, vec![]),
-        (1, vec![]),
-        (120, vec![1, 119]),
-        (77, vec![]),
-    ];
-    let paths = (0..contents.len())
-        .map(|index| dir.join(format!("{index}.csv")))
-        .collect::<Vec<_>>();
+    let contents =
+        vec![(40, vec![2, 40]), (0, vec![]), (1, vec![]), (120, vec![1, 119]), (77, vec![])];
+    let paths =
+        (0..contents.len()).map(|index| dir.join(format!("{index}.csv"))).collect::<Vec<_>>();
     for (path, (records, bad)) in paths.iter().zip(&contents) {
         std::fs::write(path, lines(*records, bad)).expect("a file");
     }

@@ -43,10 +43,7 @@ fn every_way(path: &std::path::Path, limit: RejectLimit, mut check: impl FnMut(L
 /// The load stops, names `record`, counts what it committed, and keeps no other reject.
 fn stops_at(file: &Given, limit: RejectLimit, bad: &[u64], record: u64) {
     every_way(&file.path, limit, |config| {
-        let case = format!(
-            "{} parsers, {}",
-            config.work.parsers, config.work.chunk_bytes
-        );
+        let case = format!("{} parsers, {}", config.work.parsers, config.work.chunk_bytes);
         let target = Arc::new(MemoryTarget::new(None));
         let outcome = load(config, Arc::clone(&target) as _);
         let found = named(&outcome);
@@ -56,11 +53,8 @@ fn stops_at(file: &Given, limit: RejectLimit, bad: &[u64], record: u64) {
         assert_eq!(found.class, "field_count");
         let counts = check_report(&outcome);
         assert_eq!(counts.rows_loaded, loaded_records(&target).len() as u64);
-        let kept = if counts.rows_rejected == 0 {
-            Vec::new()
-        } else {
-            described_records(&file.path)
-        };
+        let kept =
+            if counts.rows_rejected == 0 { Vec::new() } else { described_records(&file.path) };
         assert_eq!(counts.rows_rejected, kept.len() as u64, "{case}");
         check_reject_file(&file.path, &kept, bad);
         for suffix in ["", ".jsonl"] {
@@ -89,11 +83,7 @@ fn the_record_over_the_limit_is_named() {
 #[test]
 fn a_limit_that_is_met_is_not_passed() {
     let bad = &[3, 57, 58, 140, 199];
-    for limit in [
-        RejectLimit::Count(5),
-        RejectLimit::All,
-        RejectLimit::Share(0.025),
-    ] {
+    for limit in [RejectLimit::Count(5), RejectLimit::All, RejectLimit::Share(0.025)] {
         let file = given(&lines(200, bad));
         let mut config = small(&file.path);
         config.max_errors = limit;
@@ -123,10 +113,7 @@ fn a_share_of_a_small_file_is_tested_at_the_end() {
     let target = Arc::new(MemoryTarget::new(None));
     let outcome = load(config, Arc::clone(&target) as _);
     let found = named(&outcome);
-    assert_eq!(
-        (found.path.clone(), found.position.record),
-        (file.path.clone(), 20)
-    );
+    assert_eq!((found.path.clone(), found.position.record), (file.path.clone(), 20));
     // Everything was committed before it was known.
     assert_eq!(loaded_records(&target).len(), 198);
     check_reject_file(&file.path, &[20, 150], bad);
@@ -135,10 +122,7 @@ fn a_share_of_a_small_file_is_tested_at_the_end() {
 
 fn refusing(records: &[u64]) -> MemoryTarget {
     MemoryTarget::new(None).with_faults(Faults {
-        rows: records
-            .iter()
-            .map(|&n| (n, RejectClass::Duplicate))
-            .collect(),
+        rows: records.iter().map(|&n| (n, RejectClass::Duplicate)).collect(),
         ..Faults::default()
     })
 }
@@ -159,11 +143,7 @@ fn rows_that_the_database_refuses_count_too() {
         // Only whole units are in: the first ends behind record 50, or 53 with what it refused.
         assert_eq!(counts.rows_rejected, if record == 71 { 3 } else { 0 });
         assert_eq!(counts.rows_loaded, loaded_records(&target).len() as u64);
-        check_reject_file(
-            &file.path,
-            &[12, 14, 15][..counts.rows_rejected as usize],
-            &[],
-        );
+        check_reject_file(&file.path, &[12, 14, 15][..counts.rows_rejected as usize], &[]);
     }
 }
 

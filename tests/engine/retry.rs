@@ -33,11 +33,7 @@ fn run_with(faults: Faults) -> (Given, Arc<MemoryTarget>, Outcome) {
 }
 
 fn lost_commit(commit: u64, took_effect: bool) -> CommitFault {
-    CommitFault {
-        commit,
-        class: ConnectionLost,
-        took_effect,
-    }
+    CommitFault { commit, class: ConnectionLost, took_effect }
 }
 
 #[test]
@@ -68,11 +64,7 @@ fn a_deadlock_in_the_replay_replays_again() {
 fn a_deadlock_at_commit_replays_the_unit() {
     let (file, target, outcome) = run_with(Faults {
         commits: [2, 3, 5]
-            .map(|commit| CommitFault {
-                commit,
-                class: Transient,
-                took_effect: false,
-            })
+            .map(|commit| CommitFault { commit, class: Transient, took_effect: false })
             .to_vec(),
         rows: vec![(55, RejectClass::Duplicate)],
         ..Faults::default()
@@ -130,11 +122,7 @@ fn commits_that_always_fail_have_an_end_too() {
     let file = given(&lines(200, BAD));
     let target = faulty(Faults {
         commits: (2..40)
-            .map(|commit| CommitFault {
-                commit,
-                class: Transient,
-                took_effect: false,
-            })
+            .map(|commit| CommitFault { commit, class: Transient, took_effect: false })
             .collect(),
         ..Faults::default()
     });
@@ -161,10 +149,8 @@ fn check_rolled_back(outcome: &Outcome, target: &MemoryTarget) {
 
 #[test]
 fn a_permanent_error_is_not_tried_again() {
-    let (_file, target, outcome) = run_with(Faults {
-        writes: vec![(7, Permanent)],
-        ..Faults::default()
-    });
+    let (_file, target, outcome) =
+        run_with(Faults { writes: vec![(7, Permanent)], ..Faults::default() });
     let error = outcome.error.as_ref().expect("it fails");
     assert!(matches!(error.kind(), ErrorKind::Sql(_)), "{error:?}");
     check_rolled_back(&outcome, &target);
@@ -197,10 +183,7 @@ fn without_kept_arenas_only_a_units_first_batch_is_sent_again() {
     let file = given(&lines(200, BAD));
     let target = not_replaying(write_number(7));
     let outcome = load(small(&file.path), Arc::clone(&target) as _);
-    let error = outcome
-        .error
-        .as_ref()
-        .expect("the unit's first batch is gone");
+    let error = outcome.error.as_ref().expect("the unit's first batch is gone");
     assert!(matches!(error.kind(), ErrorKind::Sql(_)), "{error:?}");
     check_rolled_back(&outcome, &target.table);
 }
@@ -221,10 +204,8 @@ fn a_unit_that_is_rolled_back_for_certain_is_not_in_doubt() {
 #[test]
 fn a_lost_answer_to_a_commit_is_in_doubt() {
     for took_effect in [false, true] {
-        let (file, target, outcome) = run_with(Faults {
-            commits: vec![lost_commit(2, took_effect)],
-            ..Faults::default()
-        });
+        let (file, target, outcome) =
+            run_with(Faults { commits: vec![lost_commit(2, took_effect)], ..Faults::default() });
         let error = outcome.error.as_ref().expect("nobody knows");
         let ErrorKind::InDoubt { ranges, .. } = error.kind() else {
             panic!("{error:?}");
@@ -235,10 +216,7 @@ fn a_lost_answer_to_a_commit_is_in_doubt() {
             let last = records.take(usize::try_from(rows).unwrap()).last().unwrap();
             (1..=last).map(|n| line(n, BAD).len() as u64).sum()
         };
-        let range = ByteRange {
-            start: before(50),
-            end: before(100),
-        };
+        let range = ByteRange { start: before(50), end: before(100) };
         assert_eq!(ranges, &[(file.path.clone(), range)]);
         assert_eq!((target.commits(), target.reconnects()), (2, 0));
         assert_eq!(target.rows().len(), if took_effect { 100 } else { 50 });
@@ -269,18 +247,9 @@ fn a_signal_ends_the_wait_before_a_replay() {
         }))
     };
     let inputs = open(&config, 1 << 20);
-    let outcome = Load {
-        config,
-        inputs,
-        target: TargetHandle(target),
-        control,
-    }
-    .run();
+    let outcome = Load { config, inputs, target: TargetHandle(target), control }.run();
     let error = outcome.error.as_ref().expect("stopped");
-    assert!(
-        matches!(error.kind(), ErrorKind::Interrupted { signal: 15 }),
-        "{error:?}"
-    );
+    assert!(matches!(error.kind(), ErrorKind::Interrupted { signal: 15 }), "{error:?}");
     assert_eq!(outcome.report.status, Status::Stopped);
     check_report(&outcome);
 }

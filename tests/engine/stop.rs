@@ -37,23 +37,14 @@ fn stopped_when(
             control.stop(15);
         })
     };
-    let outcome = Load {
-        config,
-        inputs,
-        target: TargetHandle(target),
-        control,
-    }
-    .run();
+    let outcome = Load { config, inputs, target: TargetHandle(target), control }.run();
     stopper.join().expect("no panic");
     outcome
 }
 
 fn check_interrupted(outcome: &Outcome, table: &MemoryTarget) {
     let error = outcome.error.as_ref().expect("stopped");
-    assert!(
-        matches!(error.kind(), ErrorKind::Interrupted { signal: 15 }),
-        "{error:?}"
-    );
+    assert!(matches!(error.kind(), ErrorKind::Interrupted { signal: 15 }), "{error:?}");
     assert_eq!(outcome.report.status, Status::Stopped);
     let counts = check_report(outcome);
     assert_eq!(counts.rows_loaded, loaded_records(table).len() as u64);
@@ -66,10 +57,7 @@ fn silent_pipe(bytes: Vec<u8>) -> (tempfile::TempDir, PathBuf, std::sync::mpsc::
     let (hold, held) = std::sync::mpsc::channel::<()>();
     let writer = path.clone();
     std::thread::spawn(move || {
-        let mut pipe = std::fs::File::options()
-            .write(true)
-            .open(writer)
-            .expect("a reader");
+        let mut pipe = std::fs::File::options().write(true).open(writer).expect("a reader");
         pipe.write_all(&bytes).expect("the load reads");
         drop(held.recv());
     });
@@ -112,10 +100,10 @@ fn a_parser_in_the_middle_of_a_record() {
 #[test]
 fn writers_that_are_slow() {
     let file = given(&lines(2_000, &[]));
-    let target = Arc::new(MemoryTarget::new(None).with_faults(Faults {
-        write_time: Duration::from_millis(20),
-        ..Faults::default()
-    }));
+    let target = Arc::new(
+        MemoryTarget::new(None)
+            .with_faults(Faults { write_time: Duration::from_millis(20), ..Faults::default() }),
+    );
     let mut config = small(&file.path);
     config.work.parsers = 3;
     config.work.writers = 2;
@@ -135,13 +123,8 @@ fn before_it_begins() {
     let config = small(&file.path);
     let inputs = open(&config, 100);
     let target = Arc::new(MemoryTarget::new(None));
-    let outcome = Load {
-        config,
-        inputs,
-        target: TargetHandle(Arc::clone(&target) as _),
-        control,
-    }
-    .run();
+    let outcome =
+        Load { config, inputs, target: TargetHandle(Arc::clone(&target) as _), control }.run();
     check_interrupted(&outcome, &target);
     assert_eq!(loaded_records(&target).len(), 0);
 }
@@ -184,10 +167,7 @@ fn a_sink_that_panics() {
             check_internal(&outcome);
             // What was committed before stands, rejects too, and nothing else.
             let counts = outcome.report.totals;
-            assert_eq!(
-                counts.rows_loaded,
-                loaded_records(&target.table).len() as u64
-            );
+            assert_eq!(counts.rows_loaded, loaded_records(&target.table).len() as u64);
             let kept = match counts.rows_rejected {
                 0 => Vec::new(),
                 _ => described_records(&file.path),
@@ -219,10 +199,11 @@ fn a_connection_that_cannot_be_made() {
     let file = given(&lines(200, &[]));
     let mut config = small(&file.path);
     config.work.writers = 2;
-    let target = Arc::new(MemoryTarget::new(None).with_faults(Faults {
-        open: vec![(2, ErrorClass::CannotConnect)],
-        ..Faults::default()
-    }));
+    let target =
+        Arc::new(MemoryTarget::new(None).with_faults(Faults {
+            open: vec![(2, ErrorClass::CannotConnect)],
+            ..Faults::default()
+        }));
     let outcome = load(config, target);
     let error = outcome.error.as_ref().expect("one of two");
     assert!(matches!(error.kind(), ErrorKind::Connect(_)), "{error:?}");

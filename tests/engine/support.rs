@@ -34,19 +34,12 @@ pub struct Hooked {
 
 impl Hooked {
     pub fn new(hook: impl Fn(&Call<'_>) -> Result<(), SinkError> + Send + Sync + 'static) -> Self {
-        Self {
-            table: MemoryTarget::new(None),
-            replays: true,
-            hook: Arc::new(hook),
-        }
+        Self { table: MemoryTarget::new(None), replays: true, hook: Arc::new(hook) }
     }
 }
 
 pub fn failure(class: ErrorClass) -> SinkError {
-    SinkError {
-        class,
-        ..SinkError::permanent("on demand")
-    }
+    SinkError { class, ..SinkError::permanent("on demand") }
 }
 
 impl Target for Hooked {
@@ -112,18 +105,11 @@ impl Sink for HookedSink {
 
 /// Line `record` of the test files: two fields, or one in a bad record.
 pub fn line(record: u64, bad: &[u64]) -> String {
-    if bad.contains(&record) {
-        format!("{record}\n")
-    } else {
-        format!("{record},v{record}\n")
-    }
+    if bad.contains(&record) { format!("{record}\n") } else { format!("{record},v{record}\n") }
 }
 
 pub fn lines(records: u64, bad: &[u64]) -> Vec<u8> {
-    (1..=records)
-        .map(|record| line(record, bad))
-        .collect::<String>()
-        .into_bytes()
+    (1..=records).map(|record| line(record, bad)).collect::<String>().into_bytes()
 }
 
 /// A directory with one input.
@@ -207,10 +193,7 @@ pub fn check_all(
     assert_eq!(counts.records_read, records);
     assert_eq!(counts.rows_rejected, rejected.len() as u64);
     assert_eq!(counts.rows_rolled_back, 0);
-    assert_eq!(
-        counts.bytes,
-        std::fs::metadata(path).expect("it exists").len()
-    );
+    assert_eq!(counts.bytes, std::fs::metadata(path).expect("it exists").len());
     check_reject_file(path, &rejected, bad);
     assert!(table.is_finished());
 }

@@ -12,17 +12,8 @@ pub(super) fn one_bad_row(server: &Server) {
         rows[bad][0] = some(0);
         let rejects = table.load(&rows);
         assert_eq!(rejects.len(), 1, "{rejects:?}");
-        assert_eq!(
-            (rejects[0].row, rejects[0].class),
-            (bad, RejectClass::Duplicate)
-        );
-        assert!(
-            rejects[0]
-                .sqlstate
-                .as_deref()
-                .is_some_and(|s| s.starts_with("23")),
-            "{rejects:?}"
-        );
+        assert_eq!((rejects[0].row, rejects[0].class), (bad, RejectClass::Duplicate));
+        assert!(rejects[0].sqlstate.as_deref().is_some_and(|s| s.starts_with("23")), "{rejects:?}");
         assert!(rejects[0].native.is_some());
         assert_eq!(table.count(), 1_000);
     }
@@ -43,11 +34,7 @@ pub(super) fn bad_rows_of_every_kind(server: &Server) {
             rows[bad][cell] = value;
             let rejects = table.load(&rows);
             assert_eq!(rejects.len(), 1, "{class}: {rejects:?}");
-            assert_eq!(
-                (rejects[0].row, rejects[0].class),
-                (bad, class),
-                "{rejects:?}"
-            );
+            assert_eq!((rejects[0].row, rejects[0].class), (bad, class), "{rejects:?}");
             if class == R::Null {
                 assert_eq!(rejects[0].column, Some(0), "{rejects:?}");
             }
@@ -63,17 +50,10 @@ pub(super) fn several_bad_rows(server: &Server) {
     rows[101][1] = some("forbidden");
     rows[499][0] = None;
     let rejects = table.load(&rows);
-    let found: Vec<_> = rejects
-        .iter()
-        .map(|reject| (reject.row, reject.class))
-        .collect();
+    let found: Vec<_> = rejects.iter().map(|reject| (reject.row, reject.class)).collect();
     assert_eq!(
         found,
-        [
-            (100, RejectClass::Duplicate),
-            (101, RejectClass::Constraint),
-            (499, RejectClass::Null)
-        ]
+        [(100, RejectClass::Duplicate), (101, RejectClass::Constraint), (499, RejectClass::Null)]
     );
     assert_eq!(table.count(), 498);
 }
@@ -83,12 +63,7 @@ pub(super) fn every_row_bad(server: &Server) {
     let rows: Vec<Row> = (0..300).map(|n| vec![some(0), some(n), None]).collect();
     let rejects = table.load(&rows);
     assert_eq!(rejects.len(), 300);
-    assert!(
-        rejects
-            .iter()
-            .enumerate()
-            .all(|(row, reject)| reject.row == row)
-    );
+    assert!(rejects.iter().enumerate().all(|(row, reject)| reject.row == row));
     assert_eq!(table.count(), 1);
 }
 
@@ -97,10 +72,7 @@ pub(super) fn equal_keys_inside_a_batch(server: &Server) {
     let mut rows = good_rows(100);
     rows[60][0] = rows[20][0].clone();
     let rejects = table.load(&rows);
-    assert_eq!(
-        rejects.iter().map(|reject| reject.row).collect::<Vec<_>>(),
-        [60]
-    );
+    assert_eq!(rejects.iter().map(|reject| reject.row).collect::<Vec<_>>(), [60]);
     let sql = format!(
         "SELECT {} FROM {} WHERE {} = 21",
         server.quoted("name"),
@@ -113,16 +85,8 @@ pub(super) fn equal_keys_inside_a_batch(server: &Server) {
 /// A constraint that would be checked at the commit is checked where its row can still be named.
 pub(super) fn deferred_constraints(server: &Server) {
     let table = Table::create(server, "deferred_constraints", keyed());
-    let deferrable = if server.is_postgresql() {
-        " DEFERRABLE INITIALLY DEFERRED"
-    } else {
-        ""
-    };
-    let sql = format!(
-        "ALTER TABLE {} ADD UNIQUE ({}){deferrable}",
-        table.sql,
-        server.quoted("id")
-    );
+    let deferrable = if server.is_postgresql() { " DEFERRABLE INITIALLY DEFERRED" } else { "" };
+    let sql = format!("ALTER TABLE {} ADD UNIQUE ({}){deferrable}", table.sql, server.quoted("id"));
     table.target.run_sql(&sql).unwrap();
     let mut rows = good_rows(20);
     for row in &mut rows {
@@ -130,9 +94,6 @@ pub(super) fn deferred_constraints(server: &Server) {
     }
     rows[7][0] = rows[3][0].clone();
     let rejects = table.load(&rows);
-    assert_eq!(
-        rejects.iter().map(|reject| reject.row).collect::<Vec<_>>(),
-        [7]
-    );
+    assert_eq!(rejects.iter().map(|reject| reject.row).collect::<Vec<_>>(), [7]);
     assert_eq!(table.count(), 19);
 }

@@ -13,22 +13,11 @@ pub(super) fn facts_are_probed(server: &Server) {
     assert_eq!(info.profile, server.profile.name());
     let fact = |name: &str| {
         let found = info.facts.iter().find(|(key, _)| key == name);
-        found
-            .unwrap_or_else(|| panic!("no fact {name} in {:?}", info.facts))
-            .1
-            .clone()
+        found.unwrap_or_else(|| panic!("no fact {name} in {:?}", info.facts)).1.clone()
     };
     assert_eq!(fact("length words"), "8 bytes (measured)");
-    assert!(
-        fact("text").starts_with("UTF-8 arrives"),
-        "{:?}",
-        info.facts
-    );
-    assert!(
-        !info.url.contains(&server.keyword(&["PWD", "PASSWORD"])),
-        "{}",
-        info.url
-    );
+    assert!(fact("text").starts_with("UTF-8 arrives"), "{:?}", info.facts);
+    assert!(!info.url.contains(&server.keyword(&["PWD", "PASSWORD"])), "{}", info.url);
     assert!(fact("database").len() > 5 && fact("driver").len() > 5);
 }
 
@@ -50,11 +39,7 @@ pub(super) fn transactions(server: &Server) {
     sink.commit().unwrap();
     assert_eq!(table.count(), 30);
     sink.reconnect().unwrap();
-    assert_eq!(
-        sink.write(&table.batch(&[vec![some(99), None, None]]))
-            .unwrap(),
-        []
-    );
+    assert_eq!(sink.write(&table.batch(&[vec![some(99), None, None]])).unwrap(), []);
     drop(sink);
     assert_eq!(table.count(), 30);
 }
@@ -62,10 +47,7 @@ pub(super) fn transactions(server: &Server) {
 pub(super) fn a_failed_transaction_cannot_commit(server: &Server) {
     let table = Table::create(server, "a_failed_transaction", keyed());
     let mut sink = table.sink();
-    table
-        .target
-        .run_sql(&format!("DROP TABLE {}", table.sql))
-        .unwrap();
+    table.target.run_sql(&format!("DROP TABLE {}", table.sql)).unwrap();
     let rows = table.batch(&good_rows(3));
     let error = sink.write(&rows).unwrap_err();
     assert_eq!(error.class, ErrorClass::Permanent, "{error}");
@@ -107,10 +89,7 @@ pub(super) fn a_lock_that_is_held(server: &Server) {
     let rows = table.batch(&good_rows(5));
     let mut holder = table.sink();
     assert_eq!(holder.write(&rows).unwrap(), []);
-    let spec = OdbcSpec {
-        query_timeout: Duration::from_secs(1),
-        ..server.spec()
-    };
+    let spec = OdbcSpec { query_timeout: Duration::from_secs(1), ..server.spec() };
     let target = OdbcTarget::connect(spec).unwrap();
     let mut waiting = target.open(&table.name, &table.columns).unwrap();
     let error = waiting.write(&rows).unwrap_err();
@@ -127,28 +106,18 @@ fn connect_error(spec: OdbcSpec) -> SinkError {
 
 pub(super) fn refused_connections(server: &Server) {
     let secret = "hush-hush-4711";
-    let wrong = OdbcSpec {
-        password: Some(SecretString::from(secret)),
-        ..server.spec()
-    };
+    let wrong = OdbcSpec { password: Some(SecretString::from(secret)), ..server.spec() };
     assert!(!format!("{wrong:?}").contains(secret));
     let error = connect_error(wrong);
     assert_eq!(error.class, ErrorClass::LoginRefused, "{error}");
     assert!(!error.to_string().contains(secret));
-    let nobody = OdbcSpec {
-        user: Some("nobody;SERVER=elsewhere}".to_owned()),
-        ..server.spec()
-    };
+    let nobody = OdbcSpec { user: Some("nobody;SERVER=elsewhere}".to_owned()), ..server.spec() };
     assert_eq!(connect_error(nobody).class, ErrorClass::LoginRefused);
     let port = server.keyword(&["PORT"]);
-    for text in [
-        server.text.replace(&format!("={port}"), "=1"),
-        "DRIVER={no such driver}".to_owned(),
-    ] {
-        let spec = OdbcSpec {
-            connection: ConnectionText::Keywords(text),
-            ..server.spec()
-        };
+    for text in
+        [server.text.replace(&format!("={port}"), "=1"), "DRIVER={no such driver}".to_owned()]
+    {
+        let spec = OdbcSpec { connection: ConnectionText::Keywords(text), ..server.spec() };
         let error = connect_error(spec);
         assert_eq!(error.class, ErrorClass::CannotConnect, "{error}");
     }
@@ -157,19 +126,12 @@ pub(super) fn refused_connections(server: &Server) {
 /// Blanks at either end are left out: MariaDB's driver strips them, in braces too.
 pub(super) fn passwords_with_special_characters(server: &Server) {
     let target = server.target();
-    for (n, password) in ["a;b}c{d", "{x", "}", "p+q=r %41", "é😀", "'\"\\"]
-        .iter()
-        .enumerate()
-    {
+    for (n, password) in ["a;b}c{d", "{x", "}", "p+q=r %41", "é😀", "'\"\\"].iter().enumerate() {
         let user = format!("fl_special_{n}");
         if server.is_postgresql() {
             let literal = password.replace('\'', "''");
-            target
-                .run_sql(&format!("DROP ROLE IF EXISTS {user}"))
-                .unwrap();
-            target
-                .run_sql(&format!("CREATE ROLE {user} LOGIN PASSWORD '{literal}'"))
-                .unwrap();
+            target.run_sql(&format!("DROP ROLE IF EXISTS {user}")).unwrap();
+            target.run_sql(&format!("CREATE ROLE {user} LOGIN PASSWORD '{literal}'")).unwrap();
         } else {
             let literal = password.replace('\\', "\\\\").replace('\'', "''");
             // The accounts of one name for each host, because a server may have an account
@@ -179,9 +141,7 @@ pub(super) fn passwords_with_special_characters(server: &Server) {
                 let sql = format!("CREATE OR REPLACE USER {user} IDENTIFIED BY '{literal}'");
                 target.run_sql(&sql).unwrap();
                 let database = server.keyword(&["DATABASE", "DB"]);
-                target
-                    .run_sql(&format!("GRANT ALL ON {database}.* TO {user}"))
-                    .unwrap();
+                target.run_sql(&format!("GRANT ALL ON {database}.* TO {user}")).unwrap();
             }
         }
         let spec = OdbcSpec {
@@ -195,16 +155,10 @@ pub(super) fn passwords_with_special_characters(server: &Server) {
 }
 
 pub(super) fn session_statements(server: &Server) {
-    let spec = |sql: &str| OdbcSpec {
-        session_sql: vec![sql.to_owned()],
-        ..server.spec()
-    };
+    let spec = |sql: &str| OdbcSpec { session_sql: vec![sql.to_owned()], ..server.spec() };
     assert!(OdbcTarget::connect(spec("nonsense")).is_err());
-    let sql = if server.is_postgresql() {
-        "SET TIME ZONE '+03:00'"
-    } else {
-        "SET time_zone = '+03:00'"
-    };
+    let sql =
+        if server.is_postgresql() { "SET TIME ZONE '+03:00'" } else { "SET time_zone = '+03:00'" };
     let facts = OdbcTarget::connect(spec(sql)).unwrap().info().facts;
     let zone = facts.iter().find(|(name, _)| name == "time zone").unwrap();
     assert!(zone.1.contains("03"), "{zone:?}");

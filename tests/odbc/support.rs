@@ -57,11 +57,7 @@ impl Server {
     pub(crate) fn keyword(&self, names: &[&str]) -> String {
         let pairs = self.text.split(';').filter_map(|part| part.split_once('='));
         let mut found = pairs.filter(|(key, _)| names.iter().any(|n| key.eq_ignore_ascii_case(n)));
-        found
-            .next()
-            .expect("a keyword of the test connection")
-            .1
-            .to_owned()
+        found.next().expect("a keyword of the test connection").1.to_owned()
     }
 
     pub(crate) fn query(&self, sql: &str) -> Vec<Row> {
@@ -131,19 +127,11 @@ impl Server {
 }
 
 pub(crate) fn column(name: &str, ty: SqlType, nullable: bool) -> Column {
-    Column {
-        name: name.to_owned(),
-        ty,
-        nullable,
-        generated: false,
-    }
+    Column { name: name.to_owned(), ty, nullable, generated: false }
 }
 
 pub(crate) fn characters(max: u32) -> TextLength {
-    TextLength {
-        max,
-        unit: LengthUnit::Characters,
-    }
+    TextLength { max, unit: LengthUnit::Characters }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -154,15 +142,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len() / 2)
-        .map(|at| u8::from_str_radix(&text[2 * at..][..2], 16).unwrap())
-        .collect()
+    (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..][..2], 16).unwrap()).collect()
 }
 
 pub(crate) fn numbers(text: &str) -> Vec<u16> {
-    text.split(|c: char| !c.is_ascii_digit())
-        .map(|part| part.parse().unwrap_or(0))
-        .collect()
+    text.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0)).collect()
 }
 
 /// An arena with these rows; bytes are written in hexadecimal.
@@ -196,9 +180,7 @@ pub(crate) fn batch(layout: &Layout, rows: &[Row]) -> Batch {
                 Values::Bytes { data, stride } => {
                     let bytes = bytes_of(cell, ty);
                     data[r * *stride..][..bytes.len()].copy_from_slice(&bytes);
-                    target
-                        .indicators
-                        .set(r, i64::try_from(bytes.len()).unwrap());
+                    target.indicators.set(r, i64::try_from(bytes.len()).unwrap());
                 }
                 Values::Date(v) => v[r] = date(&numbers(cell)),
                 Values::Time(v) => v[r] = time(&numbers(cell)),
@@ -225,19 +207,11 @@ pub(crate) fn batch(layout: &Layout, rows: &[Row]) -> Batch {
 }
 
 pub(crate) fn date(n: &[u16]) -> Date {
-    Date {
-        year: i16::try_from(n[0]).unwrap(),
-        month: n[1],
-        day: n[2],
-    }
+    Date { year: i16::try_from(n[0]).unwrap(), month: n[1], day: n[2] }
 }
 
 pub(crate) fn time(n: &[u16]) -> Time {
-    Time {
-        hour: n[0],
-        minute: n[1],
-        second: n[2],
-    }
+    Time { hour: n[0], minute: n[1], second: n[2] }
 }
 
 /// A fresh table, and a sink on it.
@@ -256,20 +230,11 @@ impl<'s> Table<'s> {
     pub(crate) fn create(server: &'s Server, name: &str, columns: Vec<Column>) -> Self {
         let target = server.target();
         let sql = server.quoted(name);
-        target
-            .run_sql(&format!("DROP TABLE IF EXISTS {sql}"))
-            .unwrap();
+        target.run_sql(&format!("DROP TABLE IF EXISTS {sql}")).unwrap();
         let name = format!("\"{}\"", name.replace('"', "\"\""));
         target.create_table(&name, &columns).unwrap();
         let layout = target.layout(&name, &columns).unwrap();
-        Self {
-            server,
-            target,
-            name,
-            sql,
-            columns,
-            layout,
-        }
+        Self { server, target, name, sql, columns, layout }
     }
 
     pub(crate) fn sink(&self) -> Box<dyn Sink> {
@@ -302,22 +267,8 @@ pub(crate) fn all_types() -> Vec<Column> {
         column("id", SqlType::Integer, false),
         column("small", SqlType::SmallInt, true),
         column("big", SqlType::BigInt, true),
-        column(
-            "exact",
-            SqlType::Decimal {
-                precision: 31,
-                scale: 10,
-            },
-            true,
-        ),
-        column(
-            "money",
-            SqlType::Decimal {
-                precision: 15,
-                scale: 2,
-            },
-            true,
-        ),
+        column("exact", SqlType::Decimal { precision: 31, scale: 10 }, true),
+        column("money", SqlType::Decimal { precision: 15, scale: 2 }, true),
         column("single", SqlType::Real, true),
         column("double", SqlType::Double, true),
         column("code", SqlType::Char(characters(3)), true),
@@ -360,11 +311,8 @@ pub(crate) fn typed_row(n: i32) -> Row {
         some(format!("{sign}9999999999999.{:02}", n % 100)),
         some([0.1f32, -3.402_823_5e38, 1.175_494_4e-38][usize::try_from(n % 3).unwrap()]),
         some(
-            [
-                0.1f64,
-                -1.797_693_134_862_315_7e308,
-                2.225_073_858_507_201_4e-308,
-            ][usize::try_from(n % 3).unwrap()],
+            [0.1f64, -1.797_693_134_862_315_7e308, 2.225_073_858_507_201_4e-308]
+                [usize::try_from(n % 3).unwrap()],
         ),
         some(["EUR", "a€😀", "123"][usize::try_from(n % 3).unwrap()]),
         some(text),
@@ -401,10 +349,7 @@ pub(crate) fn same_value(column: &Column, sent: Option<&str>, stored: Option<&st
             assert_eq!(hex(sent.as_bytes()), stored, "{context}")
         }
         SqlType::Real => {
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "the column is a 32-bit float"
-            )]
+            #[expect(clippy::cast_possible_truncation, reason = "the column is a 32-bit float")]
             let stored = stored.parse::<f64>().unwrap() as f32;
             assert!(
                 (stored - sent.parse::<f32>().unwrap()).abs() <= f32::EPSILON * stored.abs(),
@@ -436,25 +381,15 @@ pub(crate) fn constrained<'s>(server: &'s Server, name: &str) -> Table<'s> {
     let q = |name: &str| server.quoted(name);
     for constraint in [
         format!("PRIMARY KEY ({})", q("id")),
-        format!(
-            "FOREIGN KEY ({}) REFERENCES {} ({})",
-            q("parent"),
-            table.sql,
-            q("id")
-        ),
+        format!("FOREIGN KEY ({}) REFERENCES {} ({})", q("parent"), table.sql, q("id")),
         format!("CHECK ({} <> 'forbidden')", q("name")),
     ] {
-        table
-            .target
-            .run_sql(&format!("ALTER TABLE {} ADD {constraint}", table.sql))
-            .unwrap();
+        table.target.run_sql(&format!("ALTER TABLE {} ADD {constraint}", table.sql)).unwrap();
     }
     assert_eq!(table.load(&[vec![some(0), some("root"), None]]), []);
     table
 }
 
 pub(crate) fn good_rows(count: i32) -> Vec<Row> {
-    (1..=count)
-        .map(|n| vec![some(n), some(format!("n{n}")), some(0)])
-        .collect()
+    (1..=count).map(|n| vec![some(n), some(format!("n{n}")), some(0)]).collect()
 }

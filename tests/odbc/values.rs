@@ -61,31 +61,17 @@ pub(super) fn one_megabyte_values(server: &Server) {
 
 pub(super) fn twenty_wide_columns(server: &Server) {
     let columns: Vec<Column> = (0..20)
-        .map(|n| {
-            column(
-                &format!("c{n}"),
-                SqlType::VarChar(Some(characters(4_000))),
-                true,
-            )
-        })
+        .map(|n| column(&format!("c{n}"), SqlType::VarChar(Some(characters(4_000))), true))
         .collect();
     let table = Table::create(server, "twenty_wide_columns", columns);
     let row = |n: usize| -> Row {
-        (0..20)
-            .map(|c| some("é".repeat((n * 997 + c * 211) % 4_001)))
-            .collect()
+        (0..20).map(|c| some("é".repeat((n * 997 + c * 211) % 4_001))).collect()
     };
     let rows: Vec<Row> = (0..50).map(row).collect();
     assert_eq!(table.load(&rows), []);
-    let sums: usize = rows
-        .iter()
-        .flatten()
-        .flatten()
-        .map(|text| text.chars().count())
-        .sum();
-    let lengths: Vec<String> = (0..20)
-        .map(|n| format!("CHAR_LENGTH({})", server.quoted(&format!("c{n}"))))
-        .collect();
+    let sums: usize = rows.iter().flatten().flatten().map(|text| text.chars().count()).sum();
+    let lengths: Vec<String> =
+        (0..20).map(|n| format!("CHAR_LENGTH({})", server.quoted(&format!("c{n}")))).collect();
     let sql = format!("SELECT SUM({}) FROM {}", lengths.join(" + "), table.sql);
     assert_eq!(server.scalar(&sql).parse::<usize>().unwrap(), sums);
     let too_long = vec![some("é".repeat(4_001)); 20];
@@ -95,14 +81,10 @@ pub(super) fn twenty_wide_columns(server: &Server) {
 pub(super) fn own_types(server: &Server) {
     let target = server.target();
     let name = "own_types";
-    target
-        .run_sql(&format!("DROP TABLE IF EXISTS {name}"))
-        .unwrap();
+    target.run_sql(&format!("DROP TABLE IF EXISTS {name}")).unwrap();
     let (ddl, good, bad): (_, Vec<&str>, Vec<&str>) = if server.is_postgresql() {
         target.run_sql("DROP DOMAIN IF EXISTS short_text").unwrap();
-        target
-            .run_sql("CREATE DOMAIN short_text AS varchar(3) CHECK (VALUE <> 'no')")
-            .unwrap();
+        target.run_sql("CREATE DOMAIN short_text AS varchar(3) CHECK (VALUE <> 'no')").unwrap();
         (
             "u uuid, j jsonb, i inet, n numeric, a int[], b bit(3), t timestamptz, d short_text",
             vec![
@@ -115,16 +97,7 @@ pub(super) fn own_types(server: &Server) {
                 "2024-01-01 00:00:00+00",
                 "yes",
             ],
-            vec![
-                "not a uuid",
-                "{",
-                "10.0.0",
-                "x",
-                "{",
-                "1010",
-                "yesterday-ish",
-                "long",
-            ],
+            vec!["not a uuid", "{", "10.0.0", "x", "{", "1010", "yesterday-ish", "long"],
         )
     } else {
         (
@@ -133,9 +106,7 @@ pub(super) fn own_types(server: &Server) {
             vec!["c", "3000"],
         )
     };
-    target
-        .run_sql(&format!("CREATE TABLE {name} ({ddl})"))
-        .unwrap();
+    target.run_sql(&format!("CREATE TABLE {name} ({ddl})")).unwrap();
     let columns = target.columns(name).unwrap().unwrap();
     let layout = target.layout(name, &columns).unwrap();
     let row: Row = good.iter().map(some).collect();
@@ -156,22 +127,14 @@ pub(super) fn own_types(server: &Server) {
     );
     assert_eq!(server.scalar(&format!("SELECT COUNT(*) FROM {name}")), "1");
     if server.is_postgresql() {
-        assert_eq!(
-            server.scalar(&format!("SELECT n::text FROM {name}")),
-            good[3]
-        );
+        assert_eq!(server.scalar(&format!("SELECT n::text FROM {name}")), good[3]);
         let one = server.query(&format!("SELECT d::text, b::text FROM {name}"));
         assert_eq!(one[0], [some("yes"), some("101")]);
     } else {
-        assert_eq!(
-            server.scalar(&format!("SELECT CAST(u AS CHAR) FROM {name}")),
-            good[2]
-        );
+        assert_eq!(server.scalar(&format!("SELECT CAST(u AS CHAR) FROM {name}")), good[2]);
         assert_eq!(server.scalar(&format!("SELECT e FROM {name}")), "a");
         target.run_sql("DROP TABLE IF EXISTS my_isam").unwrap();
-        target
-            .run_sql("CREATE TABLE my_isam (a int) ENGINE=MyISAM")
-            .unwrap();
+        target.run_sql("CREATE TABLE my_isam (a int) ENGINE=MyISAM").unwrap();
         let columns = target.columns("my_isam").unwrap().unwrap();
         let error = target.layout("my_isam", &columns).unwrap_err();
         assert!(error.message.contains("MyISAM"), "{error}");
@@ -184,10 +147,7 @@ pub(super) fn a_row_larger_than_a_request(server: &Server) {
         // Its bound is 1 GiB, more than an arena may have.
         return;
     }
-    let packet: usize = server
-        .scalar("SELECT @@max_allowed_packet")
-        .parse()
-        .unwrap();
+    let packet: usize = server.scalar("SELECT @@max_allowed_packet").parse().unwrap();
     let columns = vec![column("v", SqlType::VarChar(None), true)];
     let table = Table::create(server, "a_row_larger_than_a_request", columns);
     let rows: Vec<Row> = [10, packet / 8 * 7, packet, packet / 8 * 7, 20]
@@ -198,10 +158,7 @@ pub(super) fn a_row_larger_than_a_request(server: &Server) {
     assert_eq!(found, [(2, RejectClass::Length)], "{rejects:?}");
     let sql = format!("SELECT SUM(CHAR_LENGTH(v)) FROM {}", table.sql);
     assert_eq!(server.scalar(&sql), (packet / 8 * 14 + 30).to_string());
-    table
-        .target
-        .run_sql(&format!("DROP TABLE {}", table.sql))
-        .unwrap();
+    table.target.run_sql(&format!("DROP TABLE {}", table.sql)).unwrap();
 }
 
 /// Plain arrays under the generic profile, through drivers that deserve a better one.
@@ -209,16 +166,9 @@ pub(super) fn generic_profile(server: &Server) {
     let table = Table::create(server, "generic_profile", all_types()[..13].to_vec());
     table
         .target
-        .run_sql(&format!(
-            "ALTER TABLE {} ADD PRIMARY KEY ({})",
-            table.sql,
-            server.quoted("id")
-        ))
+        .run_sql(&format!("ALTER TABLE {} ADD PRIMARY KEY ({})", table.sql, server.quoted("id")))
         .unwrap();
-    let spec = OdbcSpec {
-        profile: Some(ProfileName::Generic),
-        ..server.spec()
-    };
+    let spec = OdbcSpec { profile: Some(ProfileName::Generic), ..server.spec() };
     let target = OdbcTarget::connect(spec).unwrap();
     let columns = target.columns(&table.name).unwrap().unwrap();
     let layout = target.layout(&table.name, &columns).unwrap();

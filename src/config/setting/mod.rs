@@ -181,9 +181,7 @@ fn one_of(words: &[&str]) -> String {
 
 fn number<T: FromStr>(text: &str) -> Result<T, String> {
     let digits = text.replace('_', "");
-    digits
-        .parse()
-        .map_err(|_| format!("`{text}` is not a whole number in range"))
+    digits.parse().map_err(|_| format!("`{text}` is not a whole number in range"))
 }
 
 macro_rules! plain {
@@ -307,9 +305,7 @@ pub fn parse_characters(text: &str) -> Result<Vec<u8>, String> {
     let bad =
         || format!("`{text}` is not a character; write it as it is, or as \\t, 0x1f or U+0001");
     if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        return u8::from_str_radix(hex, 16)
-            .map(|byte| vec![byte])
-            .map_err(|_| bad());
+        return u8::from_str_radix(hex, 16).map(|byte| vec![byte]).map_err(|_| bad());
     }
     if let Some(hex) = text.strip_prefix("U+").or_else(|| text.strip_prefix("u+")) {
         let code = u32::from_str_radix(hex, 16).map_err(|_| bad())?;
@@ -346,8 +342,7 @@ impl Setting for ByteRole {
         }
     }
     fn show(&self) -> String {
-        self.0
-            .map_or_else(|| "none".to_owned(), |byte| show_characters(&[byte]))
+        self.0.map_or_else(|| "none".to_owned(), |byte| show_characters(&[byte]))
     }
 }
 
@@ -444,9 +439,7 @@ fn names(text: &str) -> Result<Vec<(bool, String)>, String> {
                 (body[..end].trim().to_owned(), &body[end..])
             }
             Some(quoted) => {
-                let end = quoted
-                    .find('"')
-                    .ok_or_else(|| format!("unclosed quote in `{text}`"))?;
+                let end = quoted.find('"').ok_or_else(|| format!("unclosed quote in `{text}`"))?;
                 (quoted[..end].to_owned(), &quoted[end + 1..])
             }
         };
@@ -457,9 +450,7 @@ fn names(text: &str) -> Result<Vec<(bool, String)>, String> {
         if after.is_empty() {
             return Ok(names);
         }
-        rest = after
-            .strip_prefix(',')
-            .ok_or_else(|| format!("expected a comma in `{text}`"))?;
+        rest = after.strip_prefix(',').ok_or_else(|| format!("expected a comma in `{text}`"))?;
     }
 }
 
@@ -491,10 +482,9 @@ fn show_name(name: &str) -> String {
 impl Setting for Pair {
     fn parse(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
-            Some((left, right)) if !left.is_empty() => Ok(Self {
-                left: left.to_owned(),
-                right: right.to_owned(),
-            }),
+            Some((left, right)) if !left.is_empty() => {
+                Ok(Self { left: left.to_owned(), right: right.to_owned() })
+            }
             _ => Err(format!("`{text}` must be written name=value")),
         }
     }
@@ -513,9 +503,7 @@ impl Setting for EmptyAsNull {
                 if let Some((_, name)) = names.iter().find(|(minus, _)| *minus) {
                     return Err(format!("`-{name}`: columns cannot be left out here"));
                 }
-                Ok(Self::Columns(
-                    names.into_iter().map(|(_, name)| name).collect(),
-                ))
+                Ok(Self::Columns(names.into_iter().map(|(_, name)| name).collect()))
             }
         }
     }

@@ -3,11 +3,7 @@ use super::*;
 fn round<T: Setting + PartialEq + std::fmt::Debug>(text: &str, value: &T) {
     let read = T::parse(text).expect(text);
     assert_eq!(&read, value, "{text}");
-    assert_eq!(
-        &T::parse(&value.show()).expect(text),
-        value,
-        "shown form of {text}"
-    );
+    assert_eq!(&T::parse(&value.show()).expect(text), value, "shown form of {text}");
 }
 
 #[test]
@@ -73,19 +69,10 @@ fn reject_limits_and_cores() {
 fn lists_of_names() {
     use ColumnPick::{Leave, Take};
     let list = vec![Take("a".into()), Take("b,c".into()), Leave("d".into())];
-    round(
-        "a, \"b,c\",-d".replace(", ", ",").as_str(),
-        &ColumnList(list),
-    );
+    round("a, \"b,c\",-d".replace(", ", ",").as_str(), &ColumnList(list));
     assert!(ColumnList::parse("a,,b").is_err());
     assert!(ColumnList::parse("\"a").is_err());
-    round(
-        "a=b=c",
-        &Pair {
-            left: "a".into(),
-            right: "b=c".into(),
-        },
-    );
+    round("a=b=c", &Pair { left: "a".into(), right: "b=c".into() });
     assert!(Pair::parse("=x").is_err());
     round("a,b", &EmptyAsNull::Columns(vec!["a".into(), "b".into()]));
     round("", &EmptyAsNull::Everywhere);

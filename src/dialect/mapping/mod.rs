@@ -78,10 +78,7 @@ pub fn new_table_columns(fields: FileFields<'_>, selection: &Selection) -> Resul
         if name.is_empty() {
             return Err(Error::usage("a field of the header has no name", MAP_HELP));
         }
-        if let Some(equal) = columns
-            .iter()
-            .find(|column| same_but_case(&column.name, &name))
-        {
+        if let Some(equal) = columns.iter().find(|column| same_but_case(&column.name, &name)) {
             let what = if equal.name == name {
                 format!("two columns would be called `{name}`")
             } else {
@@ -103,10 +100,7 @@ pub fn new_table_columns(fields: FileFields<'_>, selection: &Selection) -> Resul
         add(constant.left.clone(), source)?;
     }
     if columns.is_empty() {
-        return Err(Error::usage(
-            "no column is left to load",
-            "name columns with --columns",
-        ));
+        return Err(Error::usage("no column is left to load", "name columns with --columns"));
     }
     if let EmptyAsNull::Columns(names) = &selection.empty_as_null {
         let there = |name: &&String| columns.iter().any(|column| column.name == **name);
@@ -147,13 +141,7 @@ pub fn map_columns(
             ));
             continue;
         }
-        fill(
-            &mut sources,
-            table,
-            index,
-            FieldSource::Field(wanted.field),
-            &what,
-        )?;
+        fill(&mut sources, table, index, FieldSource::Field(wanted.field), &what)?;
     }
     for constant in &selection.constants {
         let what = format!("--const {}", constant.left);
@@ -173,24 +161,13 @@ pub fn map_columns(
         .zip(sources)
         .zip(empty_as_null)
         .filter_map(|((column, source), empty_as_null)| {
-            source.map(|source| LoadColumn {
-                column: column.clone(),
-                source,
-                empty_as_null,
-            })
+            source.map(|source| LoadColumn { column: column.clone(), source, empty_as_null })
         })
         .collect();
     if columns.is_empty() {
-        return Err(Error::usage(
-            "no column is left to load",
-            "name columns with --columns",
-        ));
+        return Err(Error::usage("no column is left to load", "name columns with --columns"));
     }
-    Ok(Mapping {
-        columns,
-        field_count,
-        warnings,
-    })
+    Ok(Mapping { columns, field_count, warnings })
 }
 
 fn same_but_case(a: &str, b: &str) -> bool {
@@ -213,10 +190,7 @@ fn fill(
 ) -> Result<()> {
     if sources[index].is_some() {
         return Err(Error::usage(
-            format!(
-                "column `{}` is filled twice, the second time by {what}",
-                table[index].name
-            ),
+            format!("column `{}` is filled twice, the second time by {what}", table[index].name),
             MAP_HELP,
         ));
     }
@@ -226,20 +200,11 @@ fn fill(
 
 /// Index of the name: exact, else the only one that is equal but for its case.
 fn find_name<'a>(names: impl Iterator<Item = &'a str> + Clone, name: &str) -> Found {
-    let mut exact = names
-        .clone()
-        .enumerate()
-        .filter(|(_, known)| *known == name);
+    let mut exact = names.clone().enumerate().filter(|(_, known)| *known == name);
     if let Some((index, _)) = exact.next() {
-        return if exact.next().is_some() {
-            Found::Twice
-        } else {
-            Found::At(index)
-        };
+        return if exact.next().is_some() { Found::Twice } else { Found::At(index) };
     }
-    let mut alike = names
-        .enumerate()
-        .filter(|(_, known)| same_but_case(known, name));
+    let mut alike = names.enumerate().filter(|(_, known)| same_but_case(known, name));
     match (alike.next(), alike.next()) {
         (None, _) => Found::Nowhere,
         (Some((index, _)), None) => Found::At(index),
@@ -266,10 +231,7 @@ fn find_column(table: &[Column], name: &str, what: &str) -> Result<usize> {
                 .map(|near| format!("; the nearest is `{near}`"))
                 .unwrap_or_default();
             let name = name.escape_debug();
-            Err(Error::usage(
-                format!("{what}: the table has no column `{name}`{near}"),
-                MAP_HELP,
-            ))
+            Err(Error::usage(format!("{what}: the table has no column `{name}`{near}"), MAP_HELP))
         }
     }
 }
@@ -321,11 +283,7 @@ fn by_name(header: &[String], selection: &Selection) -> Result<Vec<Wanted>> {
         let mapped = targets[field].take();
         let named = mapped.is_some() || taken.contains(&field);
         let wanted = !left.contains(&field) && (named || !only_some);
-        wanted.then(|| Wanted {
-            field,
-            column: mapped.unwrap_or_else(|| name.clone()),
-            named,
-        })
+        wanted.then(|| Wanted { field, column: mapped.unwrap_or_else(|| name.clone()), named })
     });
     Ok(wanted.collect())
 }
@@ -341,21 +299,14 @@ fn without_header(
         .filter(|column| !column.generated && !is_constant(selection, &column.name))
         .map(|column| column.name.as_str())
         .collect();
-    let expected = if selection.columns.is_empty() {
-        names.len()
-    } else {
-        selection.columns.len()
-    };
+    let expected = if selection.columns.is_empty() { names.len() } else { selection.columns.len() };
     let count = fields.count.unwrap_or(expected);
     let wanted = by_position(count, selection, &names, fields.rule)?;
     Ok((wanted, expected))
 }
 
 fn is_constant(selection: &Selection, column: &str) -> bool {
-    selection
-        .constants
-        .iter()
-        .any(|constant| same_but_case(&constant.left, column))
+    selection.constants.iter().any(|constant| same_but_case(&constant.left, column))
 }
 
 /// Fields in the order of `--columns`, else of `names`.
@@ -367,30 +318,19 @@ fn by_position(
 ) -> Result<Vec<Wanted>> {
     if let Some(pair) = selection.map.first() {
         return Err(Error::usage(
-            format!(
-                "--map {}={} names a field, but the file has no header",
-                pair.left, pair.right
-            ),
+            format!("--map {}={} names a field, but the file has no header", pair.left, pair.right),
             "name the columns in the order of the fields: --columns a,b,-c",
         ));
     }
     let said = !selection.columns.is_empty();
-    let expected = if said {
-        selection.columns.len()
-    } else {
-        names.len()
-    };
+    let expected = if said { selection.columns.len() } else { names.len() };
     let fits = match rule {
         FieldsRule::Exact => count == expected,
         FieldsRule::Pad => count <= expected,
         FieldsRule::Truncate => count >= expected,
     };
     if !fits {
-        let whose = if said {
-            "--columns names"
-        } else {
-            "the table has"
-        };
+        let whose = if said { "--columns names" } else { "the table has" };
         return Err(Error::usage(
             format!("the records have {count} fields, but {whose} {expected} columns to fill"),
             "name the columns in the order of the fields, with -x for a field to skip: \
@@ -400,21 +340,13 @@ fn by_position(
     if !said {
         let wanted = names.iter().enumerate();
         return Ok(wanted
-            .map(|(field, name)| Wanted {
-                field,
-                column: (*name).to_owned(),
-                named: false,
-            })
+            .map(|(field, name)| Wanted { field, column: (*name).to_owned(), named: false })
             .collect());
     }
     let picks = selection.columns.iter().enumerate();
     Ok(picks
         .filter_map(|(field, pick)| match pick {
-            ColumnPick::Take(name) => Some(Wanted {
-                field,
-                column: name.clone(),
-                named: true,
-            }),
+            ColumnPick::Take(name) => Some(Wanted { field, column: name.clone(), named: true }),
             ColumnPick::Leave(_) => None,
         })
         .collect())

@@ -66,16 +66,11 @@ pub fn find_dialect(
         sniffed: false,
     };
     if body_offset > 0 {
-        sniffer
-            .evidence
-            .push("a UTF-8 byte order mark is skipped".to_owned());
+        sniffer.evidence.push("a UTF-8 byte order mark is skipped".to_owned());
     }
     let dialect = sniffer.dialect()?;
     dialect.validate().map_err(|error| {
-        Error::usage(
-            format!("the dialect: {error}"),
-            "give other characters to the two roles",
-        )
+        Error::usage(format!("the dialect: {error}"), "give other characters to the two roles")
     })?;
     Ok(Sniffed {
         flags: command_line(&dialect),
@@ -104,14 +99,12 @@ fn byte_order_mark(path: &Path, head: &[u8], options: &DialectOptions) -> Result
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => refuse("is UTF-32", convert),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => refuse("is UTF-16", convert),
         [0x1f, 0x8b, ..] => refuse("is compressed with gzip", "pipe it: zcat FILE | fastload -"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => refuse(
-            "is compressed with zstd",
-            "pipe it: zstdcat FILE | fastload -",
-        ),
-        _ if looks_like_utf16(head) => refuse(
-            "looks like UTF-16 or UTF-32 without a byte order mark",
-            convert,
-        ),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            refuse("is compressed with zstd", "pipe it: zstdcat FILE | fastload -")
+        }
+        _ if looks_like_utf16(head) => {
+            refuse("looks like UTF-16 or UTF-32 without a byte order mark", convert)
+        }
         _ => Ok(0),
     }
 }
@@ -171,18 +164,9 @@ impl Sniffer<'_> {
     fn dialect(&mut self) -> Result<Dialect> {
         let terminator = self.terminator();
         let mut dialect = match (self.options.preset, &self.options.delimiter) {
-            (Some(name), _) => apply(
-                self.options,
-                Dialect {
-                    terminator,
-                    ..preset(name)
-                },
-            ),
+            (Some(name), _) => apply(self.options, Dialect { terminator, ..preset(name) }),
             (None, Some(_)) => {
-                let base = Dialect {
-                    terminator,
-                    ..preset(Preset::Csv)
-                };
+                let base = Dialect { terminator, ..preset(Preset::Csv) };
                 let plain = apply(self.options, base);
                 self.trailing(plain)
             }
@@ -214,15 +198,7 @@ impl Sniffer<'_> {
     /// Every way in which the delimiter may stand, tried on the head.
     fn delimiter(&mut self, terminator: Terminator) -> Result<Dialect> {
         self.sniffed = true;
-        let base = |name| {
-            apply(
-                self.options,
-                Dialect {
-                    terminator,
-                    ..preset(name)
-                },
-            )
-        };
+        let base = |name| apply(self.options, Dialect { terminator, ..preset(name) });
         let mut tried: Vec<Candidate> = [Preset::Csv, Preset::Tsv, Preset::Pipe]
             .into_iter()
             .map(|name| {
@@ -232,10 +208,7 @@ impl Sniffer<'_> {
             })
             .collect();
         tried.sort_by(|a, b| b.share().total_cmp(&a.share()));
-        let good: Vec<&Candidate> = tried
-            .iter()
-            .filter(|candidate| candidate.is_good())
-            .collect();
+        let good: Vec<&Candidate> = tried.iter().filter(|candidate| candidate.is_good()).collect();
         match good.as_slice() {
             [] => self.one_column(base(Preset::Csv)),
             [first, second, ..] if first.share() - second.share() <= CLEAR_LEAD => {
@@ -269,10 +242,7 @@ impl Sniffer<'_> {
 
     /// No delimiter of the presets splits the records.
     fn one_column(&mut self, csv: Dialect) -> Result<Dialect> {
-        let semicolons = Dialect {
-            delimiter: b";".to_vec(),
-            ..csv.clone()
-        };
+        let semicolons = Dialect { delimiter: b";".to_vec(), ..csv.clone() };
         let semicolons = self.measure(semicolons);
         if semicolons.is_good() {
             return Err(Error::usage(
@@ -287,8 +257,7 @@ impl Sniffer<'_> {
                 "say what it is with --dialect or -d, --quote and --skip-lines",
             ));
         }
-        self.evidence
-            .push("no delimiter splits the records: one column".to_owned());
+        self.evidence.push("no delimiter splits the records: one column".to_owned());
         Ok(alone.dialect)
     }
 
@@ -328,10 +297,7 @@ impl Sniffer<'_> {
 
     /// Whether every line ends with the delimiter, quotes or not, or nearly every one.
     fn ends_with_delimiters(&self, dialect: &Dialect) -> bool {
-        let plain = Dialect {
-            quote: None,
-            ..dialect.clone()
-        };
+        let plain = Dialect { quote: None, ..dialect.clone() };
         let reader = HeadReader::new(&plain, self.body, self.complete);
         let (mut ends, mut records) = (0_usize, 0_usize);
         for record in reader.take(MOST_RECORDS) {
@@ -351,12 +317,7 @@ impl Sniffer<'_> {
             }
         }
         let (fields, alike) = most_frequent(&mut counts);
-        Candidate {
-            dialect,
-            fields,
-            alike,
-            records,
-        }
+        Candidate { dialect, fields, alike, records }
     }
 
     fn header(&mut self, dialect: &Dialect) -> bool {
@@ -375,21 +336,13 @@ impl Sniffer<'_> {
         };
         let texts: Vec<String> = first.iter().map(text).collect();
         let known = |name: &String| {
-            self.known_columns
-                .iter()
-                .any(|column| column.eq_ignore_ascii_case(name))
+            self.known_columns.iter().any(|column| column.eq_ignore_ascii_case(name))
         };
         if !self.known_columns.is_empty() && texts.iter().all(known) {
-            return (
-                true,
-                "the first record holds names of the table's columns".to_owned(),
-            );
+            return (true, "the first record holds names of the table's columns".to_owned());
         }
         if let Some(value) = first.iter().find(|field| is_value(field)) {
-            return (
-                false,
-                format!("the first record holds a value: {}", shown(value)),
-            );
+            return (false, format!("the first record holds a value: {}", shown(value)));
         }
         let mut guesses = vec![ColumnGuess::default(); first.len()];
         let mut seen = vec![false; first.len()];
@@ -403,10 +356,7 @@ impl Sniffer<'_> {
         }
         if let Some(index) = (0..first.len()).find(|&i| seen[i] && !guesses[i].is_text()) {
             let ty = guesses[index].finish();
-            return (
-                true,
-                format!("field {} is {ty} in all records but the first", index + 1),
-            );
+            return (true, format!("field {} is {ty} in all records but the first", index + 1));
         }
         if texts.iter().all(|name| looks_like_name(name)) && all_different(&texts) {
             return (
@@ -414,10 +364,7 @@ impl Sniffer<'_> {
                 "the first record looks like names, and all columns are text".to_owned(),
             );
         }
-        (
-            false,
-            "the first record does not look like names".to_owned(),
-        )
+        (false, "the first record does not look like names".to_owned())
     }
 
     /// Says when the head is not valid in the encoding.
@@ -479,9 +426,7 @@ fn looks_like_name(text: &str) -> bool {
     let first = text.chars().next();
     first.is_some_and(|c| c.is_alphabetic() || c == '_')
         && text.chars().count() <= 128
-        && text
-            .chars()
-            .all(|c| c.is_alphanumeric() || " _-.#$/()%".contains(c))
+        && text.chars().all(|c| c.is_alphanumeric() || " _-.#$/()%".contains(c))
 }
 
 fn all_different(names: &[String]) -> bool {

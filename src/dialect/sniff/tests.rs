@@ -18,14 +18,8 @@ fn the_four_presets() {
     assert_eq!(flags("id,name\n1,a\n2,\"b,c\"\n"), "--dialect csv");
     assert_eq!(flags("id\tname\n1\ta\n2\tb\n"), "--dialect tsv");
     assert_eq!(flags("id|name\n1|a\n2|b\n"), "--dialect pipe");
-    assert_eq!(
-        flags("1|a, b|2.5|\n2|c|3.5|\n3|d \"x\"|1.0|\n"),
-        "--dialect tbl"
-    );
-    assert_eq!(
-        flags("1|\"a|b\"|\n2|\"c\"|\n"),
-        "--dialect tbl --quote '\"'"
-    );
+    assert_eq!(flags("1|a, b|2.5|\n2|c|3.5|\n3|d \"x\"|1.0|\n"), "--dialect tbl");
+    assert_eq!(flags("1|\"a|b\"|\n2|\"c\"|\n"), "--dialect tbl --quote '\"'");
     assert_eq!(flags("id|name|\n1|a|\n"), "--dialect tbl --header");
 }
 
@@ -44,10 +38,7 @@ fn headers() {
         &["1ST", "2nd"],
     );
     assert!(known.unwrap().dialect.header);
-    let said = DialectOptions {
-        header: Some(false),
-        ..DialectOptions::default()
-    };
+    let said = DialectOptions { header: Some(false), ..DialectOptions::default() };
     assert!(!sniff_with(b"a,b\n1,2\n", &said).unwrap().dialect.header);
 }
 
@@ -56,10 +47,7 @@ fn line_ends_and_marks() {
     assert_eq!(flags("a,b\r1,2\r"), "--dialect csv --eol cr");
     assert_eq!(flags("a,b\r\n1,2\r\n"), "--dialect csv");
     let marked = sniff("\u{feff}a,b\n1,2\n");
-    assert_eq!(
-        (marked.body_offset, marked.flags.as_str()),
-        (3, "--dialect csv")
-    );
+    assert_eq!((marked.body_offset, marked.flags.as_str()), (3, "--dialect csv"));
     for (bytes, word) in [
         (&b"\xff\xfea\0,\0"[..], "UTF-16"),
         (b"\xfe\xff\0a", "UTF-16"),
@@ -79,9 +67,7 @@ fn an_empty_last_field_is_no_trailing_delimiter() {
     assert_eq!(flags("1,a,\n2,b,\n"), "--dialect csv --no-header");
     let with = |known: &[&str]| {
         let options = DialectOptions::default();
-        find_dialect(Path::new("f"), b"1|a|\n2|b|\n", true, &options, known)
-            .unwrap()
-            .flags
+        find_dialect(Path::new("f"), b"1|a|\n2|b|\n", true, &options, known).unwrap().flags
     };
     assert_eq!(with(&["x", "y"]), "--dialect tbl");
     assert_eq!(with(&["x", "y", "z"]), "--dialect pipe --no-header");
@@ -90,38 +76,21 @@ fn an_empty_last_field_is_no_trailing_delimiter() {
 #[test]
 fn ties_and_strangers_are_errors() {
     let error = sniff_with(b"a|b,c|d\n1|2,3|4\n", &DialectOptions::default()).unwrap_err();
-    let ErrorKind::Usage { message, help } = error.kind() else {
-        panic!()
-    };
+    let ErrorKind::Usage { message, help } = error.kind() else { panic!() };
     assert!(message.contains("equally well"), "{message}");
-    assert!(
-        help.contains("--dialect csv") && help.contains("--dialect pipe"),
-        "{help}"
-    );
+    assert!(help.contains("--dialect csv") && help.contains("--dialect pipe"), "{help}");
     let error = sniff_with(b"a;b\n1;2\n", &DialectOptions::default()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Usage { help, .. } if help.contains("-d ';'")));
 }
 
 #[test]
 fn what_is_said_is_kept() {
-    let options = DialectOptions {
-        delimiter: Some(b";".to_vec()),
-        ..DialectOptions::default()
-    };
-    assert_eq!(
-        sniff_with(b"a;b\n1;2\n", &options).unwrap().flags,
-        "--dialect csv --delimiter ';'"
-    );
-    let options = DialectOptions {
-        preset: Some(Preset::Tbl),
-        ..DialectOptions::default()
-    };
+    let options = DialectOptions { delimiter: Some(b";".to_vec()), ..DialectOptions::default() };
+    assert_eq!(sniff_with(b"a;b\n1;2\n", &options).unwrap().flags, "--dialect csv --delimiter ';'");
+    let options = DialectOptions { preset: Some(Preset::Tbl), ..DialectOptions::default() };
     let tbl = sniff_with(b"a,b\n", &options).unwrap();
     assert_eq!((tbl.flags.as_str(), tbl.sniffed), ("--dialect tbl", false));
-    let clash = DialectOptions {
-        quote: Some(Some(b',')),
-        ..DialectOptions::default()
-    };
+    let clash = DialectOptions { quote: Some(Some(b',')), ..DialectOptions::default() };
     assert!(sniff_with(b"a,b\n1,2\n", &clash).is_err());
 }
 
@@ -135,8 +104,5 @@ fn one_column_empty_and_a_few_bad_records() {
     }
     text.push_str("stray\" quote\n1,2,3\n");
     assert_eq!(flags(&text), "--dialect csv");
-    assert_eq!(
-        field_count(&Dialect::default(), text.as_bytes(), true),
-        Some(2)
-    );
+    assert_eq!(field_count(&Dialect::default(), text.as_bytes(), true), Some(2));
 }

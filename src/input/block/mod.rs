@@ -54,11 +54,7 @@ impl BlockFeedSource {
     #[must_use]
     pub fn new(source: Box<dyn BlockSource>, block_bytes: usize, may_pause: bool) -> Self {
         assert!(block_bytes > 0, "a block has room for at least one byte");
-        Self {
-            source,
-            block_bytes,
-            may_pause,
-        }
+        Self { source, block_bytes, may_pause }
     }
 
     /// Starts the reader thread; it keeps up to `read_ahead` blocks (at least one) before the taken
@@ -75,24 +71,16 @@ impl BlockFeedSource {
             arrived: Condvar::new(),
             room: Condvar::new(),
         });
-        let inlet = Inlet {
-            shared: Arc::clone(&shared),
-        };
+        let inlet = Inlet { shared: Arc::clone(&shared) };
         let source = self.source;
-        let reader = thread::Builder::new()
-            .name("fastload-input".into())
-            .spawn(move || {
-                // Ends the feed with an error when the source panics.
-                let ending = EndOnDrop(&inlet.shared);
-                let outcome = source.run(&inlet);
-                inlet.shared.end(outcome);
-                drop(ending);
-            })?;
-        Ok(BlockFeed {
-            shared,
-            reader: Some(reader),
-            may_pause: self.may_pause,
-        })
+        let reader = thread::Builder::new().name("fastload-input".into()).spawn(move || {
+            // Ends the feed with an error when the source panics.
+            let ending = EndOnDrop(&inlet.shared);
+            let outcome = source.run(&inlet);
+            inlet.shared.end(outcome);
+            drop(ending);
+        })?;
+        Ok(BlockFeed { shared, reader: Some(reader), may_pause: self.may_pause })
     }
 }
 
@@ -303,11 +291,7 @@ impl Inlet {
         let offset = state.read_bytes;
         state.read_bytes += bytes.len() as u64;
         state.read_count += 1;
-        state.slots.push_back(Slot {
-            offset,
-            bytes: Arc::new(bytes),
-            handle: Weak::new(),
-        });
+        state.slots.push_back(Slot { offset, bytes: Arc::new(bytes), handle: Weak::new() });
         self.shared.arrived.notify_all();
         !state.is_stopped
     }
@@ -391,9 +375,7 @@ impl State {
 
     /// The block `index`: one that is read and not taken yet, or behind one that is held.
     fn block(&mut self, index: u64, shared: &Arc<Shared>) -> Arc<Block> {
-        let at = self
-            .at(index)
-            .expect("what is not taken or behind a held block is not recycled");
+        let at = self.at(index).expect("what is not taken or behind a held block is not recycled");
         let slot = &mut self.slots[at];
         slot.handle.upgrade().unwrap_or_else(|| {
             let block = Arc::new(Block {
@@ -409,10 +391,7 @@ impl State {
 
     /// How the input ends before the block `index`, or `None` if that block may still come.
     fn end_before(&self, index: u64) -> Option<io::Result<()>> {
-        debug_assert!(
-            index >= self.read_count,
-            "a block that is read is not the end"
-        );
+        debug_assert!(index >= self.read_count, "a block that is read is not the end");
         match &self.end {
             Some(Ok(())) => Some(Ok(())),
             Some(Err(error)) => Some(Err(repeated(error))),
@@ -431,10 +410,7 @@ impl State {
     /// Takes back the blocks before the oldest that is held or not taken.
     fn recycle(&mut self, spares_max: usize) {
         while self.first_index < self.taken_count
-            && self
-                .slots
-                .front()
-                .is_some_and(|slot| slot.handle.strong_count() == 0)
+            && self.slots.front().is_some_and(|slot| slot.handle.strong_count() == 0)
         {
             self.first_index += 1;
             let bytes = self.slots.pop_front().map(|slot| slot.bytes);
@@ -452,8 +428,7 @@ struct EndOnDrop<'a>(&'a Shared);
 
 impl Drop for EndOnDrop<'_> {
     fn drop(&mut self) {
-        self.0
-            .end(Err(io::Error::other("the reader thread panicked")));
+        self.0.end(Err(io::Error::other("the reader thread panicked")));
     }
 }
 

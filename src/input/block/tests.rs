@@ -242,22 +242,15 @@ fn a_panic_of_the_source_is_an_error_for_the_waiters() {
             panic!("on purpose");
         }
     }
-    let feed = BlockFeedSource::new(Box::new(Panicking), 10, false)
-        .start(1)
-        .expect("a thread");
+    let feed = BlockFeedSource::new(Box::new(Panicking), 10, false).start(1).expect("a thread");
     let error = feed.take().expect_err("no end of input");
     assert_eq!(error.to_string(), "the reader thread panicked");
 }
 
 #[test]
 fn dropping_the_feed_ends_the_reader_and_wakes_the_waiters() {
-    let source = Box::new(ReadBlocks::new(
-        io::repeat(b'x').take(10).chain(Hanging),
-        None,
-    ));
-    let feed = BlockFeedSource::new(source, 10, true)
-        .start(1)
-        .expect("a thread");
+    let source = Box::new(ReadBlocks::new(io::repeat(b'x').take(10).chain(Hanging), None));
+    let feed = BlockFeedSource::new(source, 10, true).start(1).expect("a thread");
     let (sender, receiver) = mpsc::channel();
     let waiter = thread::spawn(move || {
         let first = feed.take().expect("readable").expect("a block");
@@ -265,10 +258,7 @@ fn dropping_the_feed_ends_the_reader_and_wakes_the_waiters() {
         first.next().map(|block| block.is_some())
     });
     drop(receiver.recv().expect("the waiter has a block"));
-    let error = waiter
-        .join()
-        .expect("no panic")
-        .expect_err("stopped, not ended");
+    let error = waiter.join().expect("no panic").expect_err("stopped, not ended");
     assert_eq!(error.to_string(), "reading was stopped");
 }
 
@@ -301,9 +291,7 @@ fn a_stopped_feed_is_not_an_ended_input() {
 #[test]
 fn a_file_that_shrank_is_an_error() {
     let source = Box::new(ReadBlocks::new(io::repeat(b'x').take(15), Some(20)));
-    let feed = BlockFeedSource::new(source, 10, false)
-        .start(1)
-        .expect("a thread");
+    let feed = BlockFeedSource::new(source, 10, false).start(1).expect("a thread");
     assert!(feed.take().expect("readable").is_some());
     assert!(feed.take().expect("readable").is_some());
     let error = feed.take().expect_err("shorter");
@@ -314,9 +302,7 @@ fn a_file_that_shrank_is_an_error() {
 #[test]
 fn a_file_that_grew_is_read_to_its_length_at_opening() {
     let source = Box::new(ReadBlocks::new(io::repeat(b'x'), Some(25)));
-    let feed = BlockFeedSource::new(source, 10, false)
-        .start(1)
-        .expect("a thread");
+    let feed = BlockFeedSource::new(source, 10, false).start(1).expect("a thread");
     let mut sizes = Vec::new();
     while let Some(block) = feed.take().expect("readable") {
         sizes.push(block.bytes().len());

@@ -54,10 +54,6 @@ impl Render for Binary {
             seen |= high | low;
             *byte = high << 4 | low;
         }
-        if seen == BAD {
-            Err(Fault::Syntax.into())
-        } else {
-            Ok(len)
-        }
+        if seen == BAD { Err(Fault::Syntax.into()) } else { Ok(len) }
     }
 }

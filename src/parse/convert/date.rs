@@ -51,19 +51,12 @@ impl CivilDay {
 impl From<CivilDay> for Date {
     #[inline(always)]
     fn from(day: CivilDay) -> Self {
-        Self {
-            year: day.year.cast_signed(),
-            month: u16::from(day.month),
-            day: u16::from(day.day),
-        }
+        Self { year: day.year.cast_signed(), month: u16::from(day.month), day: u16::from(day.day) }
     }
 }
 
 /// The day of `yyyy-mm-dd` and whether the text has this form; if not, the day is anything.
-#[expect(
-    clippy::many_single_char_names,
-    reason = "the bytes of a form, in order"
-)]
+#[expect(clippy::many_single_char_names, reason = "the bytes of a form, in order")]
 #[inline(always)]
 pub(super) fn iso_day(text: &[u8; 10]) -> (bool, CivilDay) {
     const HEAD: u64 = u64::from_le_bytes(*b"0000-00-");
@@ -78,19 +71,14 @@ pub(super) fn iso_day(text: &[u8; 10]) -> (bool, CivilDay) {
     let has_form = (separators == 0) & all_digits8(head) & all_digits8(tail);
     let [century, ..] = pairs(head);
     let [year, _, _, month, _, _, day, _] = pairs(tail);
-    let year = u16::from(century)
-        .wrapping_mul(100)
-        .wrapping_add(u16::from(year));
+    let year = u16::from(century).wrapping_mul(100).wrapping_add(u16::from(year));
     (has_form, CivilDay { year, month, day })
 }
 
 /// In each byte ten times its digit plus the next one.
 #[inline(always)]
 pub(super) const fn pairs(digits: u64) -> [u8; 8] {
-    digits
-        .wrapping_mul(10)
-        .wrapping_add(digits >> 8)
-        .to_le_bytes()
+    digits.wrapping_mul(10).wrapping_add(digits >> 8).to_le_bytes()
 }
 
 impl Dates {
@@ -153,10 +141,7 @@ pub(super) const fn two_digits(number: u8) -> [u8; 2] {
 }
 
 /// `yyyy-mm-dd`.
-#[expect(
-    clippy::many_single_char_names,
-    reason = "the bytes of a form, in order"
-)]
+#[expect(clippy::many_single_char_names, reason = "the bytes of a form, in order")]
 pub(super) const fn iso_text(day: CivilDay) -> [u8; 10] {
     let [a, b] = two_digits((day.year / 100).to_le_bytes()[0]);
     let [c, d] = two_digits((day.year % 100).to_le_bytes()[0]);

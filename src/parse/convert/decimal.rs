@@ -30,18 +30,14 @@ fn shape16(digits: Value<'_>) -> Option<Shape> {
     let values = (digits.last16() ^ splat16(b'0')) & KEEP_LAST[digits.len];
     let others = non_digits16(values);
     if others == 0 {
-        return (digits.len > 0).then_some(Shape {
-            integer_digits: digits.len,
-            fraction_digits: 0,
-        });
+        return (digits.len > 0)
+            .then_some(Shape { integer_digits: digits.len, fraction_digits: 0 });
     }
     let from_end = others.leading_zeros() as usize / 8;
     let point = digits.start + digits.len - 1 - from_end;
     let one_point = others.is_power_of_two() && digits.window[point] == b'.';
-    (one_point && digits.len > 1).then(|| Shape {
-        integer_digits: digits.len - 1 - from_end,
-        fraction_digits: from_end,
-    })
+    (one_point && digits.len > 1)
+        .then(|| Shape { integer_digits: digits.len - 1 - from_end, fraction_digits: from_end })
 }
 
 /// As [`shape16`] for any length.
@@ -53,10 +49,8 @@ fn long_shape(bytes: &[u8]) -> Option<Shape> {
         None => (bytes, &bytes[..0]),
     };
     let digits_only = integer.iter().chain(fraction).all(u8::is_ascii_digit);
-    (digits_only && integer.len() + fraction.len() > 0).then_some(Shape {
-        integer_digits: integer.len(),
-        fraction_digits: fraction.len(),
-    })
+    (digits_only && integer.len() + fraction.len() > 0)
+        .then_some(Shape { integer_digits: integer.len(), fraction_digits: fraction.len() })
 }
 
 impl Decimal {
@@ -87,11 +81,7 @@ impl Render for Decimal {
     #[inline(always)]
     fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
         let (digits, negative) = value.split_sign();
-        let shape = if digits.len <= 16 {
-            shape16(digits)
-        } else {
-            long_shape(digits.bytes())
-        };
+        let shape = if digits.len <= 16 { shape16(digits) } else { long_shape(digits.bytes()) };
         let shape = shape.ok_or(Fault::Syntax)?;
         if (shape.integer_digits > self.integer_digits || shape.fraction_digits > self.scale)
             && let Some(fault) = self.fault(digits.bytes(), shape)

@@ -31,10 +31,7 @@ impl<'a> Value<'a> {
     #[inline(always)]
     pub(super) fn last16(self) -> u128 {
         let end = self.start + self.len;
-        match end
-            .checked_sub(16)
-            .and_then(|start| self.window.get(start..end))
-        {
+        match end.checked_sub(16).and_then(|start| self.window.get(start..end)) {
             Some(bytes) => u128::from_le_bytes(bytes.try_into().expect("a slice of 16 bytes")),
             None => last16_alone(self.bytes()),
         }
@@ -46,11 +43,8 @@ impl<'a> Value<'a> {
         let first = self.window[self.start];
         let negative = first == b'-';
         let signed = usize::from(negative) | usize::from(first == b'+');
-        let unsigned = Self {
-            window: self.window,
-            start: self.start + signed,
-            len: self.len - signed,
-        };
+        let unsigned =
+            Self { window: self.window, start: self.start + signed, len: self.len - signed };
         (unsigned, negative)
     }
 
@@ -239,11 +233,7 @@ impl Rules {
     #[inline(never)]
     fn kind(&self, field: FieldRef, block: &FieldBlock<'_>) -> Kind {
         let null = || {
-            if self.nullable {
-                Kind::Null
-            } else {
-                Kind::Fault(Fault::Null)
-            }
+            if self.nullable { Kind::Null } else { Kind::Fault(Fault::Null) }
         };
         if field.is_empty() {
             return match (field.is_quoted(), self.quoted_empty) {
@@ -261,21 +251,13 @@ impl Rules {
                 return null();
             }
         }
-        if field.is_escaped() {
-            Kind::Escaped
-        } else {
-            Kind::Value
-        }
+        if field.is_escaped() { Kind::Escaped } else { Kind::Value }
     }
 
     /// Resolves doubled quotes and escapes of `raw` into `out`, as far as it has room, and gives
     /// the length of the result. `out` of the length of `raw` always has room.
     pub(super) fn unescape(&self, raw: &[u8], quoted: bool, out: &mut [u8]) -> usize {
-        let doubled = if quoted && self.double_quote {
-            self.quote
-        } else {
-            None
-        };
+        let doubled = if quoted && self.double_quote { self.quote } else { None };
         let mut from = 0;
         let mut len = 0;
         while from < raw.len() {
@@ -319,22 +301,14 @@ impl Rules {
             &mut heap[..]
         };
         let len = self.unescape(raw, quoted, &mut window[SLACK..]);
-        convert(Value {
-            window,
-            start: SLACK,
-            len,
-        })
+        convert(Value { window, start: SLACK, len })
     }
 }
 
 impl<'a> FieldBlock<'a> {
     #[inline(always)]
     pub(super) fn value(&self, field: FieldRef) -> Value<'a> {
-        Value {
-            window: self.bytes,
-            start: self.base + field.start(),
-            len: field.len(),
-        }
+        Value { window: self.bytes, start: self.base + field.start(), len: field.len() }
     }
 }
 
@@ -480,11 +454,11 @@ fn render_uncommon<R: Render>(
     let (value, quoted) = (block.value(field), field.is_quoted());
     let rendered = match rules.kind(field, block) {
         Kind::Value => render.render(value, row, stride),
-        Kind::Escaped => render
-            .render_escaped(rules, value.bytes(), quoted, row, stride)
-            .unwrap_or_else(|| {
+        Kind::Escaped => {
+            render.render_escaped(rules, value.bytes(), quoted, row, stride).unwrap_or_else(|| {
                 rules.unescaped(value, quoted, |value| render.render(value, row, stride))
-            }),
+            })
+        }
         Kind::Empty => Ok(0),
         Kind::Null => return Ok(None),
         Kind::Fault(fault) => Err(Stop::Fault(fault)),

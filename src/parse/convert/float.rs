@@ -12,9 +12,8 @@ use super::field::{Decode, Value};
 use super::swar::{KEEP_LAST, non_digits16, number16, splat16};
 
 /// Powers of ten that are exact in 64 bits of float.
-const POWERS_F64: [f64; 17] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
-];
+const POWERS_F64: [f64; 17] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16];
 
 /// Powers of ten that are exact in 32 bits of float.
 const POWERS_F32: [f32; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
@@ -46,10 +45,7 @@ fn scaled16(digits: Value<'_>) -> Option<Scaled> {
     let values = (digits.last16() ^ splat16(b'0')) & KEEP_LAST[digits.len];
     let others = non_digits16(values);
     if others == 0 {
-        return Some(Scaled {
-            mantissa: number16(values),
-            fraction_digits: 0,
-        });
+        return Some(Scaled { mantissa: number16(values), fraction_digits: 0 });
     }
     let from_end = others.leading_zeros() as usize / 8;
     let point = digits.start + digits.len - 1 - from_end;
@@ -59,18 +55,13 @@ fn scaled16(digits: Value<'_>) -> Option<Scaled> {
     // Move the digits before the point one place towards the end, over the point.
     let fraction = values & KEEP_LAST[from_end];
     let integer = (values & !KEEP_LAST[from_end + 1]) << 8;
-    Some(Scaled {
-        mantissa: number16(integer | fraction),
-        fraction_digits: from_end,
-    })
+    Some(Scaled { mantissa: number16(integer | fraction), fraction_digits: from_end })
 }
 
 /// Whether the text is a decimal number with optional point and exponent, as far as its bytes
 /// tell: what is left for the number parser to refuse is their order.
 fn is_number_alphabet(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
+    bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
 }
 
 /// Whether the number is written with a digit other than 0 before its exponent.

@@ -82,14 +82,7 @@ impl Part {
 
     /// The part at the head of a format and how many bytes of the format it takes.
     fn first_of(text: &[u8]) -> Result<(Self, usize), String> {
-        for part in [
-            Self::Year,
-            Self::Month,
-            Self::Day,
-            Self::Hour,
-            Self::Minute,
-            Self::Second,
-        ] {
+        for part in [Self::Year, Self::Month, Self::Day, Self::Hour, Self::Minute, Self::Second] {
             let letters = part.letters().as_bytes();
             if text.len() >= letters.len() && text[..letters.len()].eq_ignore_ascii_case(letters) {
                 return Ok((part, letters.len()));
@@ -98,10 +91,9 @@ impl Part {
         let fraction = text.iter().take_while(|b| matches!(b, b'f' | b'F')).count();
         match (fraction, text[0]) {
             (0, b'T') => Ok((Self::Literal(b'T'), 1)),
-            (0, byte) if byte.is_ascii_alphanumeric() => Err(format!(
-                "'{}' is none of yyyy, mm, dd, hh, mi, ss, f",
-                char::from(byte)
-            )),
+            (0, byte) if byte.is_ascii_alphanumeric() => {
+                Err(format!("'{}' is none of yyyy, mm, dd, hh, mi, ss, f", char::from(byte)))
+            }
             (0, byte) => Ok((Self::Literal(byte), 1)),
             (1, _) => Ok((Self::Fraction, 1)),
             (2..=9, _) => Ok((Self::FractionOf(fraction), fraction)),
@@ -149,11 +141,7 @@ impl Format {
         let day = [Part::Hour, Part::Minute, Part::Second, Part::Fraction];
         for pair in day.windows(2) {
             if has(pair[1]) && !has(pair[0]) {
-                return Err(format!(
-                    "'{}' without '{}'",
-                    pair[1].letters(),
-                    pair[0].letters()
-                ));
+                return Err(format!("'{}' without '{}'", pair[1].letters(), pair[0].letters()));
             }
         }
         Ok(())
@@ -205,7 +193,5 @@ fn two_digits(text: &[u8]) -> Option<(u8, &[u8])> {
 /// Nanoseconds of the first nine of some digits.
 fn nanoseconds(digits: &[u8]) -> u32 {
     let padded = digits.iter().copied().chain(std::iter::repeat(b'0'));
-    padded
-        .take(9)
-        .fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
+    padded.take(9).fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
 }

@@ -17,9 +17,7 @@ pub(super) struct Integer {
 impl Integer {
     /// Integers from `-max - 1` to `max`.
     pub(super) fn up_to(max: i64) -> Self {
-        Self {
-            max: max.unsigned_abs(),
-        }
+        Self { max: max.unsigned_abs() }
     }
 
     #[inline(always)]
@@ -48,11 +46,7 @@ impl Integer {
             return Err(Fault::OutOfRange);
         }
         let signed = magnitude.cast_signed();
-        Ok(if negative {
-            signed.wrapping_neg()
-        } else {
-            signed
-        })
+        Ok(if negative { signed.wrapping_neg() } else { signed })
     }
 }
 

@@ -119,10 +119,9 @@ fn is_supported(ty: SqlType, cell: CellType) -> bool {
         SqlType::Date => matches!(cell, Cell::Date | Cell::Text),
         SqlType::Time => matches!(cell, Cell::Time | Cell::Text),
         SqlType::Timestamp { .. } => matches!(cell, Cell::Timestamp | Cell::Text),
-        SqlType::Boolean => matches!(
-            cell,
-            Cell::Bit | Cell::I16 | Cell::I32 | Cell::I64 | Cell::Text
-        ),
+        SqlType::Boolean => {
+            matches!(cell, Cell::Bit | Cell::I16 | Cell::I32 | Cell::I64 | Cell::Text)
+        }
         SqlType::Binary(_) | SqlType::VarBinary(_) => cell == Cell::Bytes,
     }
 }
@@ -154,12 +153,12 @@ impl Conversion {
             SqlType::Double => Self::Double(float::Double),
             SqlType::Char(length) => text(Some(length)),
             SqlType::VarChar(length) => text(length),
-            SqlType::Date => Self::Date(date::Dates {
-                format: format(&formats.date, Scope::Date)?,
-            }),
-            SqlType::Time => Self::Time(time::Times {
-                format: format(&formats.time, Scope::Time)?,
-            }),
+            SqlType::Date => {
+                Self::Date(date::Dates { format: format(&formats.date, Scope::Date)? })
+            }
+            SqlType::Time => {
+                Self::Time(time::Times { format: format(&formats.time, Scope::Time)? })
+            }
             SqlType::Timestamp { precision } => Self::Timestamp(timestamp::Timestamps {
                 precision: usize::from(precision),
                 format: format(&formats.timestamp, Scope::Timestamp)?,
@@ -188,9 +187,7 @@ impl Converter {
         nul_in_text: bool,
     ) -> Result<Self, Unsupported> {
         let (name, ty) = (&column.column.name, column.column.ty);
-        let fail = |reason: String| Unsupported {
-            message: format!("column {name}: {reason}"),
-        };
+        let fail = |reason: String| Unsupported { message: format!("column {name}: {reason}") };
         if !is_supported(ty, cell) {
             return Err(fail(format!("{ty} cannot stand in cells of {cell:?}")));
         }
@@ -288,17 +285,11 @@ impl Converter {
         let end = first_row + block.records;
         match &mut out.indicators {
             Indicators::Narrow(words) => {
-                let rows = Rows {
-                    index,
-                    words: &mut words[first_row..end],
-                };
+                let rows = Rows { index, words: &mut words[first_row..end] };
                 self.convert_rows(block, rows, &mut out.values, first_row, faults)
             }
             Indicators::Wide(words) => {
-                let rows = Rows {
-                    index,
-                    words: &mut words[first_row..end],
-                };
+                let rows = Rows { index, words: &mut words[first_row..end] };
                 self.convert_rows(block, rows, &mut out.values, first_row, faults)
             }
         }
@@ -359,14 +350,7 @@ struct Job<'c, W> {
 impl<W: Word> Job<'_, W> {
     fn decode<C, D: Decode<C>>(self, decode: &D, cells: &mut [C]) {
         let cells = &mut cells[self.first_row..][..self.block.records];
-        field::decode_block(
-            decode,
-            self.rules,
-            &self.block,
-            self.rows,
-            cells,
-            self.faults,
-        );
+        field::decode_block(decode, self.rules, &self.block, self.rows, cells, self.faults);
     }
 
     fn render<R: Render>(
@@ -376,15 +360,7 @@ impl<W: Word> Job<'_, W> {
         stride: usize,
     ) -> Result<(), NeedStride> {
         let data = &mut data[self.first_row * stride..];
-        field::render_block(
-            render,
-            self.rules,
-            &self.block,
-            self.rows,
-            data,
-            stride,
-            self.faults,
-        )
+        field::render_block(render, self.rules, &self.block, self.rows, data, stride, self.faults)
     }
 
     fn render_as(

@@ -92,11 +92,7 @@ impl Oracle {
     /// # Errors
     /// Why it cannot become one.
     pub fn convert(&self, field: &Field) -> Result<Cell, Fault> {
-        let null = if self.column.column.nullable {
-            Ok(Cell::Null)
-        } else {
-            Err(Fault::Null)
-        };
+        let null = if self.column.column.nullable { Ok(Cell::Null) } else { Err(Fault::Null) };
         let ty = self.column.column.ty;
         if field.raw.is_empty() {
             return match field.quoted {
@@ -229,10 +225,7 @@ impl Oracle {
         if self.cell == CellType::Text {
             let point = if parts.fraction.is_empty() { "" } else { "." };
             let clock = time.strftime("%H:%M:%S");
-            return Ok(Cell::Text(format!(
-                "{date} {clock}{point}{}",
-                parts.fraction
-            )));
+            return Ok(Cell::Text(format!("{date} {clock}{point}{}", parts.fraction)));
         }
         let day = date_struct(date);
         Ok(Cell::Timestamp(odbc_struct::Timestamp {
@@ -276,9 +269,7 @@ fn integer(text: &str, min: i64, max: i64) -> Result<Cell, Fault> {
     if number < i128::from(min) || number > i128::from(max) {
         return Err(Fault::OutOfRange);
     }
-    Ok(Cell::Integer(
-        i64::try_from(number).expect("inside min and max"),
-    ))
+    Ok(Cell::Integer(i64::try_from(number).expect("inside min and max")))
 }
 
 fn decimal(text: &str, precision: u8, scale: u8) -> Result<Cell, Fault> {
@@ -293,9 +284,7 @@ fn decimal(text: &str, precision: u8, scale: u8) -> Result<Cell, Fault> {
     if fraction.len() > usize::from(scale) {
         return Err(Fault::TooManyFractionDigits);
     }
-    Ok(Cell::Text(
-        text.strip_prefix('+').unwrap_or(text).to_owned(),
-    ))
+    Ok(Cell::Text(text.strip_prefix('+').unwrap_or(text).to_owned()))
 }
 
 /// Whether the text is `[+-]digits[.digits][e[+-]digits]`, and whether it is zero.
@@ -345,9 +334,7 @@ fn boolean(text: &str) -> Result<bool, Fault> {
 }
 
 fn binary(text: &str, max_bytes: usize) -> Result<Cell, Fault> {
-    let prefix = ["0x", "0X", "\\x"]
-        .into_iter()
-        .find(|&prefix| text.starts_with(prefix));
+    let prefix = ["0x", "0X", "\\x"].into_iter().find(|&prefix| text.starts_with(prefix));
     let digits: Vec<char> = text[prefix.map_or(0, str::len)..].chars().collect();
     let mut bytes = Vec::new();
     for pair in digits.chunks(2) {
@@ -380,9 +367,7 @@ impl Parts {
     /// The first of the user's format and the built-in ones whose shape the text has.
     fn find(text: &str, user: Option<&str>, built_in: &[&str]) -> Result<Self, Fault> {
         let mut formats = user.into_iter().chain(built_in.iter().copied());
-        formats
-            .find_map(|format| Self::read(text, format))
-            .ok_or(Fault::Syntax)
+        formats.find_map(|format| Self::read(text, format)).ok_or(Fault::Syntax)
     }
 
     fn read(text: &str, format: &str) -> Option<Self> {
@@ -424,9 +409,7 @@ impl Parts {
             narrow(number(&self.month)),
             narrow(number(&self.day)),
         );
-        date.ok()
-            .filter(|date| date.year() >= 1)
-            .ok_or(Fault::NotInCalendar)
+        date.ok().filter(|date| date.year() >= 1).ok_or(Fault::NotInCalendar)
     }
 
     fn time(&self) -> Result<civil::Time, Fault> {

@@ -51,17 +51,11 @@ pub(super) const fn number8(values: u64) -> u64 {
 }
 
 /// The two halves of a 16-byte word, the one that comes first in the text first.
-#[expect(
-    clippy::many_single_char_names,
-    reason = "the bytes of a form, in order"
-)]
+#[expect(clippy::many_single_char_names, reason = "the bytes of a form, in order")]
 #[inline(always)]
 pub(super) const fn halves(word: u128) -> (u64, u64) {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = word.to_le_bytes();
-    (
-        u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-        u64::from_le_bytes([i, j, k, l, m, n, o, p]),
-    )
+    (u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes([i, j, k, l, m, n, o, p]))
 }
 
 /// Number made of sixteen digit values.
@@ -94,21 +88,13 @@ mod tests {
                 let mut text = *b"01987650";
                 text[place] = byte;
                 let word = u64::from_le_bytes(text) ^ splat8(b'0');
-                assert_eq!(
-                    all_digits8(word),
-                    byte.is_ascii_digit(),
-                    "{byte:#x} at {place}"
-                );
+                assert_eq!(all_digits8(word), byte.is_ascii_digit(), "{byte:#x} at {place}");
             }
             for place in 0..16 {
                 let mut text = *b"0198765012345678";
                 text[place] = byte;
                 let found = non_digits16(u128::from_le_bytes(text) ^ splat16(b'0'));
-                let expected = if byte.is_ascii_digit() {
-                    0
-                } else {
-                    0x80 << (8 * place)
-                };
+                let expected = if byte.is_ascii_digit() { 0 } else { 0x80 << (8 * place) };
                 assert_eq!(found, expected, "{byte:#x} at {place}");
             }
         }

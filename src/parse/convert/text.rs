@@ -56,16 +56,8 @@ const SHORT_BYTES: usize = 64;
 impl Limit {
     fn new(length: Option<TextLength>, nul_in_text: bool) -> Self {
         match length {
-            Some(length) => Self {
-                max: length.max as usize,
-                unit: length.unit,
-                nul_in_text,
-            },
-            None => Self {
-                max: usize::MAX,
-                unit: LengthUnit::Bytes,
-                nul_in_text,
-            },
+            Some(length) => Self { max: length.max as usize, unit: length.unit, nul_in_text },
+            None => Self { max: usize::MAX, unit: LengthUnit::Bytes, nul_in_text },
         }
     }
 
@@ -131,9 +123,7 @@ fn copy_short_ascii(value: Value<'_>, row: &mut [u8]) -> bool {
 
 impl Utf8 {
     pub(super) fn new(length: Option<TextLength>, nul_in_text: bool) -> Self {
-        Self {
-            limit: Limit::new(length, nul_in_text),
-        }
+        Self { limit: Limit::new(length, nul_in_text) }
     }
 
     fn check(&self, bytes: &[u8]) -> Result<(), Fault> {
@@ -197,16 +187,11 @@ impl SingleByte {
                 utf8,
             };
         }
-        Some(Self {
-            limit: Limit::new(length, nul_in_text),
-            characters,
-        })
+        Some(Self { limit: Limit::new(length, nul_in_text), characters })
     }
 
     fn characters(&self, bytes: &[u8]) -> impl Iterator<Item = &Character> {
-        bytes
-            .iter()
-            .map(|&byte| &self.characters[usize::from(byte)])
+        bytes.iter().map(|&byte| &self.characters[usize::from(byte)])
     }
 
     #[inline(never)]

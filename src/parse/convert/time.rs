@@ -57,11 +57,7 @@ pub(super) fn iso_clock(text: &[u8; 8], separator: u8) -> (bool, Clock) {
     let digits = u64::from_le_bytes(*text) ^ form;
     let has_form = (digits & SEPARATORS == 0) & all_digits8(digits);
     let [hour, _, _, minute, _, _, second, _] = pairs(digits);
-    let clock = Clock {
-        hour,
-        minute,
-        second,
-    };
+    let clock = Clock { hour, minute, second };
     (has_form, clock)
 }
 
@@ -114,10 +110,7 @@ impl Render for Times {
 }
 
 /// `hh:mm:ss`.
-#[expect(
-    clippy::many_single_char_names,
-    reason = "the bytes of a form, in order"
-)]
+#[expect(clippy::many_single_char_names, reason = "the bytes of a form, in order")]
 pub(super) const fn iso_text(clock: Clock) -> [u8; 8] {
     let [a, b] = two_digits(clock.hour);
     let [c, d] = two_digits(clock.minute);

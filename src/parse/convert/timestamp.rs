@@ -15,18 +15,8 @@ use super::swar::{KEEP_LAST, non_digits16, number16, splat16};
 use super::time::{self, Clock, iso_clock};
 
 /// `FRACTION_UNIT_NS[n]`: nanoseconds in one unit of the last of `n` digits.
-const FRACTION_UNIT_NS: [u32; 10] = [
-    1_000_000_000,
-    100_000_000,
-    10_000_000,
-    1_000_000,
-    100_000,
-    10_000,
-    1_000,
-    100,
-    10,
-    1,
-];
+const FRACTION_UNIT_NS: [u32; 10] =
+    [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
 
 /// Timestamps of a precision; a format of the user comes first, as for dates.
 #[derive(Debug, Clone)]
@@ -66,36 +56,13 @@ fn fraction_ns(value: Value<'_>, count: usize) -> Option<u32> {
 }
 
 /// Writes the moment of a text in one of the built-in forms.
-#[expect(
-    clippy::many_single_char_names,
-    reason = "the bytes of a form, in order"
-)]
+#[expect(clippy::many_single_char_names, reason = "the bytes of a form, in order")]
 #[inline(always)]
 fn built_in(value: Value<'_>, out: &mut Moment) -> Result<(), Fault> {
     let Some((head, rest)) = value.bytes().split_first_chunk::<SECONDS_LEN>() else {
         return Err(Fault::Syntax);
     };
-    let &[
-        a,
-        b,
-        c,
-        d,
-        e,
-        f,
-        g,
-        h,
-        i,
-        j,
-        separator,
-        k,
-        l,
-        m,
-        n,
-        o,
-        p,
-        q,
-        r,
-    ] = head;
+    let &[a, b, c, d, e, f, g, h, i, j, separator, k, l, m, n, o, p, q, r] = head;
     let clock_separator = match separator {
         b' ' | b'T' => b':',
         b'-' => b'.',

@@ -132,9 +132,7 @@ pub(super) fn describe(
         return if missing { Ok(None) } else { Err(error) };
     }
     let described = statement.describe();
-    described
-        .map(Some)
-        .map_err(|outcome| session.error(&outcome))
+    described.map(Some).map_err(|outcome| session.error(&outcome))
 }
 
 /// States of a statement on a table that is not there (ODBC 3, ODBC 2, PostgreSQL).
@@ -153,10 +151,7 @@ pub(super) fn select(
             let found = found.ok_or_else(|| {
                 SinkError::permanent(format!("table {table} has no column {:?}", column.name))
             })?;
-            Ok(CatalogColumn {
-                column: column.clone(),
-                ..found.clone()
-            })
+            Ok(CatalogColumn { column: column.clone(), ..found.clone() })
         })
         .collect()
 }
@@ -178,18 +173,11 @@ mod tests {
             ("s.t", Some("s"), "t"),
             ("\"a.b\".\"c\"\"d\"", Some("a.b"), "c\"d"),
             ("`a``b`", None, "a`b"),
-            (
-                "Robert'); DROP TABLE t;--",
-                None,
-                "Robert'); DROP TABLE t;--",
-            ),
+            ("Robert'); DROP TABLE t;--", None, "Robert'); DROP TABLE t;--"),
             ("we\"ird", None, "we\"ird"),
         ] {
             let name = parse(text).unwrap();
-            assert_eq!(
-                (name.schema.as_deref(), name.table.as_str()),
-                (schema, table)
-            );
+            assert_eq!((name.schema.as_deref(), name.table.as_str()), (schema, table));
         }
         assert_eq!(parse("s.t`x").unwrap().sql('`'), "`s`.`t``x`");
     }
@@ -197,16 +185,7 @@ mod tests {
     #[test]
     fn bad_names_are_refused() {
         let long = "x".repeat(65);
-        for text in [
-            "",
-            "a.",
-            ".a",
-            "a.b.c",
-            "\"a",
-            "\"a\"b",
-            "a\0b",
-            long.as_str(),
-        ] {
+        for text in ["", "a.", ".a", "a.b.c", "\"a", "\"a\"b", "a\0b", long.as_str()] {
             assert!(parse(text).is_err(), "{text:?}");
         }
         assert!(parse(&"é".repeat(64)).is_ok());

@@ -62,9 +62,7 @@ impl OdbcSpec {
 
 fn no_nul<'a>(what: &str, text: &'a str) -> Result<&'a str, SinkError> {
     if text.contains('\0') {
-        return Err(SinkError::permanent(format!(
-            "the {what} holds a NUL character"
-        )));
+        return Err(SinkError::permanent(format!("the {what} holds a NUL character")));
     }
     Ok(text)
 }
@@ -78,9 +76,7 @@ pub(super) struct Connection {
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection")
-            .field("width", &self.width)
-            .finish_non_exhaustive()
+        f.debug_struct("Connection").field("width", &self.width).finish_non_exhaustive()
     }
 }
 
@@ -101,10 +97,7 @@ impl Drop for Connection {
 }
 
 fn done(result: &SqlResult<()>) -> bool {
-    matches!(
-        result,
-        SqlResult::Success(()) | SqlResult::SuccessWithInfo(())
-    )
+    matches!(result, SqlResult::Success(()) | SqlResult::SuccessWithInfo(()))
 }
 
 impl Connection {
@@ -114,10 +107,8 @@ impl Connection {
     /// [`ErrorClass::CannotConnect`] or [`ErrorClass::LoginRefused`].
     pub(super) fn open(keywords: &Keywords, timeout: Duration) -> Result<Rc<Self>, SinkError> {
         let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX).max(1);
-        let options = ConnectionOptions {
-            login_timeout_sec: Some(seconds),
-            ..ConnectionOptions::default()
-        };
+        let options =
+            ConnectionOptions { login_timeout_sec: Some(seconds), ..ConnectionOptions::default() };
         let refused = |error: odbc_api::Error| connect_error(keywords, error);
         let connection = environment()
             .map_err(refused)?
@@ -197,10 +188,7 @@ impl Session {
         let keywords = spec.keywords(Some(profile))?;
         let connection = Connection::open(&keywords, spec.connect_timeout)?;
         connection.set_width(width);
-        let session = Self {
-            connection,
-            profile,
-        };
+        let session = Self { connection, profile };
         let own = profile.session_sql(spec.query_timeout);
         for sql in own.iter().chain(&spec.session_sql) {
             session.run(sql)?;
@@ -260,11 +248,7 @@ impl Session {
     /// An error of a known class with the words of a diagnostic; a connection that the driver
     /// knows to be gone overrides the class.
     pub(super) fn described(&self, class: ErrorClass, words: Option<&Diagnostic>) -> SinkError {
-        let class = if self.connection.is_dead() {
-            ErrorClass::ConnectionLost
-        } else {
-            class
-        };
+        let class = if self.connection.is_dead() { ErrorClass::ConnectionLost } else { class };
         words.map_or_else(
             || SinkError {
                 class,
@@ -324,11 +308,7 @@ fn connect_error(keywords: &Keywords, error: odbc_api::Error) -> SinkError {
         || role_missing
         || LOGIN_TEXTS.iter().any(|text| message.contains(text));
     SinkError {
-        class: if login {
-            ErrorClass::LoginRefused
-        } else {
-            ErrorClass::CannotConnect
-        },
+        class: if login { ErrorClass::LoginRefused } else { ErrorClass::CannotConnect },
         sqlstate,
         native,
         message: keywords.scrub(&message),

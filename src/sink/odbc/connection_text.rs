@@ -12,9 +12,8 @@ const HIDDEN: &str = "***";
 
 /// Characters that end, open or close something for one driver or another (ODBC Programmer's
 /// Reference, `SQLDriverConnect`, "Comments").
-const SPECIAL: &[char] = &[
-    '[', ']', '{', '}', '(', ')', ',', ';', '?', '*', '=', '!', '@', '+', ' ', '%', '\'', '"',
-];
+const SPECIAL: &[char] =
+    &['[', ']', '{', '}', '(', ')', ',', ';', '?', '*', '=', '!', '@', '+', ' ', '%', '\'', '"'];
 
 /// Where the target's address comes from.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,21 +52,18 @@ impl Keywords {
             ConnectionText::Dsn(name) if name.is_empty() || name.contains('\0') => {
                 Err(SinkError::permanent("dsn: names no data source"))
             }
-            ConnectionText::Dsn(name) => Ok(Self {
-                pairs: vec![("DSN".to_owned(), name.clone())],
-                dsn_only: true,
-            }),
-            ConnectionText::Keywords(text) => Ok(Self {
-                pairs: parse_pairs(text)?,
-                dsn_only: false,
-            }),
+            ConnectionText::Dsn(name) => {
+                Ok(Self { pairs: vec![("DSN".to_owned(), name.clone())], dsn_only: true })
+            }
+            ConnectionText::Keywords(text) => {
+                Ok(Self { pairs: parse_pairs(text)?, dsn_only: false })
+            }
         }
     }
 
     /// Sets a keyword, in place of every earlier setting under one of its names.
     pub(super) fn set(&mut self, names: &[&str], value: &str) {
-        self.pairs
-            .retain(|(key, _)| !names.iter().any(|name| key.eq_ignore_ascii_case(name)));
+        self.pairs.retain(|(key, _)| !names.iter().any(|name| key.eq_ignore_ascii_case(name)));
         self.pairs.push((names[0].to_owned(), value.to_owned()));
     }
 
@@ -99,9 +95,7 @@ impl Keywords {
         let secrets = self.pairs.iter().filter(|(key, _)| is_secret(key));
         secrets
             .filter(|(_, value)| !value.is_empty())
-            .fold(message.to_owned(), |text, (_, value)| {
-                text.replace(value.as_str(), HIDDEN)
-            })
+            .fold(message.to_owned(), |text, (_, value)| text.replace(value.as_str(), HIDDEN))
     }
 }
 
@@ -217,16 +211,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_malformed_without_quoting_it() {
-        for text in [
-            "secret",
-            "A=1;secret",
-            "A={secret",
-            "A={x}secret;",
-            "A=\0secret",
-        ] {
-            let error = Keywords::parse(&ConnectionText::Keywords(text.to_owned()))
-                .err()
-                .expect(text);
+        for text in ["secret", "A=1;secret", "A={secret", "A={x}secret;", "A=\0secret"] {
+            let error =
+                Keywords::parse(&ConnectionText::Keywords(text.to_owned())).err().expect(text);
             assert!(!error.message.contains("secret"), "{}", error.message);
         }
     }

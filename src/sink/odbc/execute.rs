@@ -113,11 +113,7 @@ impl Sending {
         let expected = rows.len();
         let (parameters, sets) = self.encoder.encode(batch, rows);
         let result = self.insert.execute_array(&parameters, sets);
-        let warnings = if result.outcome.is_ok() {
-            self.warnings()?
-        } else {
-            Vec::new()
-        };
+        let warnings = if result.outcome.is_ok() { self.warnings()? } else { Vec::new() };
         let answer = Answer {
             result: &result,
             statuses: self.insert.statuses(),
@@ -145,13 +141,7 @@ impl OdbcSink {
         columns: Vec<CatalogColumn>,
     ) -> Result<Self, SinkError> {
         let sending = Sending::open(&plan, &table, &columns)?;
-        Ok(Self {
-            plan,
-            table,
-            columns,
-            sending,
-            transaction: Transaction::None,
-        })
+        Ok(Self { plan, table, columns, sending, transaction: Transaction::None })
     }
 
     fn send(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
@@ -232,11 +222,7 @@ fn requests(batch: &Batch, most: Option<u64>) -> Vec<Request> {
     if rows == 0 {
         return Vec::new();
     }
-    let widest: u64 = batch
-        .columns
-        .iter()
-        .map(|column| wide(column.stride()) + CELL_BYTES)
-        .sum();
+    let widest: u64 = batch.columns.iter().map(|column| wide(column.stride()) + CELL_BYTES).sum();
     let most = match most {
         Some(most) if widest.saturating_mul(wide(rows)) > most => most,
         _ => return vec![Request::Send(0..rows)],
@@ -314,21 +300,13 @@ mod tests {
             requests(&batch, Some(40)),
             [
                 Request::Send(0..2),
-                Request::TooLarge {
-                    row: 2,
-                    bytes: 116,
-                    most: 40
-                },
+                Request::TooLarge { row: 2, bytes: 116, most: 40 },
                 Request::Send(3..5),
             ]
         );
         assert_eq!(
             requests(&batch, Some(116)),
-            [
-                Request::Send(0..2),
-                Request::Send(2..3),
-                Request::Send(3..5)
-            ]
+            [Request::Send(0..2), Request::Send(2..3), Request::Send(3..5)]
         );
     }
 }

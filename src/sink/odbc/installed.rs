@@ -18,19 +18,14 @@ pub struct Installed {
 /// # Errors
 /// What the driver manager says.
 pub fn drivers() -> Result<Vec<Installed>, SinkError> {
-    let found = environment()
-        .and_then(|manager| manager.drivers())
-        .map_err(|error| refused(&error))?;
+    let found =
+        environment().and_then(|manager| manager.drivers()).map_err(|error| refused(&error))?;
     let one = |driver: odbc_api::DriverInfo| {
         let attributes = driver.attributes.into_iter();
-        let mut details: Vec<String> = attributes
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
+        let mut details: Vec<String> =
+            attributes.map(|(key, value)| format!("{key}={value}")).collect();
         details.sort_unstable();
-        Installed {
-            name: driver.description,
-            details,
-        }
+        Installed { name: driver.description, details }
     };
     Ok(sorted(found.into_iter().map(one)))
 }
@@ -43,10 +38,11 @@ pub fn data_sources() -> Result<Vec<Installed>, SinkError> {
     let found = environment()
         .and_then(|manager| manager.data_sources())
         .map_err(|error| refused(&error))?;
-    Ok(sorted(found.into_iter().map(|source| Installed {
-        name: source.server_name,
-        details: vec![source.driver],
-    })))
+    Ok(sorted(
+        found
+            .into_iter()
+            .map(|source| Installed { name: source.server_name, details: vec![source.driver] }),
+    ))
 }
 
 fn sorted(found: impl Iterator<Item = Installed>) -> Vec<Installed> {

@@ -130,11 +130,7 @@ mod tests {
             Attempt::In => Vec::new(),
             Attempt::Refused(fault) => isolate(0..keys.len(), fault, &mut send).unwrap(),
         };
-        (
-            rejects.iter().map(|reject| reject.row).collect(),
-            order,
-            attempts,
-        )
+        (rejects.iter().map(|reject| reject.row).collect(), order, attempts)
     }
 
     proptest! {

@@ -47,14 +47,8 @@ pub(super) fn judge(
             None => Err(session.described(ErrorClass::Permanent, None)),
         };
     }
-    let infos = outcome
-        .diagnostics
-        .iter()
-        .filter(|d| !profile.is_harmless(d));
-    let warnings = answer
-        .warnings
-        .iter()
-        .filter(|d| profile.is_data_warning(d));
+    let infos = outcome.diagnostics.iter().filter(|d| !profile.is_harmless(d));
+    let warnings = answer.warnings.iter().filter(|d| profile.is_data_warning(d));
     if let Some(telling) = infos.chain(warnings).next() {
         let class = match profile.verdict(telling) {
             Verdict::Row(class) => class,
@@ -83,9 +77,7 @@ fn shortfall(answer: &Answer<'_>, counted: Option<i64>) -> Option<String> {
     }
     let mut statuses = answer.statuses.iter();
     if let Some(odd) = statuses.find(|&&s| s != STATUS_UNTOUCHED && !STATUS_IN.contains(&s)) {
-        return Some(format!(
-            "the driver reports success, and status {odd} for a row"
-        ));
+        return Some(format!("the driver reports success, and status {odd} for a row"));
     }
     let processed = answer.result.processed?;
     (processed != sets)
@@ -114,10 +106,7 @@ fn named_column(message: &str, columns: &[CatalogColumn]) -> Option<usize> {
     let lower = message.to_ascii_lowercase();
     let after = lower.find("column ")? + "column ".len();
     let rest = message.get(after..)?;
-    let mark = rest
-        .chars()
-        .next()
-        .filter(|c| ['"', '\'', '`'].contains(c))?;
+    let mark = rest.chars().next().filter(|c| ['"', '\'', '`'].contains(c))?;
     columns.iter().position(|column| {
         rest[1..]
             .strip_prefix(column.column.name.as_str())
@@ -137,17 +126,8 @@ mod tests {
         processed: Option<i64>,
         counted: Option<i64>,
     ) -> Option<String> {
-        let result = ArrayOutcome {
-            outcome: Outcome::success(),
-            processed,
-            row_count: 0,
-        };
-        let answer = Answer {
-            result: &result,
-            statuses,
-            rows: 3,
-            warnings: &[],
-        };
+        let result = ArrayOutcome { outcome: Outcome::success(), processed, row_count: 0 };
+        let answer = Answer { result: &result, statuses, rows: 3, warnings: &[] };
         shortfall(&answer, counted)
     }
 
@@ -165,10 +145,7 @@ mod tests {
             ([0, 0, 0], Some(3), Some(0)),
             ([0, 0, 0], Some(3), Some(-1)),
         ] {
-            assert!(
-                contradiction(&statuses, processed, counted).is_some(),
-                "{statuses:?}"
-            );
+            assert!(contradiction(&statuses, processed, counted).is_some(), "{statuses:?}");
         }
     }
 

@@ -58,10 +58,7 @@ impl OdbcTarget {
         // Again, with the keywords that this profile must have.
         let session = Session::open(&spec, profile, crate::arena::IndicatorWidth::Wide)?;
         let facts = probe(&session)?;
-        Ok(Self {
-            url: keywords.url(),
-            plan: Arc::new(Plan { spec, facts }),
-        })
+        Ok(Self { url: keywords.url(), plan: Arc::new(Plan { spec, facts }) })
     }
 
     fn facts(&self) -> &Facts {
@@ -88,9 +85,7 @@ impl OdbcTarget {
     fn selected(&self, table: &str, columns: &[Column]) -> Result<Vec<CatalogColumn>, SinkError> {
         let name = self.table(table)?;
         let session = self.session()?;
-        let found = self
-            .profile()
-            .columns(&session, &name, self.facts().quote)?;
+        let found = self.profile().columns(&session, &name, self.facts().quote)?;
         let found =
             found.ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
         self.profile().check_table(&session, &name)?;
@@ -147,9 +142,7 @@ fn check_column_count(table: &str, count: usize, most: Option<usize>) -> Result<
         )));
     }
     if count == 0 {
-        return Err(SinkError::permanent(format!(
-            "table {table}: no column is loaded"
-        )));
+        return Err(SinkError::permanent(format!("table {table}: no column is loaded")));
     }
     Ok(())
 }
@@ -166,9 +159,7 @@ impl Target for OdbcTarget {
     fn columns(&self, table: &str) -> Result<Option<Vec<Column>>, SinkError> {
         let name = self.table(table)?;
         let session = self.session()?;
-        let found = self
-            .profile()
-            .columns(&session, &name, self.facts().quote)?;
+        let found = self.profile().columns(&session, &name, self.facts().quote)?;
         Ok(found.map(|columns| columns.into_iter().map(|column| column.column).collect()))
     }
 

@@ -73,9 +73,9 @@ impl LengthWord {
         let bytes = self.0.to_ne_bytes();
         match width {
             IndicatorWidth::Wide => i64::from_ne_bytes(bytes),
-            IndicatorWidth::Narrow => i64::from(i32::from_ne_bytes(
-                bytes[..4].try_into().expect("four bytes of eight"),
-            )),
+            IndicatorWidth::Narrow => {
+                i64::from(i32::from_ne_bytes(bytes[..4].try_into().expect("four bytes of eight")))
+            }
         }
     }
 
@@ -218,11 +218,7 @@ fn value_base(column: &ColumnBuffer) -> *const c_void {
 mod tests {
     use super::*;
 
-    const TYPE: ParameterType = ParameterType {
-        code: sql_type::VARCHAR,
-        size: 8,
-        digits: 0,
-    };
+    const TYPE: ParameterType = ParameterType { code: sql_type::VARCHAR, size: 8, digits: 0 };
 
     /// Reads a bound text column as a driver does: from nothing but the pointers, the stride and
     /// its own idea of how wide a length word is.
@@ -240,10 +236,7 @@ mod tests {
                 if length == NULL_INDICATOR {
                     return None;
                 }
-                let value = parameter
-                    .values
-                    .cast::<u8>()
-                    .add(row * parameter.stride_bytes);
+                let value = parameter.values.cast::<u8>().add(row * parameter.stride_bytes);
                 let length = usize::try_from(length).unwrap();
                 let bytes = std::slice::from_raw_parts(value, length).to_vec();
                 Some(String::from_utf8(bytes).unwrap())
@@ -262,14 +255,7 @@ mod tests {
             let text = cell.unwrap_or("");
             data[row * 8..][..text.len()].copy_from_slice(text.as_bytes());
             let length = i64::try_from(text.len()).unwrap();
-            column.indicators.set(
-                row,
-                if cell.is_some() {
-                    length
-                } else {
-                    NULL_INDICATOR
-                },
-            );
+            column.indicators.set(row, if cell.is_some() { length } else { NULL_INDICATOR });
         }
         column
     }
@@ -278,15 +264,7 @@ mod tests {
     /// nothing; in its own width every row is right, from any first row on.
     #[test]
     fn either_width_is_read_right() {
-        let cells = [
-            Some("a"),
-            None,
-            Some("é€"),
-            Some(""),
-            Some("12345678"),
-            None,
-            Some("x"),
-        ];
+        let cells = [Some("a"), None, Some("é€"), Some(""), Some("12345678"), None, Some("x")];
         for width in [IndicatorWidth::Narrow, IndicatorWidth::Wide] {
             let column = column(width, &cells);
             for first in 0..cells.len() {
@@ -300,19 +278,12 @@ mod tests {
                 }
             }
         }
-        let wide = column(
-            IndicatorWidth::Wide,
-            &[Some("one"), Some("two"), Some("three")],
-        );
+        let wide = column(IndicatorWidth::Wide, &[Some("one"), Some("two"), Some("three")]);
         let parameter = Parameter::of_column(&wide, 0, 3, TYPE);
         #[cfg(target_endian = "little")]
         assert_eq!(
             driver_reads(&parameter, IndicatorWidth::Narrow),
-            [
-                Some("one".to_owned()),
-                Some(String::new()),
-                Some("thr".to_owned())
-            ]
+            [Some("one".to_owned()), Some(String::new()), Some("thr".to_owned())]
         );
     }
 
@@ -332,10 +303,7 @@ mod tests {
         let mut bytes = [FILL; 8];
         bytes[..4].copy_from_slice(&10i32.to_ne_bytes());
         let narrow = LengthWord(u64::from_ne_bytes(bytes));
-        assert_eq!(
-            (narrow.written_width(), narrow.read(Narrow)),
-            (Some(Narrow), 10)
-        );
+        assert_eq!((narrow.written_width(), narrow.read(Narrow)), (Some(Narrow), 10));
         let wide = LengthWord(u64::from_ne_bytes(10i64.to_ne_bytes()));
         assert_eq!((wide.written_width(), wide.read(Wide)), (Some(Wide), 10));
         let null = LengthWord(u64::from_ne_bytes((-1i64).to_ne_bytes()));

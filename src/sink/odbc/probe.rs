@@ -55,9 +55,7 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
     let connection = &session.connection;
     let text = |info| raw::info_text(connection, info).unwrap_or_default();
     if raw::info_number(connection, info::TXN_CAPABLE).is_some_and(|word| word & 0xffff == 0) {
-        return Err(SinkError::permanent(
-            "the driver says that this database has no transactions",
-        ));
+        return Err(SinkError::permanent("the driver says that this database has no transactions"));
     }
     let (width, width_source) = width(session)?;
     connection.set_width(width);
@@ -67,23 +65,13 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
     if let Some(sql) = profile.request_bytes_sql() {
         let answer = session.scalar(sql)?;
         // A part is left for headers.
-        request_bytes = answer
-            .and_then(|bytes| bytes.parse::<u64>().ok())
-            .map(|bytes| bytes - bytes / 16);
+        request_bytes =
+            answer.and_then(|bytes| bytes.parse::<u64>().ok()).map(|bytes| bytes - bytes / 16);
     }
-    let quote = text(info::IDENTIFIER_QUOTE_CHAR)
-        .chars()
-        .next()
-        .unwrap_or(' ');
+    let quote = text(info::IDENTIFIER_QUOTE_CHAR).chars().next().unwrap_or(' ');
     let mut shown = vec![
-        (
-            "database",
-            format!("{} {}", text(info::DBMS_NAME), text(info::DBMS_VER)),
-        ),
-        (
-            "driver",
-            format!("{} {}", text(info::DRIVER_NAME), text(info::DRIVER_VER)),
-        ),
+        ("database", format!("{} {}", text(info::DBMS_NAME), text(info::DBMS_VER))),
+        ("driver", format!("{} {}", text(info::DRIVER_NAME), text(info::DRIVER_VER))),
         ("profile", profile.name().to_string()),
         (
             "length words",
@@ -96,15 +84,9 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
             ),
         ),
         ("text", characters.to_owned()),
-        (
-            "largest array",
-            format!("{} rows", profile.bounds().batch_rows_max),
-        ),
+        ("largest array", format!("{} rows", profile.bounds().batch_rows_max)),
         ("array row counts", row_counts(connection).to_owned()),
-        (
-            "bad rows of an array",
-            "found by savepoint and halving".to_owned(),
-        ),
+        ("bad rows of an array", "found by savepoint and halving".to_owned()),
         ("names quoted by", quote.to_string()),
         (
             "query timeout",
@@ -124,13 +106,7 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
         shown.push(((*name).to_owned(), value));
     }
     session.rollback()?;
-    Ok(Facts {
-        profile: profile.name(),
-        width,
-        quote,
-        request_bytes,
-        shown,
-    })
+    Ok(Facts { profile: profile.name(), width, quote, request_bytes, shown })
 }
 
 /// Profile of an open connection, unless one is forced.
@@ -154,10 +130,7 @@ fn row_counts(connection: &Connection) -> &'static str {
 /// The statement is prepared with a parameter and executed, and the outputs of `SQLRowCount` and
 /// `SQLDescribeParam` are looked at. A driver that writes neither is taken to follow `sql.h`.
 fn width(session: &Session) -> Result<(IndicatorWidth, &'static str), SinkError> {
-    let sql = session
-        .profile
-        .characters_sql()
-        .unwrap_or("SELECT 1 WHERE 1 = ?");
+    let sql = session.profile.characters_sql().unwrap_or("SELECT 1 WHERE 1 = ?");
     let mut statement = session.statement()?;
     let prepared = statement.prepare(sql);
     let widths: Vec<IndicatorWidth> = if prepared.is_ok() {
@@ -172,10 +145,7 @@ fn width(session: &Session) -> Result<(IndicatorWidth, &'static str), SinkError>
 
 fn agreed(widths: &[IndicatorWidth]) -> Result<(IndicatorWidth, &'static str), SinkError> {
     match widths {
-        [] => Ok((
-            IndicatorWidth::Wide,
-            "assumed: the driver wrote no word when asked",
-        )),
+        [] => Ok((IndicatorWidth::Wide, "assumed: the driver wrote no word when asked")),
         [first, rest @ ..] if rest.iter().all(|width| width == first) => Ok((*first, "measured")),
         _ => Err(SinkError::permanent(
             "the driver writes length words of 4 bytes in one call and of 8 in another; with \

@@ -36,10 +36,7 @@ struct InsertStatement {
 impl Statements {
     /// Takes the connection; no statement is prepared yet.
     pub(super) const fn new(connection: Connection) -> Self {
-        Self {
-            statements: Vec::new(),
-            connection,
-        }
+        Self { statements: Vec::new(), connection }
     }
 
     /// The connection, for everything that is not an insert.
@@ -117,20 +114,15 @@ impl Statements {
         //   change while this function borrows it; step and reset have ended when it returns;
         // - later calls bind every parameter anew before they step, and unbinding a static value
         //   does not read it, so the pointers left behind are never followed.
-        let (stepped, code) = unsafe {
-            (
-                ffi::sqlite3_step(raw.as_ptr()),
-                ffi::sqlite3_reset(raw.as_ptr()),
-            )
-        };
+        let (stepped, code) =
+            unsafe { (ffi::sqlite3_step(raw.as_ptr()), ffi::sqlite3_reset(raw.as_ptr())) };
         match (stepped, code) {
             (ffi::SQLITE_DONE, ffi::SQLITE_OK) => Ok(()),
             // Reset repeats the error of the step.
             (_, code) if code != ffi::SQLITE_OK => Err(self.failure(code)),
-            (stepped, _) => Err(failure(
-                ffi::SQLITE_MISUSE,
-                Some(format!("an insert answered {stepped}")),
-            )),
+            (stepped, _) => {
+                Err(failure(ffi::SQLITE_MISUSE, Some(format!("an insert answered {stepped}"))))
+            }
         }
     }
 

@@ -66,10 +66,7 @@ fn odd_quotes(text: &str) -> SinkError {
 impl TableName {
     /// A table of the main schema.
     pub(super) fn plain(table: &str) -> Self {
-        Self {
-            schema: "main".to_owned(),
-            table: table.to_owned(),
-        }
+        Self { schema: "main".to_owned(), table: table.to_owned() }
     }
 
     /// `schema.table` where the connection has such a schema; else the whole text is the name.
@@ -154,9 +151,7 @@ impl TableName {
                 affinity,
             })
         });
-        let columns = rows
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(failed)?;
+        let columns = rows.and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
         Ok(Some(columns))
     }
 
@@ -186,12 +181,7 @@ impl TableName {
                 "SELECT type, strict FROM pragma_table_list
                  WHERE schema = ?2 AND name = ?1 COLLATE NOCASE",
                 [&self.table, &self.schema],
-                |row| {
-                    Ok(Kind {
-                        kind: row.get(0)?,
-                        strict: row.get(1)?,
-                    })
-                },
+                |row| Ok(Kind { kind: row.get(0)?, strict: row.get(1)? }),
             )
             .optional()
     }

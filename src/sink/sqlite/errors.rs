@@ -8,10 +8,9 @@ use crate::sink::{ErrorClass, RowReject, SinkError};
 /// The extended result code and SQLite's words.
 pub(super) fn code_and_message(error: &rusqlite::Error) -> (Option<i32>, String) {
     match error {
-        rusqlite::Error::SqliteFailure(code, message) => (
-            Some(code.extended_code),
-            message.clone().unwrap_or_else(|| code.to_string()),
-        ),
+        rusqlite::Error::SqliteFailure(code, message) => {
+            (Some(code.extended_code), message.clone().unwrap_or_else(|| code.to_string()))
+        }
         rusqlite::Error::SqlInputError { error, msg, .. } => {
             (Some(error.extended_code), msg.clone())
         }
@@ -30,12 +29,7 @@ pub(super) fn sink_error(doing: &str, error: &rusqlite::Error) -> SinkError {
         Some(ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED) => ErrorClass::Transient,
         _ => ErrorClass::Permanent,
     };
-    SinkError {
-        class,
-        sqlstate: None,
-        native,
-        message: format!("{doing}: {message}"),
-    }
+    SinkError { class, sqlstate: None, native, message: format!("{doing}: {message}") }
 }
 
 /// The error of opening the database file.
@@ -73,17 +67,8 @@ pub(super) fn row_reject(
             _ => return None,
         },
     };
-    let column = columns
-        .iter()
-        .position(|column| names_column(&message, table, column));
-    Some(RowReject {
-        row,
-        class,
-        column,
-        sqlstate: None,
-        native,
-        message,
-    })
+    let column = columns.iter().position(|column| names_column(&message, table, column));
+    Some(RowReject { row, class, column, sqlstate: None, native, message })
 }
 
 /// Whether the message ends with exactly this column: `… failed: t.c` or `… column t.c`.
@@ -139,9 +124,7 @@ mod tests {
     fn the_column_is_found_only_where_the_message_names_one() {
         let columns = ["b".to_owned(), "a".to_owned()];
         let column = |message: &str| {
-            row_reject(&failure(2067, message), 0, "t", &columns)
-                .expect("a row's fault")
-                .column
+            row_reject(&failure(2067, message), 0, "t", &columns).expect("a row's fault").column
         };
         assert_eq!(column("UNIQUE constraint failed: t.a"), Some(1));
         assert_eq!(column("UNIQUE constraint failed: t.a, t.b"), None);

@@ -156,10 +156,7 @@ fn trim_blanks(text: &[u8]) -> &[u8] {
     let Some(start) = text.iter().position(is_data) else {
         return &[];
     };
-    let end = text
-        .iter()
-        .rposition(is_data)
-        .map_or(start, |last| last + 1);
+    let end = text.iter().rposition(is_data).map_or(start, |last| last + 1);
     &text[start..end]
 }
 
@@ -176,9 +173,7 @@ fn fits_i64_digits(negative: bool, digits: &[u8]) -> bool {
     if digits.len() > 19 {
         return false;
     }
-    let magnitude = digits
-        .iter()
-        .fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    let magnitude = digits.iter().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
     magnitude <= i64::MAX.unsigned_abs() + u64::from(negative)
 }
 
@@ -192,15 +187,9 @@ mod tests {
     /// Reads `a` as `expression` after the text was stored in a column of NUMERIC affinity.
     fn through_numeric<T: rusqlite::types::FromSql>(text: &str, expression: &str) -> T {
         let connection = Connection::open_in_memory().unwrap();
-        connection
-            .execute_batch("CREATE TABLE t (a NUMERIC)")
-            .unwrap();
-        connection
-            .execute("INSERT INTO t VALUES (?1)", [text])
-            .unwrap();
-        connection
-            .query_row(&format!("SELECT {expression} FROM t"), [], |row| row.get(0))
-            .unwrap()
+        connection.execute_batch("CREATE TABLE t (a NUMERIC)").unwrap();
+        connection.execute("INSERT INTO t VALUES (?1)", [text]).unwrap();
+        connection.query_row(&format!("SELECT {expression} FROM t"), [], |row| row.get(0)).unwrap()
     }
 
     /// Sign, and the digits before and after the point without useless zeros.
@@ -235,9 +224,8 @@ mod tests {
         ] {
             assert!(!Exactness::Printed.holds(text.as_bytes()), "{text}");
         }
-        for text in [
-            "", "abc", "123", "-5", "0", "0.5", "12-34", "1 2", "0x10", "1.5.2", "-", ".",
-        ] {
+        for text in ["", "abc", "123", "-5", "0", "0.5", "12-34", "1 2", "0x10", "1.5.2", "-", "."]
+        {
             assert!(Exactness::Printed.holds(text.as_bytes()), "{text}");
         }
         assert!(Exactness::Value.holds(b"123.40"));

@@ -64,16 +64,14 @@ impl Guards {
 impl Guard {
     fn check<'a>(&'a self, batch: &'a Batch) -> impl Iterator<Item = RowReject> + 'a {
         let column = &batch.columns[self.column];
-        (0..batch.rows())
-            .filter(|&row| !self.holds(column.cell(row)))
-            .map(|row| RowReject {
-                row,
-                class: RejectClass::Range,
-                column: Some(self.column),
-                sqlstate: None,
-                native: None,
-                message: self.message(),
-            })
+        (0..batch.rows()).filter(|&row| !self.holds(column.cell(row))).map(|row| RowReject {
+            row,
+            class: RejectClass::Range,
+            column: Some(self.column),
+            sqlstate: None,
+            native: None,
+            message: self.message(),
+        })
     }
 
     fn holds(&self, cell: CellRef<'_>) -> bool {
@@ -91,11 +89,7 @@ impl Guard {
                 "column {} is declared {} and has {} affinity: SQLite would not give this value \
                  back unchanged (a column with TEXT affinity would)",
                 self.name,
-                if self.declared.is_empty() {
-                    "without a type"
-                } else {
-                    &self.declared
-                },
+                if self.declared.is_empty() { "without a type" } else { &self.declared },
                 self.affinity.name(),
             ),
         }

@@ -54,15 +54,10 @@ impl SqliteTarget {
                 "sqlite: takes the path of a file; a database in memory ends with its connection",
             ));
         }
-        let target = Self {
-            path: path.to_owned(),
-            busy_timeout: BUSY_TIMEOUT,
-        };
+        let target = Self { path: path.to_owned(), busy_timeout: BUSY_TIMEOUT };
         let connection = target.connect()?;
         connection
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
-                row.get::<_, i64>(0)
-            })
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
             .map_err(|error| open_error(&target.doing("open"), &error))?;
         Ok(target)
     }
@@ -171,9 +166,7 @@ impl Target for SqliteTarget {
     }
 
     fn run_sql(&self, sql: &str) -> Result<(), SinkError> {
-        self.in_transaction("run the statement", |connection| {
-            connection.execute_batch(sql)
-        })
+        self.in_transaction("run the statement", |connection| connection.execute_batch(sql))
     }
 
     fn layout(&self, table: &str, columns: &[Column]) -> Result<Layout, SinkError> {

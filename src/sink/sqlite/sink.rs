@@ -53,12 +53,7 @@ impl SqliteSink {
         columns: &[Column],
     ) -> Result<Self, SinkError> {
         let session = Session::prepare(&target, table, columns)?;
-        Ok(Self {
-            target,
-            table: table.to_owned(),
-            columns: columns.to_vec(),
-            session,
-        })
+        Ok(Self { target, table: table.to_owned(), columns: columns.to_vec(), session })
     }
 
     fn connection(&self) -> &Connection {
@@ -66,9 +61,7 @@ impl SqliteSink {
     }
 
     fn execute(&self, doing: &str, sql: &str) -> Result<(), SinkError> {
-        self.connection()
-            .execute_batch(sql)
-            .map_err(|error| sink_error(doing, &error))
+        self.connection().execute_batch(sql).map_err(|error| sink_error(doing, &error))
     }
 }
 
@@ -82,11 +75,7 @@ impl Session {
             .ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
         let guards = Guards::new(columns, &catalog);
         let delicate = name.is_delicate(&connection)?;
-        let group_rows = if delicate {
-            1
-        } else {
-            rows_per_statement(&connection, columns.len())
-        };
+        let group_rows = if delicate { 1 } else { rows_per_statement(&connection, columns.len()) };
         let column_names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
         for column in &column_names {
             refuse_nul("column", column)?;
@@ -98,21 +87,8 @@ impl Session {
                 .map_err(|error| sink_error(&format!("prepare the insert into {table}"), &error))
         };
         let single = prepare(1)?;
-        let group = if group_rows > 1 {
-            prepare(group_rows)?
-        } else {
-            single
-        };
-        Ok(Self {
-            statements,
-            name,
-            column_names,
-            guards,
-            delicate,
-            group_rows,
-            group,
-            single,
-        })
+        let group = if group_rows > 1 { prepare(group_rows)? } else { single };
+        Ok(Self { statements, name, column_names, guards, delicate, group_rows, group, single })
     }
 
     /// Sends the rows that the guards let pass; `rejects` holds the others and takes those that
@@ -203,10 +179,7 @@ impl Session {
     }
 
     fn savepoint(&self, sql: &str) -> Result<(), SinkError> {
-        self.statements
-            .connection()
-            .execute_batch(sql)
-            .map_err(|error| sink_error(sql, &error))
+        self.statements.connection().execute_batch(sql).map_err(|error| sink_error(sql, &error))
     }
 
     /// The reject, when the error is a row's fault and the transaction still stands.

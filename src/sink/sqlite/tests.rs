@@ -71,15 +71,9 @@ struct Place {
 fn place(ddl: &str) -> Place {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("t.db");
-    let target = SqliteTarget::open(&path)
-        .unwrap()
-        .with_busy_timeout(Duration::from_millis(20));
+    let target = SqliteTarget::open(&path).unwrap().with_busy_timeout(Duration::from_millis(20));
     Connection::open(&path).unwrap().execute_batch(ddl).unwrap();
-    Place {
-        _directory: directory,
-        path,
-        target,
-    }
+    Place { _directory: directory, path, target }
 }
 
 impl Place {
@@ -113,32 +107,18 @@ fn int_rows(values: &[i64]) -> Vec<Vec<Cell<'static>>> {
 }
 
 fn column(name: &str, ty: SqlType) -> Column {
-    Column {
-        name: name.to_owned(),
-        ty,
-        nullable: true,
-        generated: false,
-    }
+    Column { name: name.to_owned(), ty, nullable: true, generated: false }
 }
 
 #[test]
 fn a_created_table_gives_every_value_back() {
     let place = place("");
-    let length = TextLength {
-        max: 9,
-        unit: LengthUnit::Characters,
-    };
+    let length = TextLength { max: 9, unit: LengthUnit::Characters };
     let columns = [
         column("s", SqlType::SmallInt),
         column("i", SqlType::Integer),
         column("b", SqlType::BigInt),
-        column(
-            "d",
-            SqlType::Decimal {
-                precision: 31,
-                scale: 10,
-            },
-        ),
+        column("d", SqlType::Decimal { precision: 31, scale: 10 }),
         column("x", SqlType::Double),
         column("v", SqlType::VarChar(Some(length))),
         column("day", SqlType::Date),
@@ -187,10 +167,7 @@ fn a_created_table_gives_every_value_back() {
         Value::Integer(1),
         Value::Blob(vec![0, 255]),
     ];
-    assert_eq!(
-        place.all("SELECT * FROM \"a;b.c\" ORDER BY rowid"),
-        [full, empty, nul]
-    );
+    assert_eq!(place.all("SELECT * FROM \"a;b.c\" ORDER BY rowid"), [full, empty, nul]);
 }
 
 #[test]
@@ -233,20 +210,14 @@ fn only_the_bad_rows_of_a_group_are_refused() {
 #[test]
 fn conflict_clauses_of_the_table_hide_nothing() {
     for clause in ["IGNORE", "REPLACE", "FAIL", "ROLLBACK", "ABORT"] {
-        let place = place(&format!(
-            "CREATE TABLE t (a INTEGER UNIQUE ON CONFLICT {clause})"
-        ));
+        let place = place(&format!("CREATE TABLE t (a INTEGER UNIQUE ON CONFLICT {clause})"));
         let (mut sink, cells) = place.sink("t");
         let rows = batch(&cells, &int_rows(&[1, 2, 1, 3, 4, 5, 2]));
         let rejects = sink.write(&rows).unwrap();
         sink.commit().unwrap();
         let refused: Vec<_> = rejects.iter().map(|reject| reject.row).collect();
         assert_eq!(refused, [2, 6], "{clause}");
-        assert_eq!(
-            place.ints("SELECT a FROM t ORDER BY rowid"),
-            [1, 2, 3, 4, 5],
-            "{clause}"
-        );
+        assert_eq!(place.ints("SELECT a FROM t ORDER BY rowid"), [1, 2, 3, 4, 5], "{clause}");
     }
 }
 
@@ -266,20 +237,11 @@ fn triggers_that_fail_or_ignore_refuse_their_row_and_leave_nothing() {
              END;"
         ));
         let (mut sink, cells) = place.sink("t");
-        let rejects = sink
-            .write(&batch(&cells, &int_rows(&[1, 2, 3, 4, 5])))
-            .unwrap();
+        let rejects = sink.write(&batch(&cells, &int_rows(&[1, 2, 3, 4, 5]))).unwrap();
         sink.commit().unwrap();
-        let refused: Vec<_> = rejects
-            .iter()
-            .map(|reject| (reject.row, reject.class))
-            .collect();
+        let refused: Vec<_> = rejects.iter().map(|reject| (reject.row, reject.class)).collect();
         assert_eq!(refused, [(2, class)], "{raise}");
-        assert_eq!(
-            place.ints("SELECT a FROM t ORDER BY a"),
-            [1, 2, 4, 5],
-            "{raise}"
-        );
+        assert_eq!(place.ints("SELECT a FROM t ORDER BY a"), [1, 2, 4, 5], "{raise}");
         assert!(place.ints("SELECT a FROM log").is_empty(), "{raise}");
     }
 }
@@ -293,9 +255,7 @@ fn a_trigger_that_rolls_back_ends_the_load() {
          END;",
     );
     let (mut sink, cells) = place.sink("t");
-    let error = sink
-        .write(&batch(&cells, &int_rows(&[1, 2, 3, 4])))
-        .unwrap_err();
+    let error = sink.write(&batch(&cells, &int_rows(&[1, 2, 3, 4]))).unwrap_err();
     assert_eq!(error.class, ErrorClass::Permanent);
     assert!(error.message.contains("all of it"), "{error}");
     sink.rollback().unwrap();
@@ -307,11 +267,7 @@ fn a_foreign_key_into_the_table_itself_does_not_see_groups() {
     let place = place("CREATE TABLE t (a INTEGER PRIMARY KEY, p INTEGER REFERENCES t)");
     let (mut sink, cells) = place.sink("t");
     let row = |a, p| vec![Cell::Int(a), p];
-    let rows = [
-        row(1, Cell::Int(2)),
-        row(2, Cell::Null),
-        row(3, Cell::Int(2)),
-    ];
+    let rows = [row(1, Cell::Int(2)), row(2, Cell::Null), row(3, Cell::Int(2))];
     let rejects = sink.write(&batch(&cells, &rows)).unwrap();
     sink.commit().unwrap();
     assert_eq!(rejects.len(), 1);
@@ -334,29 +290,18 @@ fn numeric_affinity_refuses_what_it_would_change() {
     ];
     let rejects = sink.write(&batch(&cells, &rows)).unwrap();
     sink.commit().unwrap();
-    let seen: Vec<_> = rejects
-        .iter()
-        .map(|reject| (reject.row, reject.class, reject.column))
-        .collect();
+    let seen: Vec<_> =
+        rejects.iter().map(|reject| (reject.row, reject.class, reject.column)).collect();
     let range = RejectClass::Range;
     assert_eq!(
         seen,
-        [
-            (1, range, Some(0)),
-            (2, range, Some(1)),
-            (3, range, Some(0)),
-            (4, range, Some(3))
-        ]
+        [(1, range, Some(0)), (2, range, Some(1)), (3, range, Some(0)), (4, range, Some(3))]
     );
     assert!(rejects[0].message.contains("NUMERIC affinity"));
     assert_eq!(
         place.all("SELECT CAST(s AS TEXT), n, day FROM t ORDER BY rowid"),
         [
-            vec![
-                Value::Text("abc".into()),
-                Value::Real(1.5),
-                Value::Text("2024-02-29".into())
-            ],
+            vec![Value::Text("abc".into()), Value::Real(1.5), Value::Text("2024-02-29".into())],
             vec![
                 Value::Text("0.25".into()),
                 Value::Integer(9_007_199_254_740_993),
@@ -389,9 +334,7 @@ fn a_lock_of_another_process_is_transient() {
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(sink.write(&rows).unwrap(), []);
     // A reader holds the file: the commit is refused, and rolled back for certain.
-    other
-        .execute_batch("BEGIN; SELECT count(*) FROM t")
-        .unwrap();
+    other.execute_batch("BEGIN; SELECT count(*) FROM t").unwrap();
     assert_eq!(sink.commit().unwrap_err().class, ErrorClass::Transient);
     other.execute_batch("COMMIT").unwrap();
     assert!(place.ints("SELECT a FROM t").is_empty());
@@ -433,11 +376,7 @@ fn names_schemas_and_generated_columns() {
     assert!(target.columns("v").unwrap_err().message.contains("view"));
     assert!(target.columns("a\0b").unwrap_err().message.contains("NUL"));
     for quoted in ["\"t\"", "main.\"t\"", "\"main\".t", "\"main\".\"T\""] {
-        assert_eq!(
-            target.columns(quoted).unwrap().unwrap(),
-            columns,
-            "{quoted}"
-        );
+        assert_eq!(target.columns(quoted).unwrap().unwrap(), columns, "{quoted}");
     }
     assert_eq!(target.columns("\"main.t\"").unwrap(), None);
     for odd in ["\"t", "\"t\"x", "\"nowhere\".t", "main.\"t\"x"] {
@@ -447,9 +386,7 @@ fn names_schemas_and_generated_columns() {
     sink.write(&batch(&cells, &int_rows(&[21]))).unwrap();
     sink.commit().unwrap();
     assert_eq!(place.ints("SELECT twice FROM t"), [42]);
-    target
-        .run_sql("INSERT INTO t (a) VALUES (1); SELECT 1")
-        .unwrap();
+    target.run_sql("INSERT INTO t (a) VALUES (1); SELECT 1").unwrap();
     target.truncate("t").unwrap();
     assert!(place.ints("SELECT a FROM t").is_empty());
 }
@@ -458,20 +395,8 @@ fn names_schemas_and_generated_columns() {
 fn hostile_names_stay_names() {
     let place = place("CREATE TABLE keep (a INTEGER)");
     let long = "n".repeat(200);
-    for table in [
-        "x\"; DROP TABLE keep; --",
-        "a.b",
-        "select",
-        "'",
-        "`",
-        "[x]",
-        "ü",
-        &long,
-    ] {
-        let columns = [
-            column("c\"; --", SqlType::BigInt),
-            column("a.b", SqlType::BigInt),
-        ];
+    for table in ["x\"; DROP TABLE keep; --", "a.b", "select", "'", "`", "[x]", "ü", &long] {
+        let columns = [column("c\"; --", SqlType::BigInt), column("a.b", SqlType::BigInt)];
         place.target.create_table(table, &columns).unwrap();
         assert_eq!(place.target.columns(table).unwrap().unwrap(), columns);
         let (mut sink, cells) = place.sink(table);
@@ -485,9 +410,7 @@ fn hostile_names_stay_names() {
 #[test]
 fn too_many_columns_are_named_before_the_first_row() {
     let place = place("");
-    let columns: Vec<_> = (0..10_000)
-        .map(|i| column(&format!("c{i}"), SqlType::BigInt))
-        .collect();
+    let columns: Vec<_> = (0..10_000).map(|i| column(&format!("c{i}"), SqlType::BigInt)).collect();
     for error in [
         place.target.create_table("t", &columns).unwrap_err(),
         place.target.layout("t", &columns).unwrap_err(),
@@ -508,16 +431,8 @@ fn too_many_columns_are_named_before_the_first_row() {
 fn what_is_no_database_cannot_be_opened() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.db");
-    std::fs::write(
-        &path,
-        b"id,name\n1,this is a delimited file and no database\n",
-    )
-    .unwrap();
-    for path in [
-        path.as_path(),
-        directory.path(),
-        Path::new("/nonexistent/x.db"),
-    ] {
+    std::fs::write(&path, b"id,name\n1,this is a delimited file and no database\n").unwrap();
+    for path in [path.as_path(), directory.path(), Path::new("/nonexistent/x.db")] {
         let error = SqliteTarget::open(path).unwrap_err();
         assert_eq!(error.class, ErrorClass::CannotConnect, "{error}");
     }

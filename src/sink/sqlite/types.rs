@@ -153,10 +153,7 @@ fn decimal(arguments: &[u32]) -> SqlType {
     };
     if precision == 0 || precision > DECIMAL_DIGITS || scale > precision {
         // Nothing that standard SQL knows: as without arguments.
-        return SqlType::Decimal {
-            precision: DECIMAL_DIGITS,
-            scale: DECIMAL_DIGITS / 2,
-        };
+        return SqlType::Decimal { precision: DECIMAL_DIGITS, scale: DECIMAL_DIGITS / 2 };
     }
     SqlType::Decimal { precision, scale }
 }
@@ -165,10 +162,7 @@ fn decimal(arguments: &[u32]) -> SqlType {
 fn split_arguments(declared: &str) -> (String, Vec<u32>) {
     let (name, rest) = declared.split_once('(').unwrap_or((declared, ""));
     let words: Vec<_> = name.split_ascii_whitespace().collect();
-    let numbers = rest
-        .split([',', ')'])
-        .map_while(|number| number.trim().parse().ok())
-        .collect();
+    let numbers = rest.split([',', ')']).map_while(|number| number.trim().parse().ok()).collect();
     (words.join(" ").to_ascii_uppercase(), numbers)
 }
 
@@ -205,10 +199,7 @@ mod tests {
             SqlType::SmallInt,
             SqlType::Integer,
             SqlType::BigInt,
-            SqlType::Decimal {
-                precision: 31,
-                scale: 10,
-            },
+            SqlType::Decimal { precision: 31, scale: 10 },
             SqlType::Real,
             SqlType::Double,
             SqlType::Char(length(LengthUnit::Characters)),
@@ -237,46 +228,16 @@ mod tests {
         let parse = |declared: &str| parse_declared(declared, Affinity::of(declared, false));
         assert_eq!(parse("INTEGER"), SqlType::BigInt);
         assert_eq!(parse("INT8"), SqlType::BigInt);
-        assert_eq!(
-            parse("Numeric ( 10, 2 )"),
-            SqlType::Decimal {
-                precision: 10,
-                scale: 2
-            }
-        );
-        assert_eq!(
-            parse("DECIMAL(7)"),
-            SqlType::Decimal {
-                precision: 7,
-                scale: 0
-            }
-        );
-        assert_eq!(
-            parse("NUMERIC"),
-            SqlType::Decimal {
-                precision: 38,
-                scale: 19
-            }
-        );
-        assert_eq!(
-            parse("NUMERIC(99,2)"),
-            SqlType::Decimal {
-                precision: 38,
-                scale: 19
-            }
-        );
+        assert_eq!(parse("Numeric ( 10, 2 )"), SqlType::Decimal { precision: 10, scale: 2 });
+        assert_eq!(parse("DECIMAL(7)"), SqlType::Decimal { precision: 7, scale: 0 });
+        assert_eq!(parse("NUMERIC"), SqlType::Decimal { precision: 38, scale: 19 });
+        assert_eq!(parse("NUMERIC(99,2)"), SqlType::Decimal { precision: 38, scale: 19 });
         assert_eq!(parse("STRING"), SqlType::VarChar(None));
         assert_eq!(parse("POINT"), SqlType::VarChar(None));
         assert_eq!(parse(""), SqlType::VarChar(None));
         assert_eq!(parse("DATETIME"), SqlType::Timestamp { precision: 9 });
         assert_eq!(parse("FLOAT"), SqlType::Double);
-        let length = TextLength {
-            max: 20,
-            unit: LengthUnit::Characters,
-        };
-        assert_eq!(
-            parse("character  varying(20)"),
-            SqlType::VarChar(Some(length))
-        );
+        let length = TextLength { max: 20, unit: LengthUnit::Characters };
+        assert_eq!(parse("character  varying(20)"), SqlType::VarChar(Some(length)));
     }
 }

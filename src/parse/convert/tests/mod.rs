@@ -10,18 +10,9 @@ use crate::config::schema::{Column, LengthUnit, TextLength};
 
 /// An oracle for a nullable column of a type.
 fn oracle(ty: SqlType, cell: CellType) -> Oracle {
-    let column = Column {
-        name: "c".to_owned(),
-        ty,
-        nullable: true,
-        generated: false,
-    };
+    let column = Column { name: "c".to_owned(), ty, nullable: true, generated: false };
     Oracle {
-        column: LoadColumn {
-            column,
-            source: FieldSource::Field(1),
-            empty_as_null: false,
-        },
+        column: LoadColumn { column, source: FieldSource::Field(1), empty_as_null: false },
         cell,
         dialect: Dialect::default(),
         formats: DateFormats::default(),
@@ -30,18 +21,11 @@ fn oracle(ty: SqlType, cell: CellType) -> Oracle {
 }
 
 fn plain(text: impl AsRef<[u8]>) -> Field {
-    Field {
-        raw: text.as_ref().to_vec(),
-        quoted: false,
-        escaped: false,
-    }
+    Field { raw: text.as_ref().to_vec(), quoted: false, escaped: false }
 }
 
 fn quoted(text: impl AsRef<[u8]>) -> Field {
-    Field {
-        quoted: true,
-        ..plain(text)
-    }
+    Field { quoted: true, ..plain(text) }
 }
 
 /// Fields in a window: the tested one is the middle one of three, `lead` and `tail` bytes stand
@@ -70,11 +54,7 @@ impl Window {
             }
         }
         bytes.resize(bytes.len() + tail, b'9');
-        Self {
-            bytes,
-            base: lead,
-            fields: refs,
-        }
+        Self { bytes, base: lead, fields: refs }
     }
 
     fn block(&self) -> FieldBlock<'_> {
@@ -121,11 +101,7 @@ fn convert(
     }
     assert!(faults.is_sorted_by_key(|&(record, _)| record));
     for row in 0..FIRST_ROW {
-        assert_eq!(
-            column.indicators.get(row),
-            0,
-            "a row before the block was written"
-        );
+        assert_eq!(column.indicators.get(row), 0, "a row before the block was written");
     }
     let mut faults = faults.into_iter().peekable();
     (0..block.records)
@@ -157,10 +133,7 @@ fn check(oracle: &Oracle, fields: &[Field], lead: usize, tail: usize, stride: us
 }
 
 fn check_texts(ty: SqlType, cell: CellType, texts: &[&str]) {
-    let fields: Vec<_> = texts
-        .iter()
-        .flat_map(|text| [plain(text), quoted(text)])
-        .collect();
+    let fields: Vec<_> = texts.iter().flat_map(|text| [plain(text), quoted(text)]).collect();
     for lead in [0, 1, 5, 40] {
         check(&oracle(ty, cell), &fields, lead, 40, 1);
         check(&oracle(ty, cell), &fields, lead, 0, 64);
@@ -172,23 +145,14 @@ fn converted(oracle: &Oracle, field: &Field) -> Result<Cell, Fault> {
     oracle.convert(field)
 }
 
-const DECIMAL_15_2: SqlType = SqlType::Decimal {
-    precision: 15,
-    scale: 2,
-};
+const DECIMAL_15_2: SqlType = SqlType::Decimal { precision: 15, scale: 2 };
 
 const fn characters(max: u32) -> TextLength {
-    TextLength {
-        max,
-        unit: LengthUnit::Characters,
-    }
+    TextLength { max, unit: LengthUnit::Characters }
 }
 
 const fn octets(max: u32) -> TextLength {
-    TextLength {
-        max,
-        unit: LengthUnit::Bytes,
-    }
+    TextLength { max, unit: LengthUnit::Bytes }
 }
 
 /// Every pair of type and cell with some parameters.

@@ -14,10 +14,7 @@ fn null_rules() {
                     vec![b"\\N".to_vec(), b"NULL".to_vec(), vec![b'x'; 70]];
                 oracle.dialect.escape = Some(b'\\');
                 oracle.dialect.max_field_bytes = 80;
-                let escaped = Field {
-                    escaped: true,
-                    ..plain("\\N")
-                };
+                let escaped = Field { escaped: true, ..plain("\\N") };
                 let fields = [
                     plain(""),
                     quoted(""),
@@ -41,11 +38,7 @@ fn null_rules() {
 
 #[test]
 fn escapes_are_resolved_for_every_type() {
-    let field = |raw: &[u8], quoted| Field {
-        raw: raw.to_vec(),
-        quoted,
-        escaped: true,
-    };
+    let field = |raw: &[u8], quoted| Field { raw: raw.to_vec(), quoted, escaped: true };
     let long = [b"0".repeat(600), b"\\1".to_vec()].concat();
     let fields = [
         field(b"\"\"", true),
@@ -98,12 +91,7 @@ fn text_in_its_encodings() {
         }
     }
     for encoding in [Encoding::Utf8, Encoding::Latin1, Encoding::Windows1252] {
-        for length in [
-            None,
-            Some(characters(17)),
-            Some(octets(17)),
-            Some(octets(1)),
-        ] {
+        for length in [None, Some(characters(17)), Some(octets(17)), Some(octets(1))] {
             for nul_in_text in [true, false] {
                 let mut oracle = oracle(SqlType::VarChar(length), CellType::Text);
                 oracle.dialect.encoding = encoding;
@@ -115,10 +103,7 @@ fn text_in_its_encodings() {
         }
     }
     let chars = oracle(SqlType::Char(characters(3)), CellType::Text);
-    assert_eq!(
-        converted(&chars, &plain("äöü")),
-        Ok(Cell::Text("äöü".to_owned()))
-    );
+    assert_eq!(converted(&chars, &plain("äöü")), Ok(Cell::Text("äöü".to_owned())));
     assert_eq!(converted(&chars, &plain("ab  ")), Err(Fault::TooLong));
 }
 
@@ -126,24 +111,15 @@ fn text_in_its_encodings() {
 fn a_need_of_stride_names_record_and_bytes() {
     let oracle = oracle(SqlType::VarChar(Some(characters(50))), CellType::Text);
     let dialect = &oracle.dialect;
-    let converter = Converter::new(
-        &oracle.column,
-        CellType::Text,
-        dialect,
-        &oracle.formats,
-        false,
-    )
-    .unwrap();
+    let converter =
+        Converter::new(&oracle.column, CellType::Text, dialect, &oracle.formats, false).unwrap();
     let fields = [plain("short"), plain("x".repeat(51)), plain("x".repeat(50))];
     let window = Window::new(&fields, 0, 1);
     let mut column = ColumnBuffer::new(CellType::Text, IndicatorWidth::Wide);
     column.lay_out(3, 49);
     let mut faults = Vec::new();
     let needed = converter.convert(&window.block(), &mut column, 0, &mut faults);
-    let need = NeedStride {
-        record: 2,
-        bytes: 50,
-    };
+    let need = NeedStride { record: 2, bytes: 50 };
     assert_eq!(needed, Err(need));
     assert_eq!(faults, [(1, Fault::TooLong)]);
 }
@@ -156,24 +132,13 @@ fn constants_are_converted_once_and_copied() {
         oracle.column.column.nullable = nullable;
         oracle.dialect.null_values = vec![b"NULL".to_vec()];
         oracle.dialect.encoding = Encoding::Latin1;
-        Converter::new(
-            &oracle.column,
-            cell,
-            &oracle.dialect,
-            &oracle.formats,
-            false,
-        )
+        Converter::new(&oracle.column, cell, &oracle.dialect, &oracle.formats, false)
     };
     let fields = [plain("a"), plain("b")];
     let window = Window::new(&fields, 0, 0);
     for (ty, cell, text, expected) in [
         (SqlType::SmallInt, CellType::I64, "-7", Cell::Integer(-7)),
-        (
-            SqlType::VarChar(None),
-            CellType::Text,
-            "é",
-            Cell::Text("é".to_owned()),
-        ),
+        (SqlType::VarChar(None), CellType::Text, "é", Cell::Text("é".to_owned())),
         (SqlType::Boolean, CellType::Bit, "yes", Cell::Bit(true)),
         (SqlType::Double, CellType::F64, "NULL", Cell::Null),
         (SqlType::VarChar(None), CellType::Text, "", Cell::Null),
@@ -182,9 +147,7 @@ fn constants_are_converted_once_and_copied() {
             let converter = constant(ty, cell, text, true).unwrap();
             let mut column = ColumnBuffer::new(cell, width);
             column.lay_out(4, 8);
-            converter
-                .convert(&window.block(), &mut column, 1, &mut Vec::new())
-                .unwrap();
+            converter.convert(&window.block(), &mut column, 1, &mut Vec::new()).unwrap();
             for row in 1..3 {
                 assert_eq!(Cell::from(column.cell(row)), expected);
             }
@@ -194,25 +157,14 @@ fn constants_are_converted_once_and_copied() {
         }
     }
     let error = constant(SqlType::SmallInt, CellType::I16, "99999", true).unwrap_err();
-    assert!(
-        error.message.contains("\"99999\" is no SMALLINT"),
-        "{error}"
-    );
+    assert!(error.message.contains("\"99999\" is no SMALLINT"), "{error}");
     assert!(constant(SqlType::SmallInt, CellType::I16, "", false).is_err());
 }
 
 #[test]
 fn pairs_that_do_not_go_together_are_refused() {
     let oracle = oracle(SqlType::Integer, CellType::I16);
-    let error = Converter::new(
-        &oracle.column,
-        CellType::I16,
-        &oracle.dialect,
-        &oracle.formats,
-        false,
-    );
-    assert_eq!(
-        error.unwrap_err().message,
-        "column c: INTEGER cannot stand in cells of I16"
-    );
+    let error =
+        Converter::new(&oracle.column, CellType::I16, &oracle.dialect, &oracle.formats, false);
+    assert_eq!(error.unwrap_err().message, "column c: INTEGER cannot stand in cells of I16");
 }

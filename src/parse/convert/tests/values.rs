@@ -34,9 +34,7 @@ fn integers_at_their_limits() {
 fn digits_of_every_length_at_every_alignment() {
     for length in 0..=25 {
         for prefix in ["", "-", "+", "-0"] {
-            let digits: String = (0..length)
-                .map(|n| char::from(b"123456789"[n % 9]))
-                .collect();
+            let digits: String = (0..length).map(|n| char::from(b"123456789"[n % 9])).collect();
             let field = plain(format!("{prefix}{digits}"));
             let with_point = (0..=length).map(|at| {
                 let (whole, fraction) = digits.split_at(at);
@@ -45,27 +43,9 @@ fn digits_of_every_length_at_every_alignment() {
             let fields: Vec<_> = [field.clone()].into_iter().chain(with_point).collect();
             for lead in 0..=17 {
                 let block = std::slice::from_ref(&field);
-                check(
-                    &oracle(SqlType::BigInt, CellType::I64),
-                    block,
-                    lead,
-                    lead % 3,
-                    0,
-                );
-                check(
-                    &oracle(DECIMAL_15_2, CellType::Text),
-                    &fields,
-                    lead,
-                    lead % 3,
-                    1,
-                );
-                check(
-                    &oracle(SqlType::Double, CellType::F64),
-                    &fields,
-                    lead,
-                    lead % 3,
-                    0,
-                );
+                check(&oracle(SqlType::BigInt, CellType::I64), block, lead, lead % 3, 0);
+                check(&oracle(DECIMAL_15_2, CellType::Text), &fields, lead, lead % 3, 1);
+                check(&oracle(SqlType::Double, CellType::F64), &fields, lead, lead % 3, 0);
             }
         }
     }
@@ -153,10 +133,7 @@ fn dates_times_and_timestamps_in_their_forms() {
         "2024-02-29 12:34:56.000", "2024-02-29 12:34:56.12345678/",
     ];
     for (ty, cell) in pairs() {
-        if matches!(
-            ty,
-            SqlType::Date | SqlType::Time | SqlType::Timestamp { .. }
-        ) {
+        if matches!(ty, SqlType::Date | SqlType::Time | SqlType::Timestamp { .. }) {
             check_texts(ty, cell, &texts);
         }
     }
@@ -167,14 +144,8 @@ fn formats_of_the_user_come_first() {
     let mut dates = oracle(SqlType::Date, CellType::Text);
     for format in ["yyyymmdd", "YYYY/MM/DD", "dd.mm.yyyy", "yyyy-dd-mm"] {
         dates.formats.date = Some(format.to_owned());
-        for text in [
-            "20240229",
-            "20230229",
-            "2024/02/29",
-            "29.02.2024",
-            "2024-02-29",
-            "2024-29-02",
-        ] {
+        for text in ["20240229", "20230229", "2024/02/29", "29.02.2024", "2024-02-29", "2024-29-02"]
+        {
             converted(&dates, &plain(text)).ok();
         }
     }
@@ -194,12 +165,9 @@ fn formats_of_the_user_come_first() {
 
     for cell in [CellType::Timestamp, CellType::Text] {
         let mut stamps = oracle(SqlType::Timestamp { precision: 6 }, cell);
-        for format in [
-            "yyyymmddhhmissf",
-            "yyyymmddThhmiss.fff",
-            "yyyy-mm-dd",
-            "ffffff yyyymmddhhmiss",
-        ] {
+        for format in
+            ["yyyymmddhhmissf", "yyyymmddThhmiss.fff", "yyyy-mm-dd", "ffffff yyyymmddhhmiss"]
+        {
             stamps.formats.timestamp = Some(format.to_owned());
             for text in [
                 "20240229123456123456",

@@ -39,15 +39,11 @@ fn render_cell(cell: CellRef<'_>, out: &mut Vec<u8>) {
         CellRef::Text(value) => render_text(value, out),
         CellRef::Bytes(value) => render_bytes(value, out),
         CellRef::Bit(value) => out.push(if value { b't' } else { b'f' }),
-        CellRef::Date(d) => write_all(
-            out,
-            format_args!("{:04}-{:02}-{:02}", d.year, d.month, d.day),
-        ),
+        CellRef::Date(d) => {
+            write_all(out, format_args!("{:04}-{:02}-{:02}", d.year, d.month, d.day))
+        }
         CellRef::Time(t) => {
-            write_all(
-                out,
-                format_args!("{:02}:{:02}:{:02}", t.hour, t.minute, t.second),
-            );
+            write_all(out, format_args!("{:02}:{:02}:{:02}", t.hour, t.minute, t.second));
         }
         CellRef::Timestamp(t) => write_all(
             out,
@@ -89,12 +85,11 @@ fn render_text(value: &[u8], out: &mut Vec<u8>) {
 fn render_bytes(value: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(b"\"\\\\x");
-    out.extend(value.iter().flat_map(|&byte| {
-        [
-            DIGITS[usize::from(byte >> 4)],
-            DIGITS[usize::from(byte & 15)],
-        ]
-    }));
+    out.extend(
+        value
+            .iter()
+            .flat_map(|&byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
+    );
     out.push(b'"');
 }
 
@@ -108,11 +103,7 @@ mod tests {
 
     /// A slow reader of one-dimensional array literals: elements, `None` for NULL.
     fn parse(literal: &str) -> Vec<Option<String>> {
-        let inner = literal
-            .strip_prefix('{')
-            .unwrap()
-            .strip_suffix('}')
-            .unwrap();
+        let inner = literal.strip_prefix('{').unwrap().strip_suffix('}').unwrap();
         let mut elements = Vec::new();
         if inner.is_empty() {
             return elements;
@@ -151,13 +142,7 @@ mod tests {
     }
 
     fn text_column(cells: &[Option<String>]) -> ColumnBuffer {
-        let stride = cells
-            .iter()
-            .flatten()
-            .map(String::len)
-            .max()
-            .unwrap_or(0)
-            .max(1);
+        let stride = cells.iter().flatten().map(String::len).max().unwrap_or(0).max(1);
         let mut column = ColumnBuffer::new(CellType::Text, IndicatorWidth::Wide);
         column.lay_out(cells.len(), stride);
         for (row, cell) in cells.iter().enumerate() {

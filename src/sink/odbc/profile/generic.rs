@@ -72,9 +72,7 @@ impl Profile for Generic {
     }
 
     fn encoder(&self, columns: &[CatalogColumn], _width: IndicatorWidth) -> Box<dyn Encode> {
-        Box::new(Arrays::new(
-            columns.iter().map(|column| column.announced).collect(),
-        ))
+        Box::new(Arrays::new(columns.iter().map(|column| column.announced).collect()))
     }
 
     fn type_names(&self, columns: &[Column], _quote: char) -> Vec<String> {
@@ -143,9 +141,9 @@ fn sql_type_of(described: &DescribedColumn) -> Option<SqlType> {
         }
         sql_type::DATE => SqlType::Date,
         sql_type::TIME => SqlType::Time,
-        sql_type::TIMESTAMP => SqlType::Timestamp {
-            precision: u8::try_from(described.digits).ok()?.min(9),
-        },
+        sql_type::TIMESTAMP => {
+            SqlType::Timestamp { precision: u8::try_from(described.digits).ok()?.min(9) }
+        }
         sql_type::BIT => SqlType::Boolean,
         sql_type::BINARY => size.map_or(SqlType::VarBinary(None), SqlType::Binary),
         sql_type::VARBINARY | sql_type::LONGVARBINARY => SqlType::VarBinary(size),

@@ -20,11 +20,8 @@ use crate::sink::{ErrorClass, SinkError};
 pub(super) struct Mariadb;
 
 /// A silent reconnect would lose the open transaction and load half a batch as a whole one.
-const KEYWORDS: &[RequiredKeyword] = &[
-    (&["AUTO_RECONNECT"], "0"),
-    (&["CHARSET"], "utf8mb4"),
-    (&["NO_PROMPT"], "1"),
-];
+const KEYWORDS: &[RequiredKeyword] =
+    &[(&["AUTO_RECONNECT"], "0"), (&["CHARSET"], "utf8mb4"), (&["NO_PROMPT"], "1")];
 
 /// A mode in which nothing is stored but what was sent: no cut or clamped value
 /// (`STRICT_ALL_TABLES`), no number made out of 0, and no mode of the server's configuration that
@@ -81,10 +78,7 @@ impl Profile for Mariadb {
             ("sql_mode", "SELECT @@SESSION.sql_mode"),
             ("character set", "SELECT @@SESSION.character_set_client"),
             ("time zone", "SELECT @@SESSION.time_zone"),
-            (
-                "innodb_flush_log_at_trx_commit",
-                "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit",
-            ),
+            ("innodb_flush_log_at_trx_commit", "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit"),
         ]
     }
 
@@ -149,12 +143,7 @@ impl Profile for Mariadb {
     }
 
     fn encoder(&self, columns: &[CatalogColumn], _width: IndicatorWidth) -> Box<dyn Encode> {
-        Box::new(Arrays::new(
-            columns
-                .iter()
-                .map(|column| announced(column.column.ty))
-                .collect(),
-        ))
+        Box::new(Arrays::new(columns.iter().map(|column| announced(column.column.ty)).collect()))
     }
 
     fn type_names(&self, columns: &[Column], quote: char) -> Vec<String> {
@@ -263,9 +252,7 @@ fn catalog_column(row: &[Option<String>]) -> Result<CatalogColumn, SinkError> {
     let text = |unit| length().map(|max| TextLength { max, unit });
     let unsigned = column_type.contains("unsigned");
     let refused = |why: &str| {
-        Err(SinkError::permanent(format!(
-            "column {name:?} is of type {column_type}: {why}"
-        )))
+        Err(SinkError::permanent(format!("column {name:?} is of type {column_type}: {why}")))
     };
     let ty = match data_type.to_ascii_lowercase().as_str() {
         "tinyint" if column_type == "tinyint(1)" => SqlType::Boolean,
@@ -275,10 +262,7 @@ fn catalog_column(row: &[Option<String>]) -> Result<CatalogColumn, SinkError> {
         "int" if !unsigned => SqlType::Integer,
         "int" => SqlType::BigInt,
         "bigint" if !unsigned => SqlType::BigInt,
-        "bigint" => SqlType::Decimal {
-            precision: 20,
-            scale: 0,
-        },
+        "bigint" => SqlType::Decimal { precision: 20, scale: 0 },
         "decimal" => match number(5).and_then(|scale| u8::try_from(scale).ok()) {
             Some(scale) if scale <= DECIMAL_DIGITS => SqlType::Decimal {
                 // More digits than we count are refused by us, never cut.
@@ -395,11 +379,7 @@ mod tests {
     use super::*;
 
     fn diagnostic(sqlstate: &str, native: i32, message: &str) -> Diagnostic {
-        Diagnostic {
-            sqlstate: sqlstate.to_owned(),
-            native,
-            message: message.to_owned(),
-        }
+        Diagnostic { sqlstate: sqlstate.to_owned(), native, message: message.to_owned() }
     }
 
     #[test]
@@ -415,20 +395,13 @@ mod tests {
             ("08S01", 2013, Verdict::World(ErrorClass::ConnectionLost)),
             ("HY000", 1364, Verdict::World(ErrorClass::Permanent)),
         ] {
-            assert_eq!(
-                Mariadb.verdict(&diagnostic(state, native, "")),
-                verdict,
-                "{native}"
-            );
+            assert_eq!(Mariadb.verdict(&diagnostic(state, native, "")), verdict, "{native}");
         }
     }
 
     #[test]
     fn wide_rows_leave_the_page() {
-        let length = TextLength {
-            max: 4_000,
-            unit: LengthUnit::Characters,
-        };
+        let length = TextLength { max: 4_000, unit: LengthUnit::Characters };
         let columns: Vec<Column> = (0..20)
             .map(|n| Column {
                 name: format!("c{n}"),
@@ -438,10 +411,7 @@ mod tests {
             })
             .collect();
         let names = Mariadb.type_names(&columns, '`');
-        let inside = names
-            .iter()
-            .filter(|name| name.as_str() == "VARCHAR(4000)")
-            .count();
+        let inside = names.iter().filter(|name| name.as_str() == "VARCHAR(4000)").count();
         assert_eq!(inside, 4);
         assert_eq!(names[0], "TEXT CHECK (CHAR_LENGTH(`c0`) <= 4000)");
     }

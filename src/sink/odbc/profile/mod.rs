@@ -193,15 +193,10 @@ pub(super) trait Profile: Send + Sync {
 
     /// The statement that loads rows.
     fn insert_sql(&self, table: &str, columns: &[CatalogColumn], quote: char) -> String {
-        let names: Vec<String> = columns
-            .iter()
-            .map(|column| quoted(&column.column.name, quote))
-            .collect();
+        let names: Vec<String> =
+            columns.iter().map(|column| quoted(&column.column.name, quote)).collect();
         let marks = vec!["?"; columns.len()].join(", ");
-        format!(
-            "INSERT INTO {table} ({}) VALUES ({marks})",
-            names.join(", ")
-        )
+        format!("INSERT INTO {table} ({}) VALUES ({marks})", names.join(", "))
     }
 
     /// Turns batches into the parameters of [`Self::insert_sql`].
@@ -327,11 +322,8 @@ impl Encode for Arrays {
         let parameters = batch.columns.iter().zip(&self.types);
         let parameters = parameters
             .map(|(column, announced)| {
-                let size = if announced.size == 0 {
-                    column.stride().max(1)
-                } else {
-                    announced.size
-                };
+                let size =
+                    if announced.size == 0 { column.stride().max(1) } else { announced.size };
                 let announced = ParameterType { size, ..*announced };
                 Parameter::of_column(column, rows.start, rows.len(), announced)
             })
@@ -357,11 +349,9 @@ pub(super) fn announced(ty: SqlType) -> ParameterType {
         SqlType::Date => (sql_type::DATE, 10, 0),
         SqlType::Time => (sql_type::TIME, 8, 0),
         SqlType::Timestamp { precision: 0 } => (sql_type::TIMESTAMP, 19, 0),
-        SqlType::Timestamp { precision } => (
-            sql_type::TIMESTAMP,
-            20 + usize::from(precision),
-            i16::from(precision),
-        ),
+        SqlType::Timestamp { precision } => {
+            (sql_type::TIMESTAMP, 20 + usize::from(precision), i16::from(precision))
+        }
         SqlType::Boolean => (sql_type::BIT, 1, 0),
         SqlType::Binary(_) => (sql_type::BINARY, 0, 0),
         SqlType::VarBinary(Some(_)) => (sql_type::VARBINARY, 0, 0),

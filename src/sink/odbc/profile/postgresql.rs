@@ -122,10 +122,8 @@ impl Profile for Postgresql {
     }
 
     fn insert_sql(&self, table: &str, columns: &[CatalogColumn], quote: char) -> String {
-        let names: Vec<String> = columns
-            .iter()
-            .map(|column| quoted(&column.column.name, quote))
-            .collect();
+        let names: Vec<String> =
+            columns.iter().map(|column| quoted(&column.column.name, quote)).collect();
         let arrays: Vec<String> = columns
             .iter()
             .map(|column| format!("?::{}[]", element_type(column.column.ty)))
@@ -222,11 +220,7 @@ fn catalog_column(row: &[Option<String>]) -> Result<CatalogColumn, SinkError> {
     let cell = |index: usize| row.get(index).and_then(Option::as_deref).unwrap_or("");
     let (name, schema, type_name) = (cell(0), cell(1), cell(2));
     let typmod: i32 = cell(3).parse().unwrap_or(-1);
-    let known = if schema == "pg_catalog" {
-        base_type(name, type_name, typmod)?
-    } else {
-        None
-    };
+    let known = if schema == "pg_catalog" { base_type(name, type_name, typmod)? } else { None };
     // A cast may not carry a length: it would cut what the column's assignment refuses. The bare
     // name of the catalog in quotes is the type without one, also where the grammar knows better
     // (`bit` is `bit(1)`, `"bit"` is not).
@@ -254,10 +248,7 @@ fn base_type(column: &str, name: &str, typmod: i32) -> Result<Option<SqlType>, S
     // `typmod` of character types and numeric counts from 4 (VARHDRSZ).
     let characters = |typmod: i32| {
         let max = u32::try_from(typmod - 4).ok()?;
-        Some(TextLength {
-            max,
-            unit: LengthUnit::Characters,
-        })
+        Some(TextLength { max, unit: LengthUnit::Characters })
     };
     Ok(Some(match name {
         "int2" => SqlType::SmallInt,
@@ -269,20 +260,12 @@ fn base_type(column: &str, name: &str, typmod: i32) -> Result<Option<SqlType>, S
         "text" => SqlType::VarChar(None),
         "varchar" => SqlType::VarChar(characters(typmod)),
         "bpchar" => characters(typmod).map_or(SqlType::VarChar(None), SqlType::Char),
-        "name" => SqlType::VarChar(Some(TextLength {
-            max: 63,
-            unit: LengthUnit::Bytes,
-        })),
-        "char" => SqlType::Char(TextLength {
-            max: 1,
-            unit: LengthUnit::Bytes,
-        }),
+        "name" => SqlType::VarChar(Some(TextLength { max: 63, unit: LengthUnit::Bytes })),
+        "char" => SqlType::Char(TextLength { max: 1, unit: LengthUnit::Bytes }),
         "bytea" => SqlType::VarBinary(None),
         "date" => SqlType::Date,
         "time" => SqlType::Time,
-        "timestamp" => SqlType::Timestamp {
-            precision: u8::try_from(typmod).unwrap_or(6),
-        },
+        "timestamp" => SqlType::Timestamp { precision: u8::try_from(typmod).unwrap_or(6) },
         // Without precision any value is kept as it is: the server reads the text.
         "numeric" if typmod >= 4 => numeric(column, typmod - 4)?,
         _ => return Ok(None),
@@ -294,9 +277,7 @@ fn base_type(column: &str, name: &str, typmod: i32) -> Result<Option<SqlType>, S
 fn numeric(column: &str, packed: i32) -> Result<SqlType, SinkError> {
     let precision = (packed >> 16) & 0xffff;
     let scale = ((packed & 0x7ff) ^ 1024) - 1024;
-    let held = u8::try_from(scale)
-        .ok()
-        .filter(|&scale| scale <= DECIMAL_DIGITS);
+    let held = u8::try_from(scale).ok().filter(|&scale| scale <= DECIMAL_DIGITS);
     match held {
         Some(held) if scale <= precision => Ok(SqlType::Decimal {
             // More digits than we count are refused by us, never cut.
@@ -365,13 +346,11 @@ impl Encode for Literals {
         self.lengths.clear();
         for (column, text) in batch.columns.iter().zip(&mut self.texts) {
             array_literal::render(column, rows.clone(), text);
-            self.lengths
-                .push(LengthWord::length(text.len(), self.width));
+            self.lengths.push(LengthWord::length(text.len(), self.width));
         }
         let parameters = self.texts.iter().zip(&self.lengths);
-        let parameters = parameters
-            .map(|(text, length)| Parameter::of_text(text, length, self.width))
-            .collect();
+        let parameters =
+            parameters.map(|(text, length)| Parameter::of_text(text, length, self.width)).collect();
         (parameters, 1)
     }
 }
@@ -382,12 +361,7 @@ mod tests {
 
     fn column(name: &str, ty: SqlType, server_type: &str) -> CatalogColumn {
         CatalogColumn {
-            column: Column {
-                name: name.to_owned(),
-                ty,
-                nullable: true,
-                generated: false,
-            },
+            column: Column { name: name.to_owned(), ty, nullable: true, generated: false },
             server_type: server_type.to_owned(),
             announced: announced(ty),
         }
@@ -395,21 +369,11 @@ mod tests {
 
     #[test]
     fn casts_carry_no_length() {
-        let length = TextLength {
-            max: 5,
-            unit: LengthUnit::Characters,
-        };
+        let length = TextLength { max: 5, unit: LengthUnit::Characters };
         let columns = [
             column("a\"b", SqlType::VarChar(Some(length)), ""),
             column("u", SqlType::VarChar(None), "\"pg_catalog\".\"uuid\""),
-            column(
-                "d",
-                SqlType::Decimal {
-                    precision: 31,
-                    scale: 10,
-                },
-                "",
-            ),
+            column("d", SqlType::Decimal { precision: 31, scale: 10 }, ""),
         ];
         assert_eq!(
             Postgresql.insert_sql("\"t\"", &columns, '"'),

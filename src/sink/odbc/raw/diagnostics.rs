@@ -47,20 +47,12 @@ impl Outcome {
     /// Plain success.
     #[cfg(test)]
     pub(in crate::sink::odbc) fn success() -> Self {
-        Self {
-            code: SqlReturn::SUCCESS,
-            diagnostics: Vec::new(),
-        }
+        Self { code: SqlReturn::SUCCESS, diagnostics: Vec::new() }
     }
 
     /// Whether the call did what it was asked to, perhaps with something to say about it.
     pub(in crate::sink::odbc) fn is_ok(&self) -> bool {
-        [
-            SqlReturn::SUCCESS,
-            SqlReturn::SUCCESS_WITH_INFO,
-            SqlReturn::NO_DATA,
-        ]
-        .contains(&self.code)
+        [SqlReturn::SUCCESS, SqlReturn::SUCCESS_WITH_INFO, SqlReturn::NO_DATA].contains(&self.code)
     }
 
     /// Whether there is nothing (more) to fetch.
@@ -79,10 +71,7 @@ pub(in crate::sink::odbc) fn connection_outcome(
     connection: &Connection,
     code: SqlReturn,
 ) -> Outcome {
-    Outcome {
-        code,
-        diagnostics: read(HandleType::Dbc, connection.handle().as_handle()),
-    }
+    Outcome { code, diagnostics: read(HandleType::Dbc, connection.handle().as_handle()) }
 }
 
 /// A text that the driver says about itself (`SQLGetInfo`).
@@ -91,13 +80,7 @@ pub(in crate::sink::odbc) fn info_text(connection: &Connection, info: u16) -> Op
     let mut bytes = 0i16;
     // SAFETY: the connection is open; the buffer has the announced 1,024 bytes.
     let code = unsafe {
-        SQLGetInfoW(
-            connection.handle(),
-            info,
-            units.as_mut_ptr().cast(),
-            1024,
-            &raw mut bytes,
-        )
+        SQLGetInfoW(connection.handle(), info, units.as_mut_ptr().cast(), 1024, &raw mut bytes)
     };
     if code != SqlReturn::SUCCESS && code != SqlReturn::SUCCESS_WITH_INFO {
         return None;
@@ -113,13 +96,7 @@ pub(in crate::sink::odbc) fn info_number(connection: &Connection, info: u16) -> 
     let mut bytes = 0i16;
     // SAFETY: the connection is open; the output has four bytes, the most such a number has.
     let code = unsafe {
-        SQLGetInfoW(
-            connection.handle(),
-            info,
-            ptr::from_mut(&mut number).cast(),
-            4,
-            &raw mut bytes,
-        )
+        SQLGetInfoW(connection.handle(), info, ptr::from_mut(&mut number).cast(), 4, &raw mut bytes)
     };
     (code == SqlReturn::SUCCESS || code == SqlReturn::SUCCESS_WITH_INFO).then_some(number)
 }

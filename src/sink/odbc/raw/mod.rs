@@ -116,11 +116,7 @@ impl Statement {
         let mut handle = Handle::null();
         // SAFETY: the connection handle is open for as long as the `Rc` lives; the output is ours.
         let code = unsafe {
-            SQLAllocHandle(
-                HandleType::Stmt,
-                connection.handle().as_handle(),
-                &raw mut handle,
-            )
+            SQLAllocHandle(HandleType::Stmt, connection.handle().as_handle(), &raw mut handle)
         };
         if code != SqlReturn::SUCCESS && code != SqlReturn::SUCCESS_WITH_INFO {
             return Err(connection_outcome(connection, code));
@@ -168,12 +164,7 @@ impl Statement {
     fn set_number(&mut self, attribute: i32, value: usize) -> Outcome {
         // SAFETY: the attributes used here take a number in place of the pointer.
         let code = unsafe {
-            SQLSetStmtAttr(
-                self.handle,
-                attribute,
-                ptr::without_provenance_mut(value),
-                0,
-            )
+            SQLSetStmtAttr(self.handle, attribute, ptr::without_provenance_mut(value), 0)
         };
         self.outcome(code)
     }
@@ -210,15 +201,9 @@ impl Statement {
             self.outcome(code)
         };
         self.unbind();
-        let processed = processed
-            .written_width()
-            .map(|_| processed.read(self.width()));
+        let processed = processed.written_width().map(|_| processed.read(self.width()));
         ArrayOutcome {
-            row_count: if outcome.is_ok() {
-                self.row_count()
-            } else {
-                -1
-            },
+            row_count: if outcome.is_ok() { self.row_count() } else { -1 },
             outcome,
             processed,
         }
@@ -251,10 +236,9 @@ impl Statement {
         self.set_number(ATTR_PARAMSET_SIZE, sets).ok()?;
         let statuses = self.statuses.as_mut_ptr().cast();
         let processed = ptr::from_mut(processed).cast();
-        for (attribute, pointer) in [
-            (ATTR_PARAM_STATUS_PTR, statuses),
-            (ATTR_PARAMS_PROCESSED_PTR, processed),
-        ] {
+        for (attribute, pointer) in
+            [(ATTR_PARAM_STATUS_PTR, statuses), (ATTR_PARAMS_PROCESSED_PTR, processed)]
+        {
             // SAFETY: the driver stores the pointer; `execute_array` says why it stays valid.
             let code = unsafe { SQLSetStmtAttr(self.handle, attribute, pointer, 0) };
             self.outcome(code).ok()?;
@@ -291,12 +275,7 @@ impl Statement {
                 SQLFreeStmt(self.handle, FreeStmtOption::ResetParams),
                 SQLSetStmtAttr(self.handle, ATTR_PARAM_STATUS_PTR, ptr::null_mut(), 0),
                 SQLSetStmtAttr(self.handle, ATTR_PARAMS_PROCESSED_PTR, ptr::null_mut(), 0),
-                SQLSetStmtAttr(
-                    self.handle,
-                    ATTR_PARAMSET_SIZE,
-                    ptr::without_provenance_mut(1),
-                    0,
-                ),
+                SQLSetStmtAttr(self.handle, ATTR_PARAMSET_SIZE, ptr::without_provenance_mut(1), 0),
             )
         };
     }
@@ -308,9 +287,7 @@ impl Statement {
         let code = unsafe { SQLNumResultCols(self.handle, &raw mut count) };
         self.outcome(code).ok()?;
         let count = u16::try_from(count).unwrap_or(0);
-        (1..=count)
-            .map(|number| self.describe_one(number))
-            .collect()
+        (1..=count).map(|number| self.describe_one(number)).collect()
     }
 
     fn describe_one(&mut self, number: u16) -> Result<DescribedColumn, Outcome> {
