@@ -129,6 +129,7 @@ fn values_come_back_to_the_last_digit() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of one good and one bad value for each type")]
 fn strict_types() {
     let schema = "s SMALLINT, i INTEGER, b BIGINT, d DECIMAL(5,2), r REAL, f DOUBLE, c CHAR(3), \
                   v VARCHAR(3), day DATE, t TIME, ts TIMESTAMP(3), o BOOLEAN, x VARBINARY(2)";

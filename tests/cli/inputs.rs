@@ -267,7 +267,7 @@ fn file_names_of_every_kind() {
         rejects.push(".rejects");
         assert_eq!(place.read(&rejects), b"x,eve\n");
         // The names reach the terminal without control characters.
-        let run = place.run(arguments[..4].iter().chain(&arguments[8..]).collect::<Vec<_>>());
+        let run = place.run(arguments[..4].iter().chain(&arguments[8..]));
         assert!(!run.expect(5).stderr.contains('\u{1b}'));
     }
 }

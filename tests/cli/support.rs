@@ -1,5 +1,7 @@
 //! A directory to work in, the program run in it, and questions to the databases afterwards.
 
+#![expect(clippy::print_stderr, reason = "a case that tests nothing must say so")]
+
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
