@@ -1,6 +1,7 @@
 //! Whole loads into nothing and into SQLite, threads and rings included. Each checks its counts.
 
 #[path = "../tests/common/mod.rs"]
+#[expect(dead_code, reason = "tests use the rest of it")]
 mod common;
 
 use std::path::Path;

@@ -173,7 +173,8 @@ mod tests {
         assert!(counter.passed_at_end());
         assert_eq!(counter.add_records(950), 100);
         // The tenth is 1 % of 1,000; the eleventh is more, the twelfth would be too.
-        let read = [900, 910, 920, 930, 1_000, 1_010, 1_050];
-        assert_eq!(counter.add_rejects(7, |index| read[index as usize]), Some(5));
+        let read =
+            |index| [900, 910, 920, 930, 1_000, 1_010, 1_050][usize::try_from(index).unwrap()];
+        assert_eq!(counter.add_rejects(7, read), Some(5));
     }
 }

@@ -78,7 +78,7 @@ fn a_pipe_that_stays_open_behind_the_limit_does_not_hold_the_load() {
             let mut pipe = std::fs::File::options().write(true).open(writer).expect("a reader");
             pipe.write_all(&lines(20, &[])).expect("the load reads");
             pipe.write_all(b"21,\"open").expect("the load reads");
-            drop(held.recv());
+            held.recv().unwrap_err();
         });
         let mut config = small(&path);
         config.limit = Some(10);

@@ -143,7 +143,11 @@ fn rows_that_the_database_refuses_count_too() {
         // Only whole units are in: the first ends behind record 50, or 53 with what it refused.
         assert_eq!(counts.rows_rejected, if record == 71 { 3 } else { 0 });
         assert_eq!(counts.rows_loaded, loaded_records(&target).len() as u64);
-        check_reject_file(&file.path, &[12, 14, 15][..counts.rows_rejected as usize], &[]);
+        check_reject_file(
+            &file.path,
+            &[12, 14, 15][..usize::try_from(counts.rows_rejected).unwrap()],
+            &[],
+        );
     }
 }
 

@@ -59,7 +59,7 @@ fn silent_pipe(bytes: Vec<u8>) -> (tempfile::TempDir, PathBuf, std::sync::mpsc::
     std::thread::spawn(move || {
         let mut pipe = std::fs::File::options().write(true).open(writer).expect("a reader");
         pipe.write_all(&bytes).expect("the load reads");
-        drop(held.recv());
+        held.recv().unwrap_err();
     });
     (dir, path, hold)
 }
@@ -147,10 +147,13 @@ fn panicking_at(nth: u64, of: fn(&Call<'_>) -> bool) -> Arc<Hooked> {
     }))
 }
 
+/// Which call panics.
+type Matches = fn(&Call<'_>) -> bool;
+
 #[test]
 fn a_sink_that_panics() {
     let bad = &[7, 33, 34, 120, 199];
-    let cases: [(u64, fn(&Call<'_>) -> bool); 3] = [
+    let cases: [(u64, Matches); 3] = [
         (7, |call| matches!(call, Call::Write(_))),
         (2, |call| matches!(call, Call::Commit)),
         (1, |call| matches!(call, Call::Write(_))),

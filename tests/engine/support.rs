@@ -114,7 +114,8 @@ pub fn lines(records: u64, bad: &[u64]) -> Vec<u8> {
 
 /// A directory with one input.
 pub struct Given {
-    pub dir: TempDir,
+    /// Held so that it is there until the test ends.
+    pub _dir: TempDir,
     pub path: PathBuf,
 }
 
@@ -122,7 +123,7 @@ pub fn given(bytes: &[u8]) -> Given {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("in.csv");
     std::fs::write(&path, bytes).expect("a file");
-    Given { dir, path }
+    Given { _dir: dir, path }
 }
 
 pub fn two_columns() -> Vec<Column> {

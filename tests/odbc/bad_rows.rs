@@ -70,7 +70,8 @@ pub(super) fn every_row_bad(server: &Server) {
 pub(super) fn equal_keys_inside_a_batch(server: &Server) {
     let table = constrained(server, "equal_keys_inside_a_batch");
     let mut rows = good_rows(100);
-    rows[60][0] = rows[20][0].clone();
+    let key = rows[20][0].clone();
+    rows[60][0].clone_from(&key);
     let rejects = table.load(&rows);
     assert_eq!(rejects.iter().map(|reject| reject.row).collect::<Vec<_>>(), [60]);
     let sql = format!(
@@ -92,7 +93,8 @@ pub(super) fn deferred_constraints(server: &Server) {
     for row in &mut rows {
         row[2] = None;
     }
-    rows[7][0] = rows[3][0].clone();
+    let key = rows[3][0].clone();
+    rows[7][0].clone_from(&key);
     let rejects = table.load(&rows);
     assert_eq!(rejects.iter().map(|reject| reject.row).collect::<Vec<_>>(), [7]);
     assert_eq!(table.count(), 19);
