@@ -69,8 +69,13 @@ fn inputs() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(byte, 0..60)
 }
 
+/// Random cases: `PROPTEST_CASES` where it is set, for the longer form.
+fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(cases(20_000)))]
     #[test]
     fn equals_the_oracle(bytes in inputs(), dialect in dialects(), field_count in 1_usize..5) {
         check(&bytes, &dialect, field_count);

@@ -249,8 +249,13 @@ fn strict_crlf_with_escapes() {
     sweep(b"1,a\nb\r\n2,c\\\r\n3\r\n4,\"d\\\"\r\n\"\r\n5,e\r\n", &dialect, 2);
 }
 
+/// Random cases: `PROPTEST_CASES` where it is set, for the longer form.
+fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(cases(300)))]
     #[test]
     fn random_files_and_cuts(
         pieces in proptest::collection::vec(

@@ -63,11 +63,17 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     let Prepared { config, inputs, warnings, .. } = prepared;
     let dialect = as_flags(&config.dialect);
     let events = output.events.as_ref().map(|path| create(path.as_path())).transpose()?;
+    let events_end = events.as_ref().map(File::try_clone).transpose();
+    let events_end = events_end.map_err(|source| Error::io("opening --events twice", source))?;
     let progress = Progress::start(output, &control, events)?;
     let target = TargetHandle(target);
     let outcome = Load { config, inputs, target, control }.run();
     progress.end();
     let report = completed(outcome.report, outcome.error.as_ref(), dialect, warnings);
+    if let Some(mut events) = events_end {
+        let summary = serde_json::json!({ "event": "summary", "report": &report });
+        writeln!(events, "{summary}").map_err(|source| Error::io("writing --events", source))?;
+    }
     if !output.quiet {
         report.warnings.iter().for_each(|warning| messages.warning(warning));
     }

@@ -233,8 +233,10 @@ fn progress_and_events() {
         .lines()
         .map(|line| serde_json::from_str(line).expect("a JSON object on each line"))
         .collect();
-    let last = events.last().expect("at least the end");
+    let [.., last, summary] = &events[..] else { panic!("at least the end and the summary") };
     assert_eq!((&last["rows_loaded"], &last["records_read"]), (&20_000.into(), &20_000.into()));
+    assert_eq!(summary["event"], "summary");
+    assert_eq!(summary["report"]["totals"]["rows_loaded"], 20_000);
 }
 
 #[test]
