@@ -21,7 +21,7 @@ pub const CHUNK_BYTES: u64 = 1 << 20;
 pub const BLOCK_BYTES: usize = 1 << 20;
 
 /// Bytes of bound columns in one arena (`--batch-bytes`).
-pub const BATCH_BYTES: usize = 4 << 20;
+pub const BATCH_BYTES: usize = 2 << 20;
 
 /// Rows in one batch when neither the user nor the profile says otherwise (`--batch-rows`).
 pub const BATCH_ROWS: usize = 5_000;

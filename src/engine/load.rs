@@ -7,15 +7,13 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
-
 use super::arenas::{self, ARENAS_MIN, Shape};
 use super::control::Control;
 use super::files::{InputFile, OpenFile};
 use super::monitor::Monitor;
 use super::parser::{Parser, ParserTimes};
 use super::shared::{Shared, panicked};
-use super::writer::{Writer, WriterTimes};
+use super::writer::{Writer, WriterTimes, new_histogram};
 use super::{topology, verdict};
 use crate::arena::Batch;
 use crate::config::schema::Column;
@@ -477,9 +475,9 @@ fn file_reports(shared: &Shared, rejects: &[Option<PathBuf>]) -> Vec<FileReport>
 
 fn stages(shared: &Shared, times: &Times) -> Stages {
     let sum = |parts: &mut dyn Iterator<Item = Duration>| parts.sum::<Duration>().as_secs_f64();
-    let mut batches = Histogram::<u64>::new(3).expect("three digits are a valid precision");
+    let mut batches = new_histogram();
     for writer in &times.writers {
-        batches.add(&writer.batch_us).expect("histograms that grow by themselves take all values");
+        batches.add(&writer.batch_us).expect("all histograms have the same range");
     }
     #[expect(clippy::cast_precision_loss, reason = "microseconds of a batch are under 2^53")]
     let quantile_ms = |quantile| batches.value_at_quantile(quantile) as f64 / 1_000.0;

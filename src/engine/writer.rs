@@ -39,13 +39,21 @@ pub(super) struct WriterTimes {
     pub(super) batch_us: Histogram<u64>,
 }
 
+/// A histogram of microseconds from 1 to an hour, with three digits.
+///
+/// Of fixed range: what is longer counts as an hour, where a histogram that grows would count a
+/// saturated value at the range it happens to have.
+pub(super) fn new_histogram() -> Histogram<u64> {
+    Histogram::new_with_max(3_600_000_000, 3).expect("the range and the digits are valid")
+}
+
 impl WriterTimes {
     fn new() -> Self {
         Self {
             write: Duration::ZERO,
             commit: Duration::ZERO,
             idle: Duration::ZERO,
-            batch_us: Histogram::new(3).expect("three digits are a valid precision"),
+            batch_us: new_histogram(),
         }
     }
 }
