@@ -131,8 +131,8 @@ impl Profile for Mariadb {
             SqlType::SmallInt => CellType::I16,
             SqlType::Integer => CellType::I32,
             SqlType::BigInt => CellType::I64,
-            // Dates and times as text: Connector/ODBC 3.1.15 keeps about 45 bytes of each value that
-            // is bound as a struct in an array, for as long as the statement lives.
+            // Dates and times as text: Connector/ODBC 3.1.15 keeps about 45 bytes of each value
+            // that is bound as a struct in an array, for as long as the statement lives.
             SqlType::Decimal { .. }
             | SqlType::Char(_)
             | SqlType::VarChar(_)
