@@ -428,7 +428,10 @@ struct EndOnDrop<'a>(&'a Shared);
 
 impl Drop for EndOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.end(Err(io::Error::other("the reader thread panicked")));
+        // A source that was stopped has noted no end, and must not get this one.
+        if thread::panicking() {
+            self.0.end(Err(io::Error::other("the reader thread panicked")));
+        }
     }
 }
 
