@@ -86,7 +86,8 @@ class Connection:
         pumps: list[asyncio.Task[None]] = []
         try:
             await self._reached("connect")
-            server_reader, server_writer = await asyncio.open_connection(HOST, self._shim.server)
+            server_reader, server_writer = await asyncio.open_connection(
+                HOST, self._shim.server, limit=2 * READ_BYTES)
             self._writers.append(server_writer)
             requests, answers = drda.Requests(self._shim.product), drda.Answers()
             pumps = [
@@ -212,6 +213,7 @@ class Shim:
         self._open: dict[int, Connection] = {}
         self._port = 0
         self._listener: asyncio.Server | None = None
+        self._controller: asyncio.Server | None = None
 
     async def listen(self, port: int) -> int:
         """Opens the port for drivers; 0 takes a free one, which is returned."""
@@ -224,14 +226,24 @@ class Shim:
 
     async def control(self, port: int) -> int:
         """Opens the control port; 0 takes a free one, which is returned."""
-        server = await asyncio.start_server(self._controlled, HOST, port)
-        return server.sockets[0].getsockname()[1]
+        self._controller = await asyncio.start_server(self._controlled, HOST, port)
+        return self._controller.sockets[0].getsockname()[1]
 
     def due(self, moment: str, connection: int) -> list[faults.Rule]:
         """The faults whose moment has come; all of them count it."""
         due = [rule for rule in self.rules if rule.reached(moment, connection)]
         self.rules = [rule for rule in self.rules if not rule.spent]
         return due
+
+    async def close(self) -> None:
+        """Closes the ports and ends all connections."""
+        self._refuse()
+        if self._controller:
+            self._controller.close()
+        for connection in list(self._open.values()):
+            connection.cut(abruptly=False)
+        while self._open:
+            await asyncio.sleep(0.01)
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.counts["connections"] += 1
@@ -308,6 +320,7 @@ async def serve(options: argparse.Namespace) -> None:
     port, control = await shim.listen(options.listen), await shim.control(options.control)
     print(f"listening {port} control {control}", flush=True)
     await stop.wait()
+    await shim.close()
 
 
 def probe(port: int) -> bool:

@@ -265,8 +265,8 @@ static int remember(struct statement *s, SQLINTEGER attribute, SQLPOINTER value)
 SET_ATTRIBUTE(SQLSetStmtAttr)
 SET_ATTRIBUTE(SQLSetStmtAttrW)
 
-/* ODBC's own attributes are words or pointers; a pointer is written whole. IBM's, from 1000 on, have
- * sizes of their own. */
+/* ODBC's own attributes are words or pointers; a pointer is written whole. IBM's, from 1000 on,
+ * have sizes of their own. */
 #define GET_ATTRIBUTE(name)                                                                       \
     SQLRETURN name(SQLHSTMT handle, SQLINTEGER attribute, SQLPOINTER value, SQLINTEGER room,      \
                    SQLINTEGER *length)                                                            \
