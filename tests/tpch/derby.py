@@ -11,12 +11,12 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 import tempfile
 
-JARS = pathlib.Path(os.environ.get("FASTLOAD_DERBY_JARS", "/usr/share/java"))
+import facts
 
-# A field of an export: quoted with quotes doubled, or bare; NULL is bare and empty.
-FIELD = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\n]*))(,|\n)')
+JARS = pathlib.Path(os.environ.get("FASTLOAD_DERBY_JARS", "/usr/share/java"))
 
 # What ij prints of a statement that failed, behind its prompts; its exit status is always 0.
 REFUSED = re.compile(r"^(?:ij> ?)*((?:IJ )?ERROR .*)", re.MULTILINE)
@@ -58,27 +58,12 @@ def run(*statements):
 
 
 def drop(table):
-    """Drops a table if it is there."""
+    """Drops a table if it is there: no such table is 42Y55, no schema yet 42Y07."""
     try:
         run(f"DROP TABLE {table}")
     except RuntimeError as error:
-        if "42Y55" not in str(error):
+        if not re.search("ERROR (42Y55|42Y07)", str(error)):
             raise
-
-
-def fields(text):
-    """The rows of an export: texts, and None for NULL."""
-    row, at = [], 0
-    while at < len(text):
-        found = FIELD.match(text, at)
-        if found is None:
-            raise ValueError(f"not an export of Derby at {at}: {text[at : at + 80]!r}")
-        quoted, bare, end = found.groups()
-        row.append(quoted.replace('""', '"') if quoted is not None else bare or None)
-        if end == "\n":
-            yield row
-            row = []
-        at = found.end()
 
 
 def query(sql):
@@ -89,4 +74,15 @@ def query(sql):
         path = pathlib.Path(folder) / "rows.csv"
         literal = sql.replace("'", "''")
         run(f"CALL SYSCS_UTIL.SYSCS_EXPORT_QUERY('{literal}', '{path}', ',', '\"', 'UTF-8')")
-        yield from fields(path.read_text(encoding="utf-8"))
+        yield from facts.csv_rows(path.read_text(encoding="utf-8"))
+
+
+def main():
+    """Runs the statements of standard input, one a line; `drop TABLE` may find none."""
+    for line in sys.stdin:
+        word, _, rest = line.strip().partition(" ")
+        drop(rest) if word == "drop" else run(line.strip())
+
+
+if __name__ == "__main__":
+    main()
