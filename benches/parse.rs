@@ -15,6 +15,7 @@ use fastload::parse::record_reader::{RecordReader, Step};
 use fastload::parse::rows::{Cursor, Pause, RowParser, Window};
 use fastload::parse::scan::{Kernel, Positions, Scanner};
 use fastload::record::ByteRange;
+use fastload::sink::RowAction;
 use fastload::sink::Target;
 use fastload::sink::null::NullTarget;
 
@@ -81,7 +82,8 @@ fn split(c: &mut Criterion) {
 
 fn parser() -> (RowParser, Vec<CellType>) {
     let columns = parse_schema(accounts_schema()).expect("the generator's own schema");
-    let layout = NullTarget.layout("t", &columns).expect("null takes all types");
+    let layout =
+        NullTarget.layout("t", &columns, &RowAction::Insert).expect("null takes all types");
     let dialect = Dialect::default();
     let converters =
         columns.iter().zip(&layout.cells).enumerate().map(|(field, (column, &cell))| {

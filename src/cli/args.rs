@@ -8,10 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use crate::config::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
 use crate::config::options::Options;
 use crate::config::setting::{
-    ByteRole, ColorMode, ColumnList, CoreChoice, Delimiter, EmptyAsNull, LogFormat, OutputFormat,
-    Pair, Preset, Profile, ProgressStyle, Setting, Size, Span,
+    ByteRole, ColorMode, ColumnList, ColumnNames, CoreChoice, Delimiter, EmptyAsNull, LogFormat,
+    OutputFormat, Pair, Preset, Profile, ProgressStyle, Setting, Size, Span, StagingChoice,
 };
-use crate::config::{InputMode, IoWay, Mode, RejectLimit};
+use crate::config::{Duplicates, InputMode, IoWay, Mode, RejectLimit};
 
 const AFTER_HELP: &str = "\
 Every option may also be given as an environment variable (--batch-rows as FASTLOAD_BATCH_ROWS)
@@ -249,15 +249,34 @@ pub struct TargetArgs {
     /// Longest run of one statement; none is without bound [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = setting::<Span>)]
     pub query_timeout: Option<Span>,
+    /// Statement to run on every connect and reconnect; may repeat
+    #[arg(long, value_name = "SQL")]
+    pub session_sql: Vec<String>,
 }
 
 /// What happens to the table.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Table")]
 pub struct TableArgs {
-    /// append, or truncate: delete all rows first [default: append]
+    /// append; truncate: delete all rows first; replace: exchange all rows in one transaction;
+    /// upsert: change or add rows by their key; delete: delete rows by their key [default: append]
     #[arg(long, value_name = "MODE", value_parser = setting::<Mode>)]
     pub mode: Option<Mode>,
+    /// Columns that tell rows apart, for upsert, delete and --duplicates
+    #[arg(long, value_name = "COLS", value_parser = setting::<ColumnNames>)]
+    pub key: Option<ColumnNames>,
+    /// Equal keys in the inputs: error, reject, skip (the first one counts) or last
+    /// [default: last for upsert and delete, else error]
+    #[arg(long, value_name = "RULE", value_parser = setting::<Duplicates>)]
+    pub duplicates: Option<Duplicates>,
+    /// Load into a staging table first and move all rows in one transaction
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_name = "TABLE", value_parser = setting::<StagingChoice>)]
+    pub staging: Option<StagingChoice>,
+    /// Rows moved from the staging table in one transaction; then a load is no longer all or
+    /// nothing [default: all]
+    #[arg(long, value_name = "N", value_parser = setting::<u64>)]
+    pub merge_rows: Option<u64>,
     /// Agree to the deletion of rows; needed without a terminal
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_name = "BOOL", value_parser = setting::<bool>)]
@@ -496,7 +515,8 @@ fn given(flag: bool) -> Option<bool> {
 
 impl From<LoadArgs> for Given {
     fn from(args: LoadArgs) -> Self {
-        let TableArgs { mode, yes, create, before, after } = args.table;
+        let TableArgs { mode, key, duplicates, staging, merge_rows, yes, create, before, after } =
+            args.table;
         let mut given = Self::from(CheckArgs {
             files: args.files,
             target: args.target,
@@ -506,7 +526,18 @@ impl From<LoadArgs> for Given {
             errors: args.errors,
             output: args.output,
         });
-        given.flags = Options { create, mode, yes, before, after, ..given.flags };
+        given.flags = Options {
+            create,
+            mode,
+            key,
+            duplicates,
+            staging,
+            merge_rows,
+            yes,
+            before,
+            after,
+            ..given.flags
+        };
         given
     }
 }
@@ -551,6 +582,7 @@ impl TargetArgs {
         flags.password_command = self.password_command;
         flags.connect_timeout = self.connect_timeout;
         flags.query_timeout = self.query_timeout;
+        flags.session_sql = self.session_sql;
     }
 }
 
@@ -700,7 +732,7 @@ mod tests {
 
     #[test]
     fn what_works_later_is_absent() {
-        for flag in ["--staging", "--key", "--ledger-table", "--password", "--max-rate", "--job"] {
+        for flag in ["--ledger-table", "--password", "--max-rate", "--job"] {
             assert!(Cli::try_parse_from(["fastload", "a", flag, "x"]).is_err(), "{flag}");
         }
     }

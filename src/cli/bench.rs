@@ -17,6 +17,7 @@ use crate::limits;
 use crate::parse::record_reader::{RecordReader, Step};
 use crate::parse::rows::{Cursor, Pause, RowParser, Window};
 use crate::record::ByteRange;
+use crate::sink::RowAction;
 use crate::sink::Target;
 use crate::sink::null::NullTarget;
 
@@ -149,7 +150,7 @@ fn parse(name: &'static str, resolved: &Resolved, control: &Arc<Control>) -> Res
     settle_for(resolved, &NullTarget, &mut prepared)?;
     let config = &prepared.config;
     let columns: Vec<_> = config.columns.iter().map(|loaded| loaded.column.clone()).collect();
-    let layout = NullTarget.layout(&config.table, &columns)?;
+    let layout = NullTarget.layout(&config.table, &columns, &RowAction::Insert)?;
     let work = &config.work;
     let mut shape = Shape::new(&layout, &columns, work.batch_rows, work.batch_bytes);
     let mut rows = row_parser(config, &layout)?;

@@ -11,9 +11,9 @@ use super::render::{effective_table, summary, summary_csv};
 use super::{exit, signals};
 use crate::config::Mode;
 use crate::config::resolve::{OutputOptions, Resolved};
-use crate::config::setting::OutputFormat;
+use crate::config::setting::{OutputFormat, Setting as _};
 use crate::dialect::presets::as_flags;
-use crate::engine::{Control, Load, TargetHandle};
+use crate::engine::{Control, Load, TargetHandle, row_action};
 use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::sink::Target;
@@ -56,6 +56,7 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     };
     if purpose == Purpose::Check {
         prepared.config.mode = Mode::Append;
+        prepared.config.staging = None;
         prepared.config.before.clear();
         prepared.config.after.clear();
     }
@@ -132,7 +133,8 @@ fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) ->
     settle_for(resolved, target, prepared)?;
     let columns: Vec<_> =
         prepared.config.columns.iter().map(|column| column.column.clone()).collect();
-    let statement = target.layout(&prepared.config.table, &columns)?.statement;
+    let action = row_action(&prepared.config);
+    let statement = target.layout(&prepared.config.table, &columns, &action)?.statement;
     let mut effective = resolved.effective.clone();
     effective.append(&mut prepared.effective);
     let mut text = effective_table(&effective);
@@ -161,16 +163,20 @@ fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) ->
 
 /// Asks before rows are deleted; without a terminal `--yes` must be given.
 fn confirm(resolved: &Resolved) -> Result<()> {
-    if resolved.mode != Mode::Truncate || resolved.yes {
+    let mode = resolved.mode;
+    if !mode.removes_rows() || resolved.yes {
         return Ok(());
     }
     let table = resolved.table.as_deref().unwrap_or_default();
-    let refused =
-        || Error::usage(format!("--mode truncate deletes all rows of {table}"), "agree with --yes");
+    let rows = if mode == Mode::Delete { "rows" } else { "all rows" };
+    let refused = || {
+        let what = format!("--mode {} deletes {rows} of {table}", mode.show());
+        Error::usage(what, "agree with --yes")
+    };
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(refused());
     }
-    let asked = write!(io::stderr(), "Delete all rows of {table} in {}? [y/N] ", resolved.target);
+    let asked = write!(io::stderr(), "Delete {rows} of {table} in {}? [y/N] ", resolved.target);
     let mut answer = String::new();
     let read = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
     read.map_err(|source| Error::io("asking for a yes", source))?;

@@ -9,11 +9,11 @@ use crate::config::schema::Column;
 use crate::config::setting::{EmptyAsNull, Profile};
 use crate::config::target::TargetUrl;
 use crate::config::work::{Effective, Settled, Surroundings};
-use crate::config::{FieldSource, LoadColumn, LoadConfig};
+use crate::config::{FieldSource, LoadColumn, LoadConfig, Mode};
 use crate::dialect::header::{Preamble, read_preamble};
 use crate::dialect::mapping::{FileFields, NewColumn, map_columns, new_table_columns};
 use crate::dialect::sniff::{Sniffed, field_count, find_dialect};
-use crate::engine::{Control, InferConfig, InferInput, InputFile, infer, topology};
+use crate::engine::{Control, InferConfig, InferInput, InputFile, infer, row_action, topology};
 use crate::error::{Error, Result};
 use crate::infer::ColumnGuess;
 use crate::limits;
@@ -55,7 +55,7 @@ pub(super) fn open_target(resolved: &Resolved) -> Result<Arc<dyn Target>> {
         Profile::Generic => ProfileName::Generic,
     });
     Ok(Arc::new(OdbcTarget::connect(OdbcSpec {
-        session_sql: Vec::new(),
+        session_sql: resolved.session_sql.clone(),
         connection,
         user: resolved.credentials.user.clone(),
         password: resolved.credentials.password.clone(),
@@ -100,6 +100,7 @@ pub(super) fn prepare(
         }
         (None, _) => choice.new_table(&mut warnings)?,
     };
+    let (columns, key) = keyed_columns(resolved, columns)?;
     let new_table = new_table.filter(|_| target.has_tables());
     if new_table.is_some() && !resolved.create {
         return Err(Error::usage(
@@ -123,6 +124,9 @@ pub(super) fn prepare(
             formats: resolved.formats.clone(),
             work,
             mode: resolved.mode,
+            key,
+            duplicates: resolved.duplicates,
+            staging: resolved.staging.clone(),
             before: resolved.before.clone(),
             after: resolved.after.clone(),
             max_errors: resolved.max_errors,
@@ -136,6 +140,33 @@ pub(super) fn prepare(
         effective,
         warnings,
     })
+}
+
+/// The columns that the mode needs, and which of them are the key. A key takes no NULL: a row
+/// without it could be told apart from no other.
+fn keyed_columns(
+    resolved: &Resolved,
+    mut columns: Vec<LoadColumn>,
+) -> Result<(Vec<LoadColumn>, Vec<usize>)> {
+    let is_key = |column: &LoadColumn| resolved.key.contains(&column.column.name);
+    for name in &resolved.key {
+        if !columns.iter().any(|column| column.column.name == *name) {
+            let known: Vec<&str> =
+                columns.iter().map(|column| column.column.name.as_str()).collect();
+            return Err(Error::usage(
+                format!("--key names {name}, which is not loaded"),
+                format!("loaded are {}", known.join(", ")),
+            ));
+        }
+    }
+    if resolved.mode == Mode::Delete {
+        columns.retain(is_key);
+    }
+    for column in columns.iter_mut().filter(|column| is_key(column)) {
+        column.column.nullable = false;
+    }
+    let key = (0..columns.len()).filter(|&index| is_key(&columns[index])).collect();
+    Ok((columns, key))
 }
 
 /// This machine, with the cores that the process may use.
@@ -167,7 +198,8 @@ pub(super) fn settle_for(
 ) -> Result<()> {
     let columns: Vec<Column> =
         prepared.config.columns.iter().map(|column| column.column.clone()).collect();
-    let layout = target.layout(&prepared.config.table, &columns)?;
+    let action = row_action(&prepared.config);
+    let layout = target.layout(&prepared.config.table, &columns, &action)?;
     let mut around = machine(prepared.inputs.len());
     around.writers_max = layout.writers_max;
     around.batch_rows = layout.batch_rows;

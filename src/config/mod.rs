@@ -58,8 +58,46 @@ pub enum Mode {
     /// They stay.
     #[default]
     Append,
-    /// They are deleted first.
+    /// They are deleted first, in a transaction of their own.
     Truncate,
+    /// They are exchanged for the file's in one transaction, by way of a staging table.
+    Replace,
+    /// Those with a key of the file get the file's values; other keys are added.
+    Upsert,
+    /// Those with a key of the file are deleted.
+    Delete,
+}
+
+impl Mode {
+    /// Whether rows that the file does not hold may disappear.
+    #[must_use]
+    pub const fn removes_rows(self) -> bool {
+        matches!(self, Self::Truncate | Self::Replace | Self::Delete)
+    }
+}
+
+/// What becomes of records with equal keys in the inputs (`--duplicates`). The order of records
+/// is that of the inputs, then of the records in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duplicates {
+    /// The load stops, and nothing reaches the target.
+    Error,
+    /// The first one counts, the others are rejects.
+    Reject,
+    /// The first one counts, the others are superseded.
+    Skip,
+    /// The last one counts, the others are superseded.
+    Last,
+}
+
+/// The table in which rows wait until all of them are there (`--staging`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StagingConfig {
+    /// Its name; `None`: one is derived from the target's, made for the load and dropped after it.
+    pub table: Option<String>,
+    /// Records moved to the target in one transaction (`--merge-rows`); `None`: all of them, so
+    /// that the load is all or nothing.
+    pub merge_rows: Option<u64>,
 }
 
 /// How many rejects a load survives (`--max-errors`).
@@ -167,6 +205,12 @@ pub struct LoadConfig {
     pub work: Work,
     /// What happens to the rows in the table.
     pub mode: Mode,
+    /// Columns that tell records apart (`--key`), as indices into `columns`; they take no NULL.
+    pub key: Vec<usize>,
+    /// What becomes of equal keys in the inputs. Without a key nothing is compared.
+    pub duplicates: Duplicates,
+    /// Where rows wait before they reach the table; `None`: they go there directly.
+    pub staging: Option<StagingConfig>,
     /// Statements before the first row, each in a transaction of its own (`--before`).
     pub before: Vec<String>,
     /// Statements after the last commit of a load that ended well (`--after`).

@@ -14,10 +14,10 @@ use super::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
 use super::dialect_options::DialectOptions;
 use super::legacy;
 use super::setting::{
-    ByteRole, ColorMode, ColumnList, CoreChoice, Delimiter, EmptyAsNull, LogFormat, OutputFormat,
-    Pair, Preset, Profile, ProgressStyle, Setting, Size, Span,
+    ByteRole, ColorMode, ColumnList, ColumnNames, CoreChoice, Delimiter, EmptyAsNull, LogFormat,
+    OutputFormat, Pair, Preset, Profile, ProgressStyle, Setting, Size, Span, StagingChoice,
 };
-use super::{InputMode, IoWay, Mode};
+use super::{Duplicates, InputMode, IoWay, Mode};
 use crate::error::{Error, Result};
 
 /// Where an effective value comes from.
@@ -193,6 +193,14 @@ options! {
         create "create" "create": bool,
         /// `--mode`.
         mode "mode" "mode": Mode,
+        /// `--key`.
+        key "key" "key": ColumnNames,
+        /// `--duplicates`.
+        duplicates "duplicates" "duplicates": Duplicates,
+        /// `--staging`.
+        staging "staging" "staging": StagingChoice,
+        /// `--merge-rows`.
+        merge_rows "merge-rows" "merge_rows": u64,
         /// `--yes`.
         yes "yes" "yes": bool,
         /// `--writers`.
@@ -269,6 +277,8 @@ options! {
         map "map" "map": Pair,
         /// `--const`, each.
         constants "const" "constants": Pair,
+        /// `--session-sql`, each.
+        session_sql "session-sql" "session_sql": String,
         /// `--before`, each.
         before "before" "before": String,
         /// `--after`, each.

@@ -15,12 +15,12 @@ use super::outputs::check_apart;
 use super::schema::Column;
 use super::schema_text::parse_schema;
 use super::setting::{
-    ColorMode, ColumnPick, EmptyAsNull, LogFormat, OutputFormat, Pair, Profile, ProgressStyle,
-    Setting as _, Span,
+    ColorMode, ColumnNames, ColumnPick, EmptyAsNull, LogFormat, OutputFormat, Pair, Profile,
+    ProgressStyle, Setting as _, Span, StagingChoice,
 };
 use super::target::{Credentials, DEFAULT_TARGET, TargetUrl, refuse_password_on_command_line};
 use super::work::{CONNECT_TIMEOUT, Effective, QUERY_TIMEOUT, WorkOptions};
-use super::{DateFormats, InputSpec, Mode, RejectLimit};
+use super::{DateFormats, Duplicates, InputSpec, Mode, RejectLimit, StagingConfig};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which columns are loaded from where, as the user said it.
@@ -91,8 +91,16 @@ pub struct Resolved {
     pub work: WorkOptions,
     /// What happens to the rows in the table.
     pub mode: Mode,
+    /// `--key`, by name; empty: none.
+    pub key: Vec<String>,
+    /// `--duplicates`.
+    pub duplicates: Duplicates,
+    /// `--staging` and `--merge-rows`.
+    pub staging: Option<StagingConfig>,
     /// Whether the user agreed to lose them (`--yes`).
     pub yes: bool,
+    /// Statements on every connect and reconnect (`--session-sql`).
+    pub session_sql: Vec<String>,
     /// Statements before the load.
     pub before: Vec<String>,
     /// Statements after it.
@@ -185,6 +193,8 @@ fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -
     let options = &layered.options;
     let target = TargetUrl::parse(options.to.as_deref().unwrap_or(DEFAULT_TARGET))?;
     check_combinations(options, &target)?;
+    let mode = options.mode.unwrap_or_default();
+    check_keys(options, mode)?;
     let credentials = if target.takes_credentials() {
         find_credentials(options, password)?
     } else {
@@ -213,7 +223,15 @@ fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -
             timestamp: options.timestamp_format.clone(),
         },
         work: WorkOptions::new(layered)?,
-        mode: options.mode.unwrap_or_default(),
+        mode,
+        key: options.key.clone().map(|ColumnNames(names)| names).unwrap_or_default(),
+        duplicates: options.duplicates.unwrap_or(match mode {
+            // Keys come again in a file of changes, and the last one is what holds.
+            Mode::Upsert | Mode::Delete => Duplicates::Last,
+            Mode::Append | Mode::Truncate | Mode::Replace => Duplicates::Error,
+        }),
+        staging: staging(options, mode),
+        session_sql: options.session_sql.clone(),
         yes: options.yes.unwrap_or_default(),
         before: options.before.clone(),
         after: options.after.clone(),
@@ -227,6 +245,60 @@ fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -
         target,
         warnings,
     })
+}
+
+fn staging(options: &Options, mode: Mode) -> Option<StagingConfig> {
+    let table = match &options.staging {
+        Some(StagingChoice::Named(name)) => Some(name.clone()),
+        Some(StagingChoice::Own) => None,
+        // What is exchanged in one transaction must be there before it.
+        None if mode == Mode::Replace => None,
+        None | Some(StagingChoice::Off) => return None,
+    };
+    Some(StagingConfig { table, merge_rows: options.merge_rows })
+}
+
+/// What modes, keys and staging ask of each other.
+fn check_keys(options: &Options, mode: Mode) -> Result<()> {
+    let refuse = |what: &str, help: &str| Err(Error::usage(what, help));
+    let staged = staging(options, mode).is_some();
+    if matches!(mode, Mode::Upsert | Mode::Delete) && options.key.is_none() {
+        return refuse(
+            "upsert and delete find rows by their key, and none is given",
+            "name its columns with --key",
+        );
+    }
+    if mode == Mode::Replace && !staged {
+        return refuse(
+            "--mode replace exchanges the rows in one transaction, which needs a staging table",
+            "leave --staging=false out, or use --mode truncate",
+        );
+    }
+    if options.merge_rows == Some(0) {
+        return refuse("--merge-rows must be at least 1", "leave it out to move all rows at once");
+    }
+    if options.merge_rows.is_some() && !staged {
+        return refuse("--merge-rows means nothing without --staging", "add --staging");
+    }
+    if options.merge_rows.is_some() && mode == Mode::Replace {
+        return refuse(
+            "--mode replace is one transaction, and --merge-rows makes several",
+            "leave --merge-rows out, or use --mode truncate --staging",
+        );
+    }
+    let Some(duplicates) = options.duplicates else {
+        return Ok(());
+    };
+    if options.key.is_none() {
+        return refuse("--duplicates compares keys, and none is given", "name it with --key");
+    }
+    if !staged && (duplicates != Duplicates::Last || !matches!(mode, Mode::Upsert | Mode::Delete)) {
+        return refuse(
+            "without a staging table no equal keys can be found before they are in the table",
+            "add --staging",
+        );
+    }
+    Ok(())
 }
 
 fn output(options: &Options) -> OutputOptions {
@@ -271,6 +343,9 @@ fn check_combinations(options: &Options, target: &TargetUrl) -> Result<()> {
         ("--before", !options.before.is_empty()),
         ("--after", !options.after.is_empty()),
         ("--create", options.create == Some(true)),
+        ("--key", options.key.is_some()),
+        ("--staging", options.staging.is_some()),
+        ("--session-sql", !options.session_sql.is_empty()),
     ] {
         if given && !has_tables {
             return Err(Error::usage(
@@ -279,8 +354,12 @@ fn check_combinations(options: &Options, target: &TargetUrl) -> Result<()> {
             ));
         }
     }
-    if options.mode == Some(Mode::Truncate) && matches!(target, TargetUrl::Null) {
-        return Err(Error::usage("--mode truncate means nothing for null:", "leave it out"));
+    if let Some(mode) = options.mode.filter(|mode| *mode != Mode::Append)
+        && !has_tables
+        && (mode != Mode::Truncate || matches!(target, TargetUrl::Null))
+    {
+        let what = format!("--mode {} means nothing for {target}", mode.show());
+        return Err(Error::usage(what, "leave it out"));
     }
     if options.profile.is_some() && !target.takes_credentials() {
         return Err(Error::usage(

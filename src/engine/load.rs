@@ -28,7 +28,7 @@ use crate::report::{
     TargetReport, WriteStage,
 };
 use crate::ring::{Consumer, Producer, Sleeper, Waker, ring};
-use crate::sink::{Layout, Target};
+use crate::sink::{Layout, RowAction, Target};
 
 /// Largest chunk: records and lines in one are 32-bit numbers.
 const CHUNK_BYTES_MAX: u64 = 1 << 30;
@@ -50,6 +50,16 @@ pub fn row_parser(config: &LoadConfig, layout: &Layout) -> Result<RowParser> {
     });
     let reader = RecordReader::new(&config.dialect, config.field_count);
     Ok(RowParser::new(reader, converters.collect::<Result<_>>()?, fields.collect()))
+}
+
+/// What becomes of the rows of a load that goes to its table directly.
+#[must_use]
+pub fn row_action(config: &LoadConfig) -> RowAction {
+    match config.mode {
+        Mode::Append | Mode::Truncate | Mode::Replace => RowAction::Insert,
+        Mode::Upsert => RowAction::Upsert { key: config.key.clone() },
+        Mode::Delete => RowAction::Delete { key: config.key.clone() },
+    }
 }
 
 /// A load that is ready to run.
@@ -140,7 +150,8 @@ impl Load {
     fn run_threads(mut self) -> Result<Ran> {
         let columns: Vec<Column> =
             self.config.columns.iter().map(|column| column.column.clone()).collect();
-        let layout = self.target.0.layout(&self.config.table, &columns)?;
+        let layout =
+            self.target.0.layout(&self.config.table, &columns, &row_action(&self.config))?;
         let warnings = self.fit_to(&layout);
         let shape = Shape::new(
             &layout,
@@ -364,7 +375,8 @@ impl Threads<'_> {
     ) -> Option<(WriterTimes, RejectSegment)> {
         let work = &self.shared.config.work;
         pin(&work.pin_cores, work.parsers + id);
-        match self.target.0.open(&self.shared.config.table, self.columns) {
+        let config = &self.shared.config;
+        match self.target.0.open(&config.table, self.columns, &row_action(config)) {
             Ok(sink) => {
                 let segment = self.rejects.segment(id);
                 Some(Writer::new(self.shared, sink, inbox, back, sleeper, segment).run())

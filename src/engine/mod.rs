@@ -30,4 +30,4 @@ pub use arenas::Shape;
 pub use control::{Control, Metrics, Snapshot};
 pub use files::InputFile;
 pub use infer::{InferConfig, InferInput, infer};
-pub use load::{Load, Outcome, TargetHandle, row_parser};
+pub use load::{Load, Outcome, TargetHandle, row_action, row_parser};

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::NamedTempFile;
 
 use super::null::typed_cell;
-use super::{Layout, RowReject, Sink, SinkError, Target, TargetInfo, text};
+use super::{Layout, RowAction, RowReject, Sink, SinkError, Target, TargetInfo, text};
 use crate::arena::{Batch, CellRef, IndicatorWidth};
 use crate::config::schema::Column;
 use crate::record::RejectClass;
@@ -107,7 +107,13 @@ impl Target for CsvTarget {
         Err(SinkError::permanent("csv: runs no SQL"))
     }
 
-    fn layout(&self, _table: &str, columns: &[Column]) -> Result<Layout, SinkError> {
+    fn layout(
+        &self,
+        _table: &str,
+        columns: &[Column],
+        action: &RowAction,
+    ) -> Result<Layout, SinkError> {
+        action.only_insert("csv:")?;
         Ok(Layout {
             cells: columns.iter().map(|column| typed_cell(column.ty)).collect(),
             indicators: IndicatorWidth::Wide,
@@ -120,7 +126,12 @@ impl Target for CsvTarget {
         })
     }
 
-    fn open(&self, _table: &str, columns: &[Column]) -> Result<Box<dyn Sink>, SinkError> {
+    fn open(
+        &self,
+        _table: &str,
+        columns: &[Column],
+        _action: &RowAction,
+    ) -> Result<Box<dyn Sink>, SinkError> {
         if !self.overwrite.load(Ordering::Relaxed) && self.path.symlink_metadata().is_ok() {
             return Err(SinkError::permanent(format!(
                 "{} exists; --mode truncate replaces it",
@@ -296,8 +307,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out.csv");
         let target = CsvTarget::new(&path);
-        let mut sink = target.open("", &columns(&["a", "b,c"])).unwrap();
-        assert!(target.open("", &columns(&["a"])).is_err());
+        let mut sink = target.open("", &columns(&["a", "b,c"]), &RowAction::Insert).unwrap();
+        assert!(target.open("", &columns(&["a"]), &RowAction::Insert).is_err());
         let first = batch(&[&[None, Some("")], &[Some("x,y"), Some("q\"q\n")]]);
         let second = batch(&[&[Some("lost"), None]]);
         let third = batch(&[&[Some("001"), Some(" b")]]);
@@ -321,7 +332,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out.csv");
         let target = CsvTarget::new(&path);
-        let mut sink = target.open("", &columns(&["a", "b"])).unwrap();
+        let mut sink = target.open("", &columns(&["a", "b"]), &RowAction::Insert).unwrap();
         let rows: [&[Option<&str>]; 3] =
             [&[Some("\r"), Some("\"")], &[Some(",,"), Some("\n\n")], &[Some("ü"), Some("")]];
         sink.write(&batch(&rows)).unwrap();
@@ -340,10 +351,10 @@ mod tests {
         let path = directory.path().join("out.csv");
         std::fs::write(&path, "old").unwrap();
         let target = CsvTarget::new(&path);
-        let error = target.open("", &columns(&["a"])).err().unwrap();
+        let error = target.open("", &columns(&["a"]), &RowAction::Insert).err().unwrap();
         assert!(error.message.contains("--mode truncate"));
         target.truncate("").unwrap();
-        let mut sink = target.open("", &columns(&["a"])).unwrap();
+        let mut sink = target.open("", &columns(&["a"]), &RowAction::Insert).unwrap();
         let rejects = sink.write(&batch(&[&[None], &[Some("1")]])).unwrap();
         assert_eq!((rejects.len(), rejects[0].row), (1, 0));
         sink.commit().unwrap();
@@ -356,7 +367,7 @@ mod tests {
     fn a_load_that_does_not_finish_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let target = CsvTarget::new(directory.path().join("out.csv"));
-        let sink = target.open("", &columns(&["a"])).unwrap();
+        let sink = target.open("", &columns(&["a"]), &RowAction::Insert).unwrap();
         drop(sink);
         drop(target);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);

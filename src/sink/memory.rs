@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::null::typed_cell;
-use super::{ErrorClass, Layout, RowReject, Sink, SinkError, Target, TargetInfo};
+use super::{ErrorClass, Layout, RowAction, RowReject, Sink, SinkError, Target, TargetInfo};
 use crate::arena::column::odbc_struct::{Date, Time, Timestamp};
 use crate::arena::{Batch, CellRef, IndicatorWidth};
 use crate::config::schema::Column;
@@ -215,7 +215,13 @@ impl Target for MemoryTarget {
         Ok(())
     }
 
-    fn layout(&self, _table: &str, columns: &[Column]) -> Result<Layout, SinkError> {
+    fn layout(
+        &self,
+        _table: &str,
+        columns: &[Column],
+        action: &RowAction,
+    ) -> Result<Layout, SinkError> {
+        action.only_insert("the memory sink")?;
         Ok(Layout {
             cells: columns.iter().map(|column| typed_cell(column.ty)).collect(),
             indicators: IndicatorWidth::Wide,
@@ -228,7 +234,12 @@ impl Target for MemoryTarget {
         })
     }
 
-    fn open(&self, _table: &str, _columns: &[Column]) -> Result<Box<dyn Sink>, SinkError> {
+    fn open(
+        &self,
+        _table: &str,
+        _columns: &[Column],
+        _action: &RowAction,
+    ) -> Result<Box<dyn Sink>, SinkError> {
         let opens = {
             let mut shared = self.shared();
             shared.opens += 1;
@@ -383,7 +394,7 @@ mod tests {
     #[test]
     fn only_committed_rows_are_kept_in_record_order() {
         let target = MemoryTarget::new(None);
-        let mut sink = target.open("", &[]).unwrap();
+        let mut sink = target.open("", &[], &RowAction::Insert).unwrap();
         sink.write(&batch(&[3, 4])).unwrap();
         sink.commit().unwrap();
         sink.write(&batch(&[5])).unwrap();
@@ -408,8 +419,8 @@ mod tests {
             }],
             write_time: Duration::ZERO,
         });
-        let mut sink = target.open("", &[]).unwrap();
-        assert!(target.open("", &[]).is_err());
+        let mut sink = target.open("", &[], &RowAction::Insert).unwrap();
+        assert!(target.open("", &[], &RowAction::Insert).is_err());
         let rejects = sink.write(&batch(&[1, 2, 3])).unwrap();
         assert_eq!((rejects.len(), rejects[0].row), (1, 1));
         for error in [sink.write(&batch(&[4])), sink.write(&batch(&[4]))] {

@@ -34,6 +34,60 @@ pub struct RowReject {
     pub message: String,
 }
 
+/// What becomes of each row of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum RowAction {
+    /// It is added to the table.
+    #[default]
+    Insert,
+    /// It is added to a staging table, with the run's id, the index of its file and the number of
+    /// its record.
+    Stage {
+        /// Id of the run: letters, digits and `-` only.
+        run_id: String,
+    },
+    /// The row with its key gets its values; without such a row it is added.
+    Upsert {
+        /// Indices of the key's columns, ascending.
+        key: Vec<usize>,
+    },
+    /// The row with its key is deleted, if there is one.
+    Delete {
+        /// Indices of the key's columns, ascending.
+        key: Vec<usize>,
+    },
+}
+
+/// A connection for statements of the load itself: staging tables, the move to the target. A
+/// transaction is open from the first statement until `commit` or `rollback`; dropping the session
+/// undoes what was not committed.
+pub trait SqlSession {
+    /// Runs a statement that returns no rows: the number of rows it changed, where the driver
+    /// says so.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn execute(&mut self, sql: &str) -> Result<Option<u64>, SinkError>;
+
+    /// All rows of a query as text, `None` for NULL.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, SinkError>;
+
+    /// Ends the transaction; errors as of [`Sink::commit`].
+    ///
+    /// # Errors
+    /// What the database says.
+    fn commit(&mut self) -> Result<(), SinkError>;
+
+    /// Undoes the transaction.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn rollback(&mut self) -> Result<(), SinkError>;
+}
+
 /// What a target asks of the arenas and of the engine for a given list of columns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
@@ -54,6 +108,19 @@ pub struct Layout {
     pub replays: bool,
     /// Statement that will be executed, for `--explain`; empty where there is none.
     pub statement: String,
+}
+
+impl RowAction {
+    /// Refuses everything but plain rows, for places that cannot do more.
+    ///
+    /// # Errors
+    /// A permanent error that names the place.
+    pub(crate) fn only_insert(&self, place: &str) -> Result<(), SinkError> {
+        match self {
+            Self::Insert => Ok(()),
+            _ => Err(SinkError::permanent(format!("{place} takes new rows only"))),
+        }
+    }
 }
 
 /// What is known about a target, for the report and `--explain`.
@@ -107,14 +174,32 @@ pub trait Target: Send + Sync {
     ///
     /// # Errors
     /// When the place cannot take such rows: too many columns, a type it cannot hold.
-    fn layout(&self, table: &str, columns: &[Column]) -> Result<Layout, SinkError>;
+    fn layout(
+        &self,
+        table: &str,
+        columns: &[Column],
+        action: &RowAction,
+    ) -> Result<Layout, SinkError>;
 
     /// Opens one writer's end. Called on the writer's own thread.
     ///
     /// # Errors
     /// [`ErrorClass::CannotConnect`], [`ErrorClass::LoginRefused`], or what preparing the
     /// statement gave.
-    fn open(&self, table: &str, columns: &[Column]) -> Result<Box<dyn Sink>, SinkError>;
+    fn open(
+        &self,
+        table: &str,
+        columns: &[Column],
+        action: &RowAction,
+    ) -> Result<Box<dyn Sink>, SinkError>;
+
+    /// Opens a connection for statements of the load itself.
+    ///
+    /// # Errors
+    /// As of [`Self::open`]; a place without tables has no statements.
+    fn session(&self) -> Result<Box<dyn SqlSession>, SinkError> {
+        Err(SinkError::permanent("this target runs no statements"))
+    }
 
     /// Called once after the last commit of a load that ended well.
     ///

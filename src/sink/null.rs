@@ -1,6 +1,6 @@
 //! No place at all: rows are parsed, validated, and forgotten.
 
-use super::{Layout, RowReject, Sink, SinkError, Target, TargetInfo};
+use super::{Layout, RowAction, RowReject, Sink, SinkError, Target, TargetInfo};
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, SqlType};
 
@@ -59,7 +59,12 @@ impl Target for NullTarget {
         Err(SinkError::permanent("null: runs no SQL"))
     }
 
-    fn layout(&self, _table: &str, columns: &[Column]) -> Result<Layout, SinkError> {
+    fn layout(
+        &self,
+        _table: &str,
+        columns: &[Column],
+        _action: &RowAction,
+    ) -> Result<Layout, SinkError> {
         Ok(Layout {
             cells: columns.iter().map(|column| typed_cell(column.ty)).collect(),
             indicators: IndicatorWidth::Wide,
@@ -72,7 +77,12 @@ impl Target for NullTarget {
         })
     }
 
-    fn open(&self, _table: &str, _columns: &[Column]) -> Result<Box<dyn Sink>, SinkError> {
+    fn open(
+        &self,
+        _table: &str,
+        _columns: &[Column],
+        _action: &RowAction,
+    ) -> Result<Box<dyn Sink>, SinkError> {
         Ok(Box::new(NullSink))
     }
 }
@@ -111,9 +121,9 @@ mod tests {
                 generated: false,
             })
             .collect();
-        let layout = NullTarget.layout("", &columns).unwrap();
+        let layout = NullTarget.layout("", &columns, &RowAction::Insert).unwrap();
         assert_eq!(layout.cells, vec![CellType::Timestamp; 10_000]);
-        let mut sink = NullTarget.open("", &columns).unwrap();
+        let mut sink = NullTarget.open("", &columns, &RowAction::Insert).unwrap();
         let batch = Batch::new(&layout.cells, layout.indicators, 0);
         assert_eq!(sink.write(&batch).unwrap(), []);
         sink.commit().unwrap();

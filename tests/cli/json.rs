@@ -269,6 +269,6 @@ fn other_verbs_print_their_result() {
         assert!(run.stdout.contains("fastload"));
     }
     let run = place.run(["--help"]).expect(0);
-    assert!(run.stdout.contains("--table") && !run.stdout.contains("--staging"));
+    assert!(run.stdout.contains("--table") && !run.stdout.contains("--ledger-table"));
     assert!(place.run(["--version"]).expect(0).stdout.contains(env!("CARGO_PKG_VERSION")));
 }

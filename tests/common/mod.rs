@@ -7,8 +7,8 @@ use std::time::Duration;
 use fastload::config::dialect::Dialect;
 use fastload::config::schema::{Column, LengthUnit, SqlType, TextLength};
 use fastload::config::{
-    DateFormats, FieldSource, InputMode, InputSpec, IoWay, LoadColumn, LoadConfig, Mode,
-    RejectLimit, Work,
+    DateFormats, Duplicates, FieldSource, InputMode, InputSpec, IoWay, LoadColumn, LoadConfig,
+    Mode, RejectLimit, Work,
 };
 use fastload::engine::{Control, InputFile, Load, Outcome, TargetHandle};
 use fastload::sink::Target;
@@ -45,6 +45,9 @@ pub(crate) fn config(inputs: &[&Path], columns: &[Column], dialect: Dialect) -> 
         formats: DateFormats::default(),
         work: work(),
         mode: Mode::Append,
+        key: Vec::new(),
+        duplicates: Duplicates::Error,
+        staging: None,
         before: Vec::new(),
         after: Vec::new(),
         max_errors: RejectLimit::All,

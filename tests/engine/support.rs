@@ -11,7 +11,9 @@ use fastload::config::schema::Column;
 use fastload::engine::Outcome;
 use fastload::report::Counts;
 use fastload::sink::memory::MemoryTarget;
-use fastload::sink::{ErrorClass, Layout, RowReject, Sink, SinkError, Target, TargetInfo};
+use fastload::sink::{
+    ErrorClass, Layout, RowAction, RowReject, Sink, SinkError, Target, TargetInfo,
+};
 use tempfile::TempDir;
 
 use crate::common::{config, open, reject_path, run, text};
@@ -64,14 +66,24 @@ impl Target for Hooked {
     fn run_sql(&self, sql: &str) -> Result<(), SinkError> {
         self.table.run_sql(sql)
     }
-    fn layout(&self, table: &str, columns: &[Column]) -> Result<Layout, SinkError> {
-        let mut layout = self.table.layout(table, columns)?;
+    fn layout(
+        &self,
+        table: &str,
+        columns: &[Column],
+        action: &RowAction,
+    ) -> Result<Layout, SinkError> {
+        let mut layout = self.table.layout(table, columns, action)?;
         layout.replays = self.replays;
         Ok(layout)
     }
-    fn open(&self, table: &str, columns: &[Column]) -> Result<Box<dyn Sink>, SinkError> {
+    fn open(
+        &self,
+        table: &str,
+        columns: &[Column],
+        action: &RowAction,
+    ) -> Result<Box<dyn Sink>, SinkError> {
         Ok(Box::new(HookedSink {
-            inner: self.table.open(table, columns)?,
+            inner: self.table.open(table, columns, action)?,
             hook: Arc::clone(&self.hook),
         }))
     }

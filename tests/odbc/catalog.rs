@@ -1,6 +1,7 @@
 //! Names, and what the catalog says.
 
 use fastload::config::schema::{Column, SqlType};
+use fastload::sink::RowAction;
 use fastload::sink::Target;
 
 use super::support::*;
@@ -48,7 +49,7 @@ pub(super) fn too_many_columns(server: &Server) {
     let target = server.target();
     let error = target.create_table("too_many_columns", &columns).unwrap_err();
     assert!(error.message.contains("1700 columns"), "{error}");
-    let error = target.layout("too_many_columns", &columns).unwrap_err();
+    let error = target.layout("too_many_columns", &columns, &RowAction::Insert).unwrap_err();
     assert!(error.message.contains("1700 columns"), "{error}");
     let most = if server.is_postgresql() { 1_600 } else { 1_017 };
     let table = Table::create(server, "most_columns", columns[..most].to_vec());
@@ -61,10 +62,10 @@ pub(super) fn missing_table(server: &Server) {
     let target = server.target();
     assert_eq!(target.columns("no_such_table").unwrap(), None);
     let columns = [column("id", SqlType::Integer, true)];
-    assert!(target.layout("no_such_table", &columns).is_err());
+    assert!(target.layout("no_such_table", &columns, &RowAction::Insert).is_err());
     let table = Table::create(server, "missing_column", columns.to_vec());
     let other = [column("other", SqlType::Integer, true)];
-    let error = table.target.layout(&table.name, &other).unwrap_err();
+    let error = table.target.layout(&table.name, &other, &RowAction::Insert).unwrap_err();
     assert!(error.message.contains("other"), "{error}");
 }
 

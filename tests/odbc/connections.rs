@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fastload::sink::RowAction;
 use fastload::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget};
 use fastload::sink::{ErrorClass, SinkError, Target};
 use secrecy::SecretString;
@@ -91,7 +92,7 @@ pub(super) fn a_lock_that_is_held(server: &Server) {
     assert_eq!(holder.write(&rows).unwrap(), []);
     let spec = OdbcSpec { query_timeout: Duration::from_secs(1), ..server.spec() };
     let target = OdbcTarget::connect(spec).unwrap();
-    let mut waiting = target.open(&table.name, &table.columns).unwrap();
+    let mut waiting = target.open(&table.name, &table.columns, &RowAction::Insert).unwrap();
     let error = waiting.write(&rows).unwrap_err();
     assert_eq!(error.class, ErrorClass::Transient, "{error}");
     waiting.rollback().unwrap();

@@ -5,7 +5,7 @@ use fastload::arena::column::odbc_struct::{Date, Time, Timestamp};
 use fastload::arena::{Batch, CellType, Values};
 use fastload::config::schema::{Column, LengthUnit, SqlType, TextLength};
 use fastload::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget, ProfileName};
-use fastload::sink::{Layout, RowReject, Sink, Target};
+use fastload::sink::{Layout, RowAction, RowReject, Sink, Target};
 use odbc_api::{ConnectionOptions, Cursor as _, environment};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -233,12 +233,12 @@ impl<'s> Table<'s> {
         target.run_sql(&format!("DROP TABLE IF EXISTS {sql}")).unwrap();
         let name = format!("\"{}\"", name.replace('"', "\"\""));
         target.create_table(&name, &columns).unwrap();
-        let layout = target.layout(&name, &columns).unwrap();
+        let layout = target.layout(&name, &columns, &RowAction::Insert).unwrap();
         Self { server, target, name, sql, columns, layout }
     }
 
     pub(crate) fn sink(&self) -> Box<dyn Sink> {
-        self.target.open(&self.name, &self.columns).unwrap()
+        self.target.open(&self.name, &self.columns, &RowAction::Insert).unwrap()
     }
 
     pub(crate) fn batch(&self, rows: &[Row]) -> Batch {

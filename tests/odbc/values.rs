@@ -2,6 +2,7 @@
 
 use fastload::config::schema::{Column, SqlType};
 use fastload::record::RejectClass;
+use fastload::sink::RowAction;
 use fastload::sink::Target;
 use fastload::sink::odbc::{OdbcSpec, OdbcTarget, ProfileName};
 
@@ -108,7 +109,7 @@ pub(super) fn own_types(server: &Server) {
     };
     target.run_sql(&format!("CREATE TABLE {name} ({ddl})")).unwrap();
     let columns = target.columns(name).unwrap().unwrap();
-    let layout = target.layout(name, &columns).unwrap();
+    let layout = target.layout(name, &columns, &RowAction::Insert).unwrap();
     let row: Row = good.iter().map(some).collect();
     let mut rows = vec![row.clone()];
     for (c, bad) in bad.iter().enumerate() {
@@ -116,7 +117,7 @@ pub(super) fn own_types(server: &Server) {
         broken[c] = some(bad);
         rows.push(broken);
     }
-    let mut sink = target.open(name, &columns).unwrap();
+    let mut sink = target.open(name, &columns, &RowAction::Insert).unwrap();
     let rejects = sink.write(&batch(&layout, &rows)).unwrap();
     sink.commit().unwrap();
     let expected: Vec<usize> = (1..=bad.len()).collect();
@@ -136,7 +137,7 @@ pub(super) fn own_types(server: &Server) {
         target.run_sql("DROP TABLE IF EXISTS my_isam").unwrap();
         target.run_sql("CREATE TABLE my_isam (a int) ENGINE=MyISAM").unwrap();
         let columns = target.columns("my_isam").unwrap().unwrap();
-        let error = target.layout("my_isam", &columns).unwrap_err();
+        let error = target.layout("my_isam", &columns, &RowAction::Insert).unwrap_err();
         assert!(error.message.contains("MyISAM"), "{error}");
     }
 }
@@ -171,11 +172,11 @@ pub(super) fn generic_profile(server: &Server) {
     let spec = OdbcSpec { profile: Some(ProfileName::Generic), ..server.spec() };
     let target = OdbcTarget::connect(spec).unwrap();
     let columns = target.columns(&table.name).unwrap().unwrap();
-    let layout = target.layout(&table.name, &columns).unwrap();
+    let layout = target.layout(&table.name, &columns, &RowAction::Insert).unwrap();
     assert_eq!(target.columns("no_such_table").unwrap(), None);
     let mut rows: Vec<Row> = (0..300).map(|n| typed_row(n)[..13].to_vec()).collect();
     rows[200][0] = some(7);
-    let mut sink = target.open(&table.name, &columns).unwrap();
+    let mut sink = target.open(&table.name, &columns, &RowAction::Insert).unwrap();
     let rejects = sink.write(&batch(&layout, &rows)).unwrap();
     sink.commit().unwrap();
     assert_eq!(rejects.len(), 1, "{rejects:?}");

@@ -8,7 +8,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
-use super::{InputMode, IoWay, Mode, RejectLimit};
+use super::{Duplicates, InputMode, IoWay, Mode, RejectLimit};
+
+mod table;
+
+pub use table::{ColumnNames, StagingChoice};
 
 /// A value that is read from text and shown as text that reads back to the same value.
 pub trait Setting: Sized {
@@ -173,7 +177,9 @@ words!(impl BareQuote: Reject = "reject", Literal = "literal");
 words!(impl FieldsRule: Exact = "exact", Pad = "pad", Truncate = "truncate");
 words!(impl IoWay: Mmap = "mmap", Read = "read", Uring = "uring");
 words!(impl InputMode: Single = "single", Multi = "multi");
-words!(impl Mode: Append = "append", Truncate = "truncate");
+words!(impl Mode: Append = "append", Truncate = "truncate", Replace = "replace",
+    Upsert = "upsert", Delete = "delete");
+words!(impl Duplicates: Error = "error", Reject = "reject", Skip = "skip", Last = "last");
 
 fn one_of(words: &[&str]) -> String {
     format!("must be one of {}", words.join(", "))
@@ -493,18 +499,21 @@ impl Setting for Pair {
     }
 }
 
+/// Names of which none is left out.
+fn plain_names(text: &str) -> Result<Vec<String>, String> {
+    let names = names(text)?;
+    if let Some((_, name)) = names.iter().find(|(minus, _)| *minus) {
+        return Err(format!("`-{name}`: columns cannot be left out here"));
+    }
+    Ok(names.into_iter().map(|(_, name)| name).collect())
+}
+
 impl Setting for EmptyAsNull {
     fn parse(text: &str) -> Result<Self, String> {
         match text {
             "" | "true" | "all" => Ok(Self::Everywhere),
             "false" => Ok(Self::Nowhere),
-            _ => {
-                let names = names(text)?;
-                if let Some((_, name)) = names.iter().find(|(minus, _)| *minus) {
-                    return Err(format!("`-{name}`: columns cannot be left out here"));
-                }
-                Ok(Self::Columns(names.into_iter().map(|(_, name)| name).collect()))
-            }
+            _ => plain_names(text).map(Self::Columns),
         }
     }
     fn show(&self) -> String {

@@ -30,7 +30,7 @@ use probe::{Facts, probe, profile_of};
 use profile::{Profile, profile, quoted};
 
 use crate::config::schema::{Column, SqlType};
-use crate::sink::{Layout, Sink, SinkError, Target, TargetInfo};
+use crate::sink::{Layout, RowAction, Sink, SinkError, Target, TargetInfo};
 
 /// A database behind an ODBC driver.
 ///
@@ -188,7 +188,13 @@ impl Target for OdbcTarget {
         self.in_transaction(sql)
     }
 
-    fn layout(&self, table: &str, columns: &[Column]) -> Result<Layout, SinkError> {
+    fn layout(
+        &self,
+        table: &str,
+        columns: &[Column],
+        action: &RowAction,
+    ) -> Result<Layout, SinkError> {
+        action.only_insert("this target")?;
         let profile = self.profile();
         let bounds = profile.bounds();
         check_column_count(table, columns.len(), bounds.columns)?;
@@ -206,7 +212,12 @@ impl Target for OdbcTarget {
         })
     }
 
-    fn open(&self, table: &str, columns: &[Column]) -> Result<Box<dyn Sink>, SinkError> {
+    fn open(
+        &self,
+        table: &str,
+        columns: &[Column],
+        _action: &RowAction,
+    ) -> Result<Box<dyn Sink>, SinkError> {
         let selected = self.selected(table, columns)?;
         let name = self.table(table)?;
         let sink = OdbcSink::open(Arc::clone(&self.plan), name, selected)?;

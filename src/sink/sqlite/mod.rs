@@ -21,7 +21,7 @@ use self::sink::SqliteSink;
 use self::types::declare;
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, SqlType};
-use crate::sink::{Layout, Sink, SinkError, Target, TargetInfo};
+use crate::sink::{Layout, RowAction, Sink, SinkError, Target, TargetInfo};
 
 /// Rows in one INSERT statement: 4 are 1.18 times as fast as 1.
 const ROWS_PER_STATEMENT: usize = 4;
@@ -169,7 +169,13 @@ impl Target for SqliteTarget {
         self.in_transaction("run the statement", |connection| connection.execute_batch(sql))
     }
 
-    fn layout(&self, table: &str, columns: &[Column]) -> Result<Layout, SinkError> {
+    fn layout(
+        &self,
+        table: &str,
+        columns: &[Column],
+        action: &RowAction,
+    ) -> Result<Layout, SinkError> {
+        action.only_insert("this target")?;
         let connection = self.connect()?;
         let name = TableName::resolve(&connection, table)?;
         check_column_count(&connection, columns.len())?;
@@ -187,7 +193,12 @@ impl Target for SqliteTarget {
         })
     }
 
-    fn open(&self, table: &str, columns: &[Column]) -> Result<Box<dyn Sink>, SinkError> {
+    fn open(
+        &self,
+        table: &str,
+        columns: &[Column],
+        _action: &RowAction,
+    ) -> Result<Box<dyn Sink>, SinkError> {
         let sink = SqliteSink::connect(self.clone(), table, columns)?;
         Ok(Box::new(sink))
     }

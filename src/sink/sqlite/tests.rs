@@ -81,8 +81,8 @@ impl Place {
     fn sink(&self, table: &str) -> (Box<dyn Sink>, Vec<CellType>) {
         let columns: Vec<_> = self.target.columns(table).unwrap().unwrap();
         let columns: Vec<_> = columns.into_iter().filter(|c| !c.generated).collect();
-        let layout = self.target.layout(table, &columns).unwrap();
-        (self.target.open(table, &columns).unwrap(), layout.cells)
+        let layout = self.target.layout(table, &columns, &RowAction::Insert).unwrap();
+        (self.target.open(table, &columns, &RowAction::Insert).unwrap(), layout.cells)
     }
 
     fn all(&self, sql: &str) -> Vec<Vec<Value>> {
@@ -430,7 +430,7 @@ fn too_many_columns_are_named_before_the_first_row() {
     let columns: Vec<_> = (0..10_000).map(|i| column(&format!("c{i}"), SqlType::BigInt)).collect();
     for error in [
         place.target.create_table("t", &columns).unwrap_err(),
-        place.target.layout("t", &columns).unwrap_err(),
+        place.target.layout("t", &columns, &RowAction::Insert).unwrap_err(),
     ] {
         assert_eq!(error.class, ErrorClass::Permanent);
         assert!(error.message.contains("10000 columns"), "{error}");
