@@ -10,9 +10,9 @@ use fastload::arena::{Batch, CellType, Values};
 use fastload::config::schema::{Column, SqlType};
 use odbc_api::{ConnectionOptions, environment, handles};
 use odbc_sys::{
-    CDataType, HStmt, Handle, HandleType, Len, ParamType, Pointer, SQLAllocHandle,
+    CDataType, CompletionType, HStmt, Handle, HandleType, Len, ParamType, Pointer, SQLAllocHandle,
     SQLBindParameter, SQLEndTran, SQLExecDirectW, SQLExecute, SQLFetch, SQLFreeHandle, SQLGetData,
-    SQLGetDiagRecW, SQLPrepareW, SqlDataType, SqlReturn, CompletionType,
+    SQLGetDiagRecW, SQLPrepareW, SqlDataType, SqlReturn,
 };
 
 unsafe extern "system" {
@@ -105,7 +105,9 @@ impl Bare {
                 SQLFreeHandle(HandleType::Stmt, reader.as_handle()),
             ]
         };
-        assert_eq!(codes, [SqlReturn::SUCCESS; 4], "{sql}");
+        // A sum that has left NULLs out is a success with a remark (01003).
+        let went_well = |&code| code == SqlReturn::SUCCESS || code == SqlReturn::SUCCESS_WITH_INFO;
+        assert!(codes.iter().all(went_well), "{sql}: {codes:?}");
         self.commit();
         let end = cell.iter().position(|&byte| byte == 0).expect("the driver ends a text");
         String::from_utf8(cell[..end].to_vec()).expect("a number")
@@ -139,12 +141,7 @@ impl Bare {
         for (attribute, value) in [(ATTR_PARAMSET_SIZE, batch.rows()), (ATTR_PARAMOPT_ATOMIC, 0)] {
             // SAFETY: both attributes take a number in place of the pointer.
             let code = unsafe {
-                SQLSetStmtAttr(
-                    self.statement,
-                    attribute,
-                    ptr::without_provenance_mut(value),
-                    0,
-                )
+                SQLSetStmtAttr(self.statement, attribute, ptr::without_provenance_mut(value), 0)
             };
             self.expect(code, "attribute");
         }
@@ -169,6 +166,16 @@ impl Bare {
             self.expect(code, "bind");
         }
         Bound { bare: self, _rows: batch }
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        // SAFETY: the handle is open, belongs to this connection, and is not used again.
+        let _ = unsafe { SQLFreeHandle(HandleType::Stmt, self.statement.as_handle()) };
+        // An open handle that is freed while it is connected makes odbc-api panic.
+        let _ = self.connection.rollback();
+        let _ = self.connection.disconnect();
     }
 }
 
@@ -253,9 +260,7 @@ fn announced(ty: SqlType, stride: usize) -> (i16, usize, i16) {
         SqlType::Char(_) => (1, stride, 0),
         SqlType::VarChar(_) => (12, stride, 0),
         SqlType::Date => (91, 10, 0),
-        SqlType::Timestamp { precision } => {
-            (93, 20 + usize::from(precision), i16::from(precision))
-        }
+        SqlType::Timestamp { precision } => (93, 20 + usize::from(precision), i16::from(precision)),
         other => panic!("no column of the sample is {other:?}"),
     }
 }

@@ -83,7 +83,7 @@ fn target(text: &str) -> OdbcTarget {
         connection: ConnectionText::Keywords(text.to_owned()),
         user: None,
         password: None,
-        profile: Some(ProfileName::Generic),
+        profile: Some(ProfileName::Db2),
         connect_timeout: std::time::Duration::from_secs(10),
         query_timeout: std::time::Duration::ZERO,
         session_sql: Vec::new(),

@@ -42,9 +42,7 @@ impl Sums {
         let texts = |column: usize| {
             let column = &batch.columns[column];
             let lengths = (0..batch.rows()).map(|row| match column.cell(row) {
-                CellRef::Text(text) => {
-                    String::from_utf8_lossy(text).chars().count() as i128
-                }
+                CellRef::Text(text) => String::from_utf8_lossy(text).chars().count() as i128,
                 _ => 0,
             });
             lengths.sum::<i128>()
@@ -110,15 +108,16 @@ impl Sample {
         };
         let truth = accounts(&options, &mut bytes).expect("memory takes all bytes");
         let dialect = Dialect::default();
-        let converters = columns.iter().zip(&layout.cells).enumerate().map(|(n, (column, &cell))| {
-            let column = LoadColumn {
-                column: column.clone(),
-                source: FieldSource::Field(n % ACCOUNT_COLUMNS),
-                empty_as_null: false,
-            };
-            Converter::new(&column, cell, &dialect, &DateFormats::default(), layout.nul_in_text)
-                .expect("the profile's own cells")
-        });
+        let converters =
+            columns.iter().zip(&layout.cells).enumerate().map(|(n, (column, &cell))| {
+                let column = LoadColumn {
+                    column: column.clone(),
+                    source: FieldSource::Field(n % ACCOUNT_COLUMNS),
+                    empty_as_null: false,
+                };
+                Converter::new(&column, cell, &dialect, &DateFormats::default(), layout.nul_in_text)
+                    .expect("the profile's own cells")
+            });
         let fields = (0..columns.len()).map(|n| Some(n % ACCOUNT_COLUMNS)).collect();
         let reader = RecordReader::new(&dialect, ACCOUNT_COLUMNS);
         let mut parser = RowParser::new(reader, converters.collect(), fields);
