@@ -17,6 +17,7 @@ mod parameter;
 mod probe;
 mod profile;
 mod raw;
+mod statuses;
 
 use std::sync::Arc;
 

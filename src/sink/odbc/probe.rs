@@ -6,6 +6,7 @@ use super::connect::{Connection, Session, fetch_all};
 use super::parameter::{LengthWord, Parameter};
 use super::profile::{Profile, ProfileName, profile};
 use super::raw::{self, Statement};
+use super::statuses::{self, StatusArray};
 use crate::arena::IndicatorWidth;
 use crate::sink::{ErrorClass, SinkError};
 
@@ -32,6 +33,8 @@ pub(super) struct Facts {
     pub(super) width: IndicatorWidth,
     /// Character that quotes names; a blank where names cannot be quoted.
     pub(super) quote: char,
+    /// What is known of the driver's status array.
+    pub(super) statuses: StatusArray,
     /// Most bytes of rows in one request.
     pub(super) request_bytes: Option<u64>,
     /// Name and value, in reading order.
@@ -59,6 +62,7 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
     let (width, width_source) = width(session)?;
     connection.set_width(width);
     let characters = check_characters(session)?;
+    let (statuses, status_array) = statuses::prove(session)?;
     let profile = session.profile;
     let mut request_bytes = profile.bounds().request_bytes;
     if let Some(sql) = profile.request_bytes_sql() {
@@ -87,7 +91,7 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
         ("text", characters.to_owned()),
         ("largest array", format!("{} rows", profile.bounds().batch_rows_max)),
         ("array row counts", row_counts(connection).to_owned()),
-        ("bad rows of an array", "found by savepoint and halving".to_owned()),
+        ("bad rows of an array", status_array),
         ("names quoted by", quote.to_string()),
         (
             "query timeout",
@@ -107,7 +111,7 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
         shown.push(((*name).to_owned(), value));
     }
     session.rollback()?;
-    Ok(Facts { profile: profile.name(), width, quote, request_bytes, shown })
+    Ok(Facts { profile: profile.name(), width, quote, statuses, request_bytes, shown })
 }
 
 /// Profile of an open connection, unless one is forced.

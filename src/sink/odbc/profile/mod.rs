@@ -16,7 +16,7 @@ use super::connect::Session;
 use super::parameter::{Parameter, ParameterType, sql_type};
 use super::raw::Diagnostic;
 use crate::arena::{Batch, CellType, IndicatorWidth};
-use crate::config::schema::{Column, LengthUnit, SqlType};
+use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
 use crate::record::RejectClass;
 use crate::sink::{ErrorClass, SinkError};
 
@@ -131,6 +131,33 @@ pub(super) struct TextCheck {
     pub(super) sql: &'static str,
     /// What a server answers that was sent UTF-8 as UTF-8.
     pub(super) answer: &'static str,
+}
+
+/// A temporary table of a key that takes no NULL and a text of four, to try a driver's status
+/// array with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Experiment {
+    /// Makes the table in the open transaction, which takes it away again; the first form that the
+    /// server takes counts.
+    pub(super) create: &'static [&'static str],
+    /// Adds a row of its two columns.
+    pub(super) insert: &'static str,
+    /// Its keys in ascending order.
+    pub(super) read: &'static str,
+}
+
+impl Experiment {
+    /// The table's columns.
+    pub(super) fn columns(&self) -> Vec<CatalogColumn> {
+        let length = TextLength { max: 4, unit: LengthUnit::Bytes };
+        [("ID", SqlType::Integer, false), ("TEXT", SqlType::VarChar(Some(length)), true)]
+            .map(|(name, ty, nullable)| CatalogColumn {
+                column: Column { name: name.to_owned(), ty, nullable, generated: false },
+                server_type: String::new(),
+                announced: announced(ty),
+            })
+            .into()
+    }
 }
 
 /// Statements around one array, so that all of its rows are in or none.
@@ -278,7 +305,12 @@ pub(super) trait Profile: Send + Sync {
         }
     }
 
-    /// Whether `SQLRowCount` after an array is the number of rows inserted.
+    /// How the driver's status array is tried; without it none is believed.
+    fn status_experiment(&self) -> Option<&'static Experiment> {
+        None
+    }
+
+    /// Whether `SQLRowCount` after an array is the number of rows inserted, untried.
     fn counts_rows(&self) -> bool {
         false
     }

@@ -9,7 +9,7 @@ mod types;
 
 use std::time::Duration;
 
-use super::{Arrays, Bounds, Encode, Profile, ProfileName, TextCheck, Verdict};
+use super::{Arrays, Bounds, Encode, Experiment, Profile, ProfileName, TextCheck, Verdict};
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType};
 use crate::sink::SinkError;
@@ -30,6 +30,20 @@ const TEXT_CHECKS: &[TextCheck] = &[
     TextCheck { sql: "VALUES CHARACTER_LENGTH(CAST(? AS VARCHAR(40)), CODEUNITS32)", answer: "4" },
     TextCheck { sql: "VALUES LENGTH(CAST(? AS VARCHAR(40)))", answer: "5" },
 ];
+
+/// A declared table belongs to the session, needs no privilege but a user temporary table space,
+/// and goes with the transaction. Derby's takes only the second form, which on Db2 would lose all
+/// rows with the first bad one.
+const EXPERIMENT: Experiment = Experiment {
+    create: &[
+        "DECLARE GLOBAL TEMPORARY TABLE SESSION.FASTLOAD_PROBE (ID INTEGER NOT NULL, \
+         TEXT VARCHAR(4)) ON COMMIT DELETE ROWS LOGGED",
+        "DECLARE GLOBAL TEMPORARY TABLE SESSION.FASTLOAD_PROBE (ID INTEGER NOT NULL, \
+         TEXT VARCHAR(4)) ON COMMIT DELETE ROWS NOT LOGGED",
+    ],
+    insert: "INSERT INTO SESSION.FASTLOAD_PROBE (ID, TEXT) VALUES (?, ?)",
+    read: "SELECT ID FROM SESSION.FASTLOAD_PROBE ORDER BY ID",
+};
 
 impl Profile for Db2 {
     fn name(&self) -> ProfileName {
@@ -116,6 +130,10 @@ impl Profile for Db2 {
 
     fn type_names(&self, columns: &[Column], _quote: char) -> Vec<String> {
         columns.iter().map(|column| types::type_name(column.ty)).collect()
+    }
+
+    fn status_experiment(&self) -> Option<&'static Experiment> {
+        Some(&EXPERIMENT)
     }
 
     fn verdict(&self, diagnostic: &Diagnostic) -> Verdict {
