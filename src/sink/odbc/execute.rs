@@ -19,6 +19,13 @@ use crate::sink::{RowReject, Sink, SinkError};
 /// Bytes counted for a cell beside its text: its length on the wire, or its number.
 const CELL_BYTES: u64 = 16;
 
+/// Bad rows of one array after which the next ones are short: the driver manager takes over one
+/// diagnostic a bad row, each more slowly than the one before.
+const MANY_BAD_ROWS: usize = 250;
+
+/// Rows of a short array; with fewer bad rows they double again.
+const ARRAY_ROWS_MIN: usize = 500;
+
 /// What every writer of one target shares.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -51,6 +58,8 @@ struct Sending {
     insert: Statement,
     control: Statement,
     statuses: StatusArray,
+    /// Most rows in the next array.
+    array_rows: usize,
     encoder: Box<dyn Encode>,
     session: Session,
 }
@@ -67,7 +76,7 @@ impl Sending {
             // A driver may refuse it (HYC00); the probe's facts say that it was only asked.
             let _ = insert.set_query_timeout_seconds(seconds);
         }
-        for &(attribute, value) in profile.statement_attributes() {
+        for &(_, attribute, value) in profile.statement_attributes() {
             // The probe has noted a refusal, and then believes no status array.
             let _ = insert.set_number(attribute, value);
         }
@@ -77,6 +86,7 @@ impl Sending {
         Ok(Self {
             insert,
             statuses: plan.facts.statuses,
+            array_rows: usize::MAX,
             control: session.statement()?,
             encoder: profile.encoder(columns, plan.facts.width),
             session,
@@ -109,6 +119,26 @@ impl Sending {
 
     /// Sends some rows and returns the bad ones; the others are in.
     fn send(
+        &mut self,
+        batch: &Batch,
+        rows: Range<usize>,
+        columns: &[CatalogColumn],
+    ) -> Result<Vec<RowReject>, SinkError> {
+        let (mut rejects, mut next) = (Vec::new(), rows.start);
+        while next < rows.end {
+            let end = rows.end.min(next.saturating_add(self.array_rows));
+            let bad = self.send_array(batch, next..end, columns)?;
+            self.array_rows = match bad.len() > MANY_BAD_ROWS {
+                true => ARRAY_ROWS_MIN,
+                false => self.array_rows.saturating_mul(2),
+            };
+            rejects.extend(bad);
+            next = end;
+        }
+        Ok(rejects)
+    }
+
+    fn send_array(
         &mut self,
         batch: &Batch,
         rows: Range<usize>,

@@ -155,12 +155,8 @@ fn create(session: &Session, experiment: &Experiment) -> Result<Option<String>, 
 /// Sends good rows, then good and bad ones, and compares the table with the answers.
 fn run(session: &Session, experiment: &Experiment) -> Result<StatusArray, SinkError> {
     let mut insert = session.statement()?;
-    for &(attribute, value) in session.profile.statement_attributes() {
-        if !insert.set_number(attribute, value).is_ok() {
-            return Err(SinkError::permanent(format!(
-                "the driver refuses attribute {attribute} = {value}"
-            )));
-        }
+    for &(_, attribute, value) in session.profile.statement_attributes() {
+        insert.set_number(attribute, value).ok().map_err(|outcome| session.error(&outcome))?;
     }
     insert.set_numbered(true);
     insert.prepare(experiment.insert).ok().map_err(|outcome| session.error(&outcome))?;
