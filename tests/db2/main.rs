@@ -4,5 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that unwraps what is not there has failed")]
 
 mod driver;
-
+mod faults;
+mod load;
 mod support;
