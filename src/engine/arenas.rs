@@ -178,6 +178,7 @@ mod tests {
             nul_in_text: true,
             replays: true,
             statement: String::new(),
+            routing: Routing::Any,
         };
         (layout, vec![column; count])
     }

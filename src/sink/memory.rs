@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::null::typed_cell;
-use super::{ErrorClass, Layout, RowAction, RowReject, Sink, SinkError, Target, TargetInfo};
+use super::{
+    ErrorClass, Layout, Routing, RowAction, RowReject, Sink, SinkError, Target, TargetInfo,
+};
 use crate::arena::column::odbc_struct::{Date, Time, Timestamp};
 use crate::arena::{Batch, CellRef, IndicatorWidth};
 use crate::config::schema::Column;
@@ -231,6 +233,7 @@ impl Target for MemoryTarget {
             replays: true,
             nul_in_text: true,
             statement: String::new(),
+            routing: Routing::Any,
         })
     }
 

@@ -30,7 +30,7 @@ use probe::{Facts, probe, profile_of};
 use profile::{Profile, profile, quoted};
 
 use crate::config::schema::{Column, SqlType};
-use crate::sink::{Layout, RowAction, Sink, SinkError, Target, TargetInfo};
+use crate::sink::{Layout, Routing, RowAction, Sink, SinkError, Target, TargetInfo};
 
 /// A database behind an ODBC driver.
 ///
@@ -209,6 +209,7 @@ impl Target for OdbcTarget {
             replays: true,
             nul_in_text: bounds.nul_in_text,
             statement: profile.insert_sql(&self.sql_name(table)?, &selected, quote),
+            routing: Routing::Any,
         })
     }
 
