@@ -52,8 +52,8 @@ pub enum ErrorKind {
     InDoubt {
         /// What the database or the connection said.
         error: SinkError,
-        /// Input and byte range of each segment whose rows may or may not be in.
-        ranges: Vec<(PathBuf, ByteRange)>,
+        /// The records whose rows are all in, or none of them, in the order of the inputs.
+        ranges: Vec<DoubtfulRange>,
     },
     /// More rejects than `--max-errors` allows.
     RejectLimit(Box<BadRecord>),
@@ -64,6 +64,30 @@ pub enum ErrorKind {
     },
     /// The program broke one of its own rules.
     Internal(String),
+}
+
+/// Neighbouring records of an input whose rows were in a commit of unknown outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoubtfulRange {
+    /// The input.
+    pub path: PathBuf,
+    /// Its bytes, terminators and rejected records included.
+    pub bytes: ByteRange,
+    /// Numbers of the first and the last record, from 1; `None` where no record begins.
+    pub records: Option<(u64, u64)>,
+    /// Rows that were sent: all of them are in the table, or none.
+    pub rows: u64,
+}
+
+impl fmt::Display for DoubtfulRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, bytes, rows, .. } = self;
+        write!(f, "{} bytes {}..{} ({rows} rows", path.display(), bytes.start, bytes.end)?;
+        match self.records {
+            Some((first, last)) => write!(f, ", records {first} to {last})"),
+            None => f.write_str(")"),
+        }
+    }
 }
 
 /// The record at which a load stopped, with what a terminal shows of it.
@@ -139,7 +163,11 @@ impl From<SinkError> for Error {
         match error.class {
             ErrorClass::CannotConnect | ErrorClass::ConnectionLost => ErrorKind::Connect(error),
             ErrorClass::LoginRefused => ErrorKind::Login(error),
-            ErrorClass::Transient | ErrorClass::Permanent => ErrorKind::Sql(error),
+            ErrorClass::Transient
+            | ErrorClass::TimedOut
+            | ErrorClass::Resources
+            | ErrorClass::RolledBack
+            | ErrorClass::Permanent => ErrorKind::Sql(error),
         }
         .into()
     }
@@ -151,13 +179,16 @@ impl fmt::Display for Error {
             ErrorKind::Usage { message, .. } | ErrorKind::Config(message) => f.write_str(message),
             ErrorKind::Input { path, message, .. } => write!(f, "{}: {message}", path.display()),
             ErrorKind::Io { what, source } => write!(f, "{what}: {source}"),
+            ErrorKind::Connect(error) if error.class == ErrorClass::ConnectionLost => {
+                write!(f, "connection lost: {error}")
+            }
             ErrorKind::Connect(error) => write!(f, "cannot connect: {error}"),
             ErrorKind::Login(error) => write!(f, "login refused: {error}"),
             ErrorKind::Sql(error) => write!(f, "{error}"),
             ErrorKind::InDoubt { error, ranges } => {
-                write!(f, "the outcome of a commit is unknown: {error}; in doubt:")?;
-                for (path, range) in ranges {
-                    write!(f, " {} bytes {}..{}", path.display(), range.start, range.end)?;
+                write!(f, "the outcome of a commit is unknown: {error}; in doubt: ")?;
+                for (index, range) in ranges.iter().enumerate() {
+                    write!(f, "{}{range}", if index == 0 { "" } else { ", " })?;
                 }
                 Ok(())
             }
@@ -182,19 +213,42 @@ impl std::error::Error for Error {
     }
 }
 
-/// What the engine may do about an error of a sink.
+/// What the engine may do about an error of a sink. docs/errors.md has the codes of each database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
     /// Deadlock, lock timeout, serialization failure: roll back, wait, replay the commit unit.
     Transient,
-    /// The connection is gone: connect again, then as `Transient`. From a commit it is ambiguous.
+    /// A statement ran longer than `--query-timeout` and was given up: as `Transient`, but for the
+    /// same batch once only.
+    TimedOut,
+    /// Log full, lock list full, out of shared memory: roll back, replay in smaller commits.
+    Resources,
+    /// The connection is gone, or it is a new one that has lost the transaction: connect again,
+    /// then as `Transient`. From a commit it is ambiguous.
     ConnectionLost,
     /// No connection could be made.
     CannotConnect,
     /// The database refused the user or the password: never tried twice.
     LoginRefused,
+    /// A commit was refused and its transaction undone for certain; it would be refused again. From
+    /// anything but a commit it is as `Permanent`.
+    RolledBack,
     /// Anything that will fail again: no table, no privilege, wrong SQL, disk full.
     Permanent,
+}
+
+impl ErrorClass {
+    /// Whether the same rows may go in when they are sent again.
+    #[must_use]
+    pub const fn asks_for_replay(self) -> bool {
+        matches!(self, Self::Transient | Self::TimedOut | Self::Resources | Self::ConnectionLost)
+    }
+
+    /// Whether a commit that failed so has taken no effect for certain.
+    #[must_use]
+    pub const fn is_rolled_back(self) -> bool {
+        matches!(self, Self::Transient | Self::Resources | Self::RolledBack)
+    }
 }
 
 /// An error of the database or of the place behind a sink.
@@ -215,6 +269,14 @@ impl SinkError {
     #[must_use]
     pub fn permanent(message: impl Into<String>) -> Self {
         Self { class: ErrorClass::Permanent, sqlstate: None, native: None, message: message.into() }
+    }
+
+    /// The same error with more words behind its message.
+    #[must_use]
+    pub fn with_note(mut self, note: &str) -> Self {
+        self.message.push_str("; ");
+        self.message.push_str(note);
+        self
     }
 }
 

@@ -35,9 +35,12 @@ pub const COMMIT_ROWS: u64 = 100_000;
 /// Chunks that may be read ahead of the parsers (`--read-ahead`).
 pub const READ_AHEAD_CHUNKS: usize = 4;
 
-/// Wait before the first replay after a transient error; `--retry-backoff` multiplies it from one
-/// to the next.
+/// Longest wait before the first replay after a transient error; `--retry-backoff` multiplies it
+/// from one to the next.
 pub const RETRY_FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// Wall time of a load in waits and replays (`--retry-budget`): a database restarts in less.
+pub const RETRY_BUDGET: Duration = Duration::from_secs(600);
 
 /// Records converted together, column by column, before the next ones are split.
 pub const BLOCK_RECORDS: usize = 128;

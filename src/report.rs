@@ -173,6 +173,21 @@ pub struct RejectReport {
     pub by_class: BTreeMap<String, u64>,
 }
 
+/// What was sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+pub struct RetryReport {
+    /// Transactions that the database undid and that were sent again.
+    pub replays: u64,
+    /// Connections made again.
+    pub reconnects: u64,
+    /// Times that a writer went over to smaller commits, because log or locks ran out.
+    pub shrinks: u64,
+    /// Smallest commit size in rows that a writer went down to.
+    pub smallest_commit_rows: Option<u64>,
+    /// Wall seconds in which at least one writer waited or replayed.
+    pub seconds: f64,
+}
+
 /// The ledger's part; 0 ranges until there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 pub struct LedgerReport {
@@ -209,6 +224,8 @@ pub struct Report {
     pub bottleneck: Bottleneck,
     /// Rejects.
     pub rejects: RejectReport,
+    /// What was sent again.
+    pub retries: RetryReport,
     /// Effective dialect, as flag and value.
     pub dialect: BTreeMap<String, String>,
     /// Ledger.

@@ -440,9 +440,12 @@ pub struct WorkArgs {
     /// Replays of a transaction after transient errors
     #[arg(long, value_name = "N", value_parser = setting::<usize>)]
     pub max_retries: Option<usize>,
-    /// Factor between two waits, the first of which is one second
+    /// Factor between the longest two waits, the first of which is one second
     #[arg(long, value_name = "FACTOR", value_parser = setting::<f64>)]
     pub retry_backoff: Option<f64>,
+    /// Time that the whole load may spend waiting and replaying
+    #[arg(long, value_name = "DURATION", value_parser = setting::<Span>)]
+    pub retry_budget: Option<Span>,
     /// Print every effective value and why, and load nothing
     #[arg(long)]
     pub explain: bool,
@@ -636,6 +639,7 @@ impl WorkArgs {
         flags.input_mode = self.input_mode;
         flags.max_retries = self.max_retries;
         flags.retry_backoff = self.retry_backoff;
+        flags.retry_budget = self.retry_budget;
         flags.explain = given(self.explain);
     }
 }

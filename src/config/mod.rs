@@ -178,8 +178,11 @@ pub struct Work {
     pub max_retries: usize,
     /// Factor between two waits (`--retry-backoff`).
     pub retry_backoff: f64,
-    /// Wait before the first replay; up to twice as long, so that writers do not come together.
+    /// Longest wait before the first replay; how long it is is left to chance, so that writers do
+    /// not come back together.
     pub retry_first_wait: Duration,
+    /// Wall time that a load may spend in waits and replays (`--retry-budget`).
+    pub retry_budget: Duration,
 }
 
 /// Everything a load is asked to do, after flags, environment, file and defaults are merged, the

@@ -239,6 +239,8 @@ options! {
         max_retries "max-retries" "max_retries": usize,
         /// `--retry-backoff`.
         retry_backoff "retry-backoff" "retry_backoff": f64,
+        /// `--retry-budget`.
+        retry_budget "retry-budget" "retry_budget": Span,
         /// `--max-errors`.
         max_errors "max-errors" "max_errors": RejectLimit,
         /// `--rejects`.

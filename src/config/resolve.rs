@@ -141,6 +141,7 @@ const WORK_KEYS: &[&str] = &[
     "input-mode",
     "max-retries",
     "retry-backoff",
+    "retry-budget",
     "memory-limit",
 ];
 

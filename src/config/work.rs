@@ -223,6 +223,7 @@ impl WorkOptions {
         let rings = limits::RING_BATCHES;
         let ahead = limits::READ_AHEAD_CHUNKS;
         let commit = limits::COMMIT_ROWS;
+        let budget = Span(limits::RETRY_BUDGET);
         let work = Work {
             writers,
             parsers: p.pick("parsers", given.parsers, free, "cores but one, at most 8"),
@@ -244,7 +245,8 @@ impl WorkOptions {
             io: p.pick("io", given.io, IoWay::default(), "no copy"),
             input_mode: p.pick("input-mode", given.input_mode, InputMode::default(), "any file"),
             max_retries: p.pick("max-retries", given.max_retries, 3, "a fixed number"),
-            retry_backoff: p.pick("retry-backoff", given.retry_backoff, 2.0, "1 s, 2 s, 4 s"),
+            retry_backoff: p.pick("retry-backoff", given.retry_backoff, 2.0, "up to 1 s, 2 s, 4 s"),
+            retry_budget: p.pick("retry-budget", given.retry_budget, budget, "a restart").0,
             retry_first_wait: limits::RETRY_FIRST_WAIT,
         };
         Ok(Settled { work, effective: picker.effective, warnings: picker.warnings })

@@ -24,8 +24,8 @@ use crate::parse::record_reader::RecordReader;
 use crate::parse::rows::RowParser;
 use crate::rejects::{RejectFiles, RejectSegment};
 use crate::report::{
-    CommitStage, Counts, FileReport, ParseStage, Report, RingStage, Stages, Status, TargetReport,
-    WriteStage,
+    CommitStage, Counts, FileReport, ParseStage, Report, RetryReport, RingStage, Stages, Status,
+    TargetReport, WriteStage,
 };
 use crate::ring::{Consumer, Producer, Sleeper, Waker, ring};
 use crate::sink::{Layout, RowAction, Target};
@@ -440,6 +440,8 @@ fn finish(ran: Ran, target: &TargetHandle, started: Instant, report: &mut Report
             Vec::new()
         });
     report.warnings = warnings;
+    report.retries = shared.retries.report();
+    report.warnings.extend(smaller_commits(&report.retries));
     report.files = file_reports(&shared, &reject_paths);
     for file in &report.files {
         report.totals.add(&file.counts);
@@ -512,6 +514,17 @@ fn stages(shared: &Shared, times: &Times) -> Stages {
             busy_seconds: sum(&mut times.writers.iter().map(|times| times.commit)),
         },
     }
+}
+
+/// What the operator should know of commits that were made smaller.
+fn smaller_commits(retries: &RetryReport) -> Option<String> {
+    let rows = retries.smallest_commit_rows?;
+    let times = retries.shrinks;
+    let once = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+    Some(format!(
+        "the database ran out of log space or locks {once}: commits went down to {rows} rows; give \
+         it more (see docs/errors.md), or load with --commit-rows {rows}"
+    ))
 }
 
 fn status(error: Option<&Error>, totals: &Counts) -> Status {

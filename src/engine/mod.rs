@@ -1,7 +1,8 @@
 //! The engine: parser threads and writer threads around the rings, joined to one load.
 //!
 //! `load.rs` builds the threads and the rings, joins them and makes the report. `parser.rs` and
-//! `chunk.rs` are a parser thread, `writer.rs` a writer thread. Nothing here knows a database, a
+//! `chunk.rs` are a parser thread; `writer.rs` is a writer thread, `unit.rs` its transaction,
+//! `recovery.rs` what it does when the database undid it. Nothing here knows a database, a
 //! terminal or a signal.
 
 mod arenas;
@@ -12,11 +13,15 @@ mod infer;
 mod limit;
 mod load;
 mod monitor;
+mod pace;
 mod parser;
+mod recovery;
 mod reject_text;
 mod rejecting;
+mod retry;
 mod shared;
 pub mod topology;
+mod unit;
 pub mod usage;
 mod verdict;
 mod writer;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::control::{Control, Metrics};
 use super::files::{Chunk, OpenFile};
 use super::limit::RejectCounter;
+use super::retry::Retries;
 use crate::config::{InputMode, LoadConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::RejectClass;
@@ -21,6 +22,7 @@ pub(super) struct Shared {
     pub(super) files: Vec<Arc<OpenFile>>,
     pub(super) control: Arc<Control>,
     pub(super) counter: RejectCounter,
+    pub(super) retries: Retries,
     pub(super) arenas_per_parser: usize,
     /// Parsers that wait for an arena.
     pub(super) starving: AtomicUsize,
@@ -41,6 +43,7 @@ impl Shared {
     ) -> Self {
         Self {
             counter: RejectCounter::new(config.max_errors),
+            retries: Retries::new(config.work.retry_budget),
             config,
             layout,
             files,

@@ -259,7 +259,8 @@ pub trait Sink {
     fn write(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError>;
 
     /// Ends the transaction. On an error it is unknown whether it took effect, unless the class is
-    /// [`ErrorClass::Transient`] (rolled back for certain).
+    /// [rolled back for certain](ErrorClass::is_rolled_back): a sink gives one of those classes to
+    /// nothing else.
     ///
     /// # Errors
     /// What the database says.

@@ -32,6 +32,17 @@ pub(super) fn sink_error(doing: &str, error: &rusqlite::Error) -> SinkError {
     SinkError { class, sqlstate: None, native, message: format!("{doing}: {message}") }
 }
 
+/// The error of a commit whose transaction was rolled back behind it: what SQLite refused before
+/// it wrote the commit down has taken no effect for certain. Where the system failed in the middle
+/// of writing (an I/O error: the frame may be in the log all the same), nobody knows.
+pub(super) fn refused_commit(error: SinkError) -> SinkError {
+    let refused = error.native.is_some_and(|code| {
+        [ffi::SQLITE_CONSTRAINT, ffi::SQLITE_FULL, ffi::SQLITE_READONLY].contains(&(code & 0xff))
+    });
+    let class = if refused { ErrorClass::RolledBack } else { error.class };
+    SinkError { class, ..error }
+}
+
 /// The error of opening the database file.
 pub(super) fn open_error(doing: &str, error: &rusqlite::Error) -> SinkError {
     let error = sink_error(doing, error);
@@ -107,6 +118,17 @@ mod tests {
         ] {
             let reject = row_reject(&failure(code, "x"), 0, "t", &[]);
             assert_eq!(reject.map(|reject| reject.class), class, "{code}");
+        }
+        for (code, class) in [
+            (787, ErrorClass::RolledBack),
+            (13, ErrorClass::RolledBack),
+            (8, ErrorClass::RolledBack),
+            (5, ErrorClass::Transient),
+            (1034, ErrorClass::Permanent),
+            (11, ErrorClass::Permanent),
+        ] {
+            let error = sink_error("commit", &failure(code, "y"));
+            assert_eq!(refused_commit(error).class, class, "{code}");
         }
         for (code, class) in [
             (5, ErrorClass::Transient),

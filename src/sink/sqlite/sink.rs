@@ -16,7 +16,7 @@ use rusqlite::Connection;
 
 use super::bind::Statements;
 use super::catalog::{TableName, refuse_nul};
-use super::errors::{row_reject, sink_error};
+use super::errors::{refused_commit, row_reject, sink_error};
 use super::guard::Guards;
 use super::rows::Rows;
 use super::{SqliteTarget, check_column_count, rows_per_statement};
@@ -260,11 +260,14 @@ impl Sink for SqliteSink {
         if self.connection().is_autocommit() {
             return Ok(());
         }
-        self.execute("commit", "COMMIT").inspect_err(|_| {
+        self.execute("commit", "COMMIT").map_err(|error| {
             // A commit that was refused (a reader holds the file, a deferred foreign key is open)
-            // leaves the transaction open. Rolled back, its outcome is certain; should even that
-            // fail, the connection's end does it.
-            let _ = self.rollback();
+            // leaves the transaction open. Rolled back, its outcome is certain.
+            match self.rollback() {
+                Ok(()) => refused_commit(error),
+                // The connection's end will do it, but that is nothing to rely on.
+                Err(_) => SinkError { class: ErrorClass::Permanent, ..error },
+            }
         })
     }
 

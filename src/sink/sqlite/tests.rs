@@ -344,6 +344,23 @@ fn a_lock_of_another_process_is_transient() {
 }
 
 #[test]
+fn a_commit_that_a_deferred_key_refuses_is_rolled_back_for_certain() {
+    let place = place(
+        "CREATE TABLE p (a INTEGER PRIMARY KEY);
+         CREATE TABLE t (a INTEGER REFERENCES p DEFERRABLE INITIALLY DEFERRED)",
+    );
+    let (mut sink, cells) = place.sink("t");
+    assert_eq!(sink.write(&batch(&cells, &int_rows(&[1]))).unwrap(), []);
+    let error = sink.commit().unwrap_err();
+    assert_eq!((error.class, error.native), (ErrorClass::RolledBack, Some(787)));
+    // Nothing is left of it: the next transaction commits, and alone.
+    Connection::open(&place.path).unwrap().execute_batch("INSERT INTO p VALUES (2)").unwrap();
+    assert_eq!(sink.write(&batch(&cells, &int_rows(&[2]))).unwrap(), []);
+    sink.commit().unwrap();
+    assert_eq!(place.ints("SELECT a FROM t"), [2]);
+}
+
+#[test]
 fn rollback_and_reconnect_lose_only_the_open_transaction() {
     let place = place("CREATE TABLE t (a INTEGER)");
     let (mut sink, cells) = place.sink("t");
