@@ -165,6 +165,7 @@ fn first_stride(ty: SqlType, cell: CellType) -> usize {
 mod tests {
     use super::*;
     use crate::config::schema::{LengthUnit, TextLength};
+    use crate::sink::Routing;
 
     fn text_columns(count: usize, max: u32) -> (Layout, Vec<Column>) {
         let ty = SqlType::VarChar(Some(TextLength { max, unit: LengthUnit::Characters }));
