@@ -423,6 +423,7 @@ mod tests {
             records: 0,
             first_row: 0,
             source: RawSource::Owned { bytes: Arc::default(), base: 0 },
+            share_bytes: None,
         });
         batch.set_rows(records.len());
         batch
