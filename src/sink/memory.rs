@@ -155,6 +155,13 @@ impl MemoryTarget {
         rows
     }
 
+    /// The committed rows in the order in which they were committed, those of one transaction in
+    /// the order in which they were sent: what an upsert or delete by key would have seen.
+    #[must_use]
+    pub fn applied(&self) -> Vec<MemoryRow> {
+        self.shared().rows.clone()
+    }
+
     /// Commits asked for, failed ones included.
     #[must_use]
     pub fn commits(&self) -> u64 {
@@ -228,7 +235,12 @@ impl Target for MemoryTarget {
         columns: &[Column],
         action: &RowAction,
     ) -> Result<Layout, SinkError> {
-        action.only_insert("the memory sink")?;
+        let routing = match action {
+            RowAction::Insert | RowAction::Stage { .. } => Routing::Any,
+            RowAction::Upsert { key } | RowAction::Delete { key } => {
+                Routing::ByKey { key: key.clone() }
+            }
+        };
         Ok(Layout {
             cells: columns.iter().map(|column| typed_cell(column.ty)).collect(),
             indicators: IndicatorWidth::Wide,
@@ -238,7 +250,7 @@ impl Target for MemoryTarget {
             replays: true,
             nul_in_text: true,
             statement: String::new(),
-            routing: Routing::Any,
+            routing,
         })
     }
 
