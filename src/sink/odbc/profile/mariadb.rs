@@ -1,11 +1,14 @@
 //! MariaDB and MySQL through MariaDB Connector/ODBC: typed arrays, which the driver sends in the
 //! server's bulk protocol.
 
+mod key;
+
 use std::time::Duration;
 
+use super::keyed;
 use super::{
-    Arrays, Bounds, Encode, Profile, ProfileName, RequiredKeyword, TextCheck, Verdict, announced,
-    hex, quoted, standard_verdict,
+    Arrays, Bounds, Counted, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword, RowSql,
+    TextCheck, Verdict, announced, hex, quoted, standard_verdict,
 };
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -13,8 +16,9 @@ use crate::limits::DECIMAL_DIGITS;
 use crate::record::RejectClass;
 use crate::sink::odbc::catalog::{self, CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
+use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::raw::Diagnostic;
-use crate::sink::{ErrorClass, SinkError};
+use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// The profile.
 pub(super) struct Mariadb;
@@ -70,7 +74,11 @@ impl Profile for Mariadb {
     }
 
     fn text_checks(&self) -> &'static [TextCheck] {
-        &[TextCheck { sql: "SELECT CHAR_LENGTH(?)", answer: "4" }]
+        &[TextCheck { sql: "SELECT CHAR_LENGTH(?)", answer: "4", lengths: LengthUnit::Characters }]
+    }
+
+    fn connection_facts(&self, _keywords: &Keywords) -> Vec<(&'static str, String)> {
+        vec![("reconnection", "never by the driver (AUTO_RECONNECT=0)".to_owned())]
     }
 
     fn fact_sql(&self) -> &'static [(&'static str, &'static str)] {
@@ -78,6 +86,11 @@ impl Profile for Mariadb {
             ("sql_mode", "SELECT @@SESSION.sql_mode"),
             ("character set", "SELECT @@SESSION.character_set_client"),
             ("time zone", "SELECT @@SESSION.time_zone"),
+            (
+                "encryption",
+                "SELECT CASE variable_value WHEN '' THEN 'none' ELSE variable_value END \
+                 FROM information_schema.session_status WHERE variable_name = 'SSL_CIPHER'",
+            ),
             ("innodb_flush_log_at_trx_commit", "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit"),
         ]
     }
@@ -146,11 +159,40 @@ impl Profile for Mariadb {
         }
     }
 
+    fn row_sql(
+        &self,
+        action: &RowAction,
+        table: &str,
+        columns: &[CatalogColumn],
+        quote: char,
+    ) -> Result<RowSql, SinkError> {
+        let insert = self.insert_sql(table, columns, quote);
+        match action {
+            RowAction::Insert => Ok(RowSql::new(insert, columns.len(), Counted::Each)),
+            RowAction::Stage { .. } => Err(keyed::not_direct(action, self.name().name())),
+            RowAction::Upsert { key } => {
+                let text = format!("{insert} {}", key::duplicate_sql(columns, key, quote));
+                Ok(RowSql::new(text, columns.len(), key::COUNTED))
+            }
+            RowAction::Delete { .. } => Ok(key::delete_sql(table, columns, quote)),
+        }
+    }
+
+    fn key_facts(
+        &self,
+        session: &Session,
+        table: &TableName,
+        columns: &[CatalogColumn],
+        action: &RowAction,
+    ) -> Result<KeyFacts, SinkError> {
+        key::facts(session, table, columns, action)
+    }
+
     fn encoder(&self, columns: &[CatalogColumn], _width: IndicatorWidth) -> Box<dyn Encode> {
         Box::new(Arrays::new(columns.iter().map(|column| announced(column.column.ty)).collect()))
     }
 
-    fn type_names(&self, columns: &[Column], quote: char) -> Vec<String> {
+    fn type_names(&self, columns: &[Column], quote: char, _lengths: LengthUnit) -> Vec<String> {
         let mut bytes: u64 = columns.iter().map(|column| row_bytes(column.ty)).sum();
         let mut order: Vec<usize> = (0..columns.len()).collect();
         order.sort_by_key(|&index| std::cmp::Reverse(row_bytes(columns[index].ty)));
@@ -414,7 +456,7 @@ mod tests {
                 generated: false,
             })
             .collect();
-        let names = Mariadb.type_names(&columns, '`');
+        let names = Mariadb.type_names(&columns, '`', LengthUnit::Characters);
         let inside = names.iter().filter(|name| name.as_str() == "VARCHAR(4000)").count();
         assert_eq!(inside, 4);
         assert_eq!(names[0], "TEXT CHECK (CHAR_LENGTH(`c0`) <= 4000)");
