@@ -1,11 +1,14 @@
 //! MariaDB and MySQL through MariaDB Connector/ODBC: typed arrays, which the driver sends in the
 //! server's bulk protocol.
 
+mod key;
+
 use std::time::Duration;
 
+use super::keyed;
 use super::{
-    Arrays, Bounds, Encode, Profile, ProfileName, RequiredKeyword, TextCheck, Verdict, announced,
-    hex, quoted, standard_verdict,
+    Arrays, Bounds, Counted, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword, RowSql,
+    TextCheck, Verdict, announced, hex, quoted, standard_verdict,
 };
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -15,7 +18,7 @@ use crate::sink::odbc::catalog::{self, CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::raw::Diagnostic;
-use crate::sink::{ErrorClass, SinkError};
+use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// The profile.
 pub(super) struct Mariadb;
@@ -154,6 +157,35 @@ impl Profile for Mariadb {
             SqlType::Boolean => CellType::Bit,
             SqlType::Binary(_) | SqlType::VarBinary(_) => CellType::Bytes,
         }
+    }
+
+    fn row_sql(
+        &self,
+        action: &RowAction,
+        table: &str,
+        columns: &[CatalogColumn],
+        quote: char,
+    ) -> Result<RowSql, SinkError> {
+        let insert = self.insert_sql(table, columns, quote);
+        match action {
+            RowAction::Insert => Ok(RowSql::new(insert, columns.len(), Counted::Each)),
+            RowAction::Stage { .. } => Err(keyed::not_direct(action, self.name().name())),
+            RowAction::Upsert { key } => {
+                let text = format!("{insert} {}", key::duplicate_sql(columns, key, quote));
+                Ok(RowSql::new(text, columns.len(), key::COUNTED))
+            }
+            RowAction::Delete { .. } => Ok(key::delete_sql(table, columns, quote)),
+        }
+    }
+
+    fn key_facts(
+        &self,
+        session: &Session,
+        table: &TableName,
+        columns: &[CatalogColumn],
+        action: &RowAction,
+    ) -> Result<KeyFacts, SinkError> {
+        key::facts(session, table, columns, action)
     }
 
     fn encoder(&self, columns: &[CatalogColumn], _width: IndicatorWidth) -> Box<dyn Encode> {
