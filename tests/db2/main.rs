@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps what is not there has failed")]
 
+mod bad_rows;
 mod driver;
+mod values;
 
 mod support;
