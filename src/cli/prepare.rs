@@ -103,13 +103,7 @@ pub(super) fn prepare(
         (None, _) => choice.new_table(&mut warnings)?,
     };
     let mut new_table = new_table.filter(|_| target.has_tables());
-    let mut columns = columns;
-    if let Some(new) = &mut new_table {
-        let loaded = columns.iter_mut().map(|column| &mut column.column);
-        for column in new.iter_mut().chain(loaded) {
-            column.name = target.created_name(&column.name);
-        }
-    }
+    let columns = named_by(target, columns, new_table.as_mut());
     let (columns, key) = keyed_columns(resolved, columns)?;
     if new_table.is_some() && !resolved.create {
         return Err(Error::usage(
@@ -149,6 +143,21 @@ pub(super) fn prepare(
         effective,
         warnings,
     })
+}
+
+/// The columns of a table to be created under the names that the target gives them.
+fn named_by(
+    target: &dyn Target,
+    mut columns: Vec<LoadColumn>,
+    new_table: Option<&mut Vec<Column>>,
+) -> Vec<LoadColumn> {
+    if let Some(new) = new_table {
+        let loaded = columns.iter_mut().map(|column| &mut column.column);
+        for column in new.iter_mut().chain(loaded) {
+            column.name = target.created_name(&column.name);
+        }
+    }
+    columns
 }
 
 /// What a user of Db2 has set otherwise in the environment than its driver needs.

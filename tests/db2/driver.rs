@@ -2,6 +2,10 @@
 
 use crate::support::{OwnServer, Shim, connect, create_table, query, query_at, variable, with};
 
+fn new_table(name: &str, columns: &str) {
+    create_table(&variable("FASTLOAD_TEST_DB2_WIDE"), name, columns);
+}
+
 fn count(table: &str) -> String {
     query(&format!("SELECT COUNT(*) FROM {table}"))[0][0].clone().unwrap()
 }
@@ -29,7 +33,7 @@ fn logins_are_checked() {
 
 #[test]
 fn a_cut_before_the_commit_arrives_undoes_the_rows() {
-    create_table("CUT_BEFORE", "N INTEGER");
+    new_table("CUT_BEFORE", "N INTEGER");
     let shim = Shim::start();
     let connection = connect(&shim.through("FASTLOAD_TEST_DB2_WIDE")).unwrap();
     five_rows(&connection, "CUT_BEFORE");
@@ -42,7 +46,7 @@ fn a_cut_before_the_commit_arrives_undoes_the_rows() {
 
 #[test]
 fn a_cut_behind_the_commit_keeps_the_rows_and_tells_nobody() {
-    create_table("CUT_BEHIND", "N INTEGER");
+    new_table("CUT_BEHIND", "N INTEGER");
     let shim = Shim::start();
     let connection = connect(&shim.through("FASTLOAD_TEST_DB2_WIDE")).unwrap();
     five_rows(&connection, "CUT_BEHIND");
@@ -54,7 +58,7 @@ fn a_cut_behind_the_commit_keeps_the_rows_and_tells_nobody() {
 
 #[test]
 fn a_held_connection_goes_on_when_it_is_released() {
-    create_table("HELD", "N INTEGER");
+    new_table("HELD", "N INTEGER");
     let shim = Shim::start();
     let connection = connect(&shim.through("FASTLOAD_TEST_DB2_WIDE")).unwrap();
     five_rows(&connection, "HELD");
@@ -88,7 +92,7 @@ fn a_killed_server_keeps_what_was_committed() {
 #[test]
 fn a_wait_for_a_lock_ends_and_a_deadlock_is_found() {
     for table in ["LOCKED", "LOCKED_TOO"] {
-        create_table(table, "N INTEGER");
+        new_table(table, "N INTEGER");
         query(&format!("INSERT INTO {table} VALUES (1)"));
     }
     let text = variable("FASTLOAD_TEST_DB2_WIDE");

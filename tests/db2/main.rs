@@ -5,6 +5,7 @@
 
 mod bad_rows;
 mod driver;
-mod values;
-
+mod faults;
+mod load;
 mod support;
+mod values;

@@ -54,12 +54,13 @@ pub(crate) fn connect(text: &str) -> Result<Connection<'static>, odbc_api::Error
 /// Asks over a connection of its own that no fault of a case reaches: through the shared shim and
 /// the stand-in with the lengths that odbc-api expects.
 pub(crate) fn query(sql: &str) -> Rows {
-    query_at(&with(&variable("FASTLOAD_TEST_DB2_WIDE"), "", ""), sql)
+    query_at(&variable("FASTLOAD_TEST_DB2_WIDE"), sql)
 }
 
 /// Asks over a new connection.
 pub(crate) fn query_at(text: &str, sql: &str) -> Rows {
-    let connection = connect(text).expect("the rig takes connections");
+    let connection =
+        connect(&format!("{};", text.trim_end_matches(';'))).expect("the rig takes connections");
     let answer = connection.execute(sql, (), None).unwrap_or_else(|error| panic!("{sql}: {error}"));
     let Some(mut cursor) = answer else {
         return Vec::new();
@@ -78,12 +79,12 @@ pub(crate) fn query_at(text: &str, sql: &str) -> Rows {
 }
 
 /// A new table; one of this name from an earlier run is dropped.
-pub(crate) fn create_table(name: &str, columns: &str) {
+pub(crate) fn create_table(server: &str, name: &str, columns: &str) {
     let there = format!("SELECT 1 FROM SYS.SYSTABLES WHERE TABLENAME = '{name}'");
-    if !query(&there).is_empty() {
-        query(&format!("DROP TABLE {name}"));
+    if !query_at(server, &there).is_empty() {
+        query_at(server, &format!("DROP TABLE {name}"));
     }
-    query(&format!("CREATE TABLE {name} ({columns})"));
+    query_at(server, &format!("CREATE TABLE {name} ({columns})"));
 }
 
 /// A shim of a case's own, in front of a Derby.

@@ -160,7 +160,7 @@ fn run(session: &Session, experiment: &Experiment) -> Result<StatusArray, SinkEr
     }
     insert.set_numbered(true);
     insert.prepare(experiment.insert).ok().map_err(|outcome| session.error(&outcome))?;
-    let columns = experiment.columns();
+    let columns = Experiment::columns();
     let mut encoder = session.profile.encoder(&columns, insert.width());
     let mut send = |batch: &Batch| {
         let (parameters, sets) = encoder.encode(batch, 0..batch.rows());

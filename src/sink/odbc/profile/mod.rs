@@ -150,8 +150,8 @@ pub(super) struct Experiment {
 }
 
 impl Experiment {
-    /// The table's columns.
-    pub(super) fn columns(&self) -> Vec<CatalogColumn> {
+    /// The columns of every such table.
+    pub(super) fn columns() -> Vec<CatalogColumn> {
         let length = TextLength { max: 4, unit: LengthUnit::Bytes };
         [("ID", SqlType::Integer, false), ("TEXT", SqlType::VarChar(Some(length)), true)]
             .map(|(name, ty, nullable)| CatalogColumn {

@@ -151,13 +151,13 @@ impl Profile for Db2 {
     fn cell(&self, column: &CatalogColumn) -> CellType {
         match column.column.ty {
             SqlType::SmallInt => CellType::I16,
-            SqlType::Integer => CellType::I32,
+            // The driver refuses SQL_C_BIT (07006).
+            SqlType::Integer | SqlType::Boolean => CellType::I32,
             SqlType::BigInt => CellType::I64,
             SqlType::Real => CellType::F32,
             SqlType::Double => CellType::F64,
-            // The driver refuses SQL_C_NUMERIC and SQL_C_BIT (HYC00, 07006).
+            // The driver refuses SQL_C_NUMERIC (HYC00).
             SqlType::Decimal { .. } | SqlType::Char(_) | SqlType::VarChar(_) => CellType::Text,
-            SqlType::Boolean => CellType::I32,
             SqlType::Date => CellType::Date,
             SqlType::Time => CellType::Time,
             SqlType::Timestamp { .. } => CellType::Timestamp,
