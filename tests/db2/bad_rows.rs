@@ -40,8 +40,10 @@ fn constrained(name: &str) -> Vec<Column> {
             query(&format!("DROP TABLE {table}"));
         }
     }
-    create_table(&format!("{name}_AUDIT"), "WORD VARCHAR(20) CHECK (WORD <> 'refused')");
+    let server = variable("FASTLOAD_TEST_DB2_WIDE");
+    create_table(&server, &format!("{name}_AUDIT"), "WORD VARCHAR(20) CHECK (WORD <> 'refused')");
     create_table(
+        &server,
         name,
         "ID INTEGER NOT NULL PRIMARY KEY, TEXT VARCHAR(10) CHECK (TEXT <> 'forbidden'), \
          NUMBER DECIMAL(5,2), PARENT INTEGER, WORD VARCHAR(20)",

@@ -135,7 +135,7 @@ fn round_trip(variable_name: &str, table: &str) {
         let rows: Vec<_> = (0..count).map(row).collect();
         let file = directory.path().join("rows.csv");
         std::fs::write(&file, csv(&rows)).unwrap();
-        create_table(table, COLUMNS);
+        create_table(&variable("FASTLOAD_TEST_DB2_WIDE"), table, COLUMNS);
         load(&variable(variable_name), &file, table, count);
         let stored = query(&format!("SELECT {READ} FROM {table} ORDER BY ID"));
         assert_eq!(stored.len(), count);

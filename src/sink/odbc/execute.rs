@@ -82,7 +82,8 @@ impl Sending {
         }
         insert.set_numbered(plan.facts.statuses.exact);
         let prepared = insert.prepare(&sql).ok();
-        prepared.map_err(|outcome| session.error(&outcome))?;
+        prepared
+            .map_err(|outcome| profile.explained(&table.sql(quote), session.error(&outcome)))?;
         Ok(Self {
             insert,
             statuses: plan.facts.statuses,
@@ -236,7 +237,10 @@ impl Sink for OdbcSink {
                 "rows after a failed statement: the transaction must be rolled back first",
             ));
         }
-        let result = self.send(batch);
+        let result = self.send(batch).map_err(|error| {
+            let table = self.table.sql(self.plan.facts.quote);
+            self.sending.session.profile.explained(&table, error)
+        });
         if result.is_err() {
             self.transaction = Transaction::Failed;
         }

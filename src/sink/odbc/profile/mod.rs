@@ -286,6 +286,11 @@ pub(super) trait Profile: Send + Sync {
         Ok(())
     }
 
+    /// An error of a statement on a table, with what it means for that table in words.
+    fn explained(&self, _table: &str, error: SinkError) -> SinkError {
+        error
+    }
+
     /// Form of a column's cells.
     fn cell(&self, column: &CatalogColumn) -> CellType;
 

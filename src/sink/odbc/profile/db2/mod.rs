@@ -6,6 +6,7 @@
 mod columns;
 mod ddl;
 mod errors;
+mod pending;
 mod types;
 
 use std::time::Duration;
@@ -146,6 +147,20 @@ impl Profile for Db2 {
         quote: char,
     ) -> Result<Option<Vec<CatalogColumn>>, SinkError> {
         columns::columns(session, table, quote)
+    }
+
+    fn check_table(&self, session: &Session, table: &TableName) -> Result<(), SinkError> {
+        match columns::pending(session, table)? {
+            Some(pending) => Err(pending::error(&table.sql('"'), pending, None)),
+            None => Ok(()),
+        }
+    }
+
+    fn explained(&self, table: &str, error: SinkError) -> SinkError {
+        match pending::of_error(&error) {
+            Some(pending) => pending::error(table, pending, Some(&error)),
+            None => error,
+        }
     }
 
     fn cell(&self, column: &CatalogColumn) -> CellType {
