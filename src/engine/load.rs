@@ -18,14 +18,14 @@ use super::{topology, verdict};
 use crate::arena::Batch;
 use crate::config::schema::Column;
 use crate::config::{FieldSource, InputMode, LoadConfig, Mode};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{DoubtfulRange, Error, ErrorKind, Result};
 use crate::parse::convert::Converter;
 use crate::parse::record_reader::RecordReader;
 use crate::parse::rows::RowParser;
 use crate::rejects::{RejectFiles, RejectSegment};
 use crate::report::{
-    CommitStage, Counts, FileReport, ParseStage, Report, RetryReport, RingStage, Stages, Status,
-    TargetReport, WriteStage,
+    CommitStage, Counts, FileReport, InDoubtRange, InDoubtReport, ParseStage, Report, RetryReport,
+    RingStage, Stages, Status, TargetReport, WriteStage,
 };
 use crate::ring::{Consumer, Producer, Sleeper, Waker, ring};
 use crate::sink::{Layout, RowAction, Target};
@@ -442,6 +442,7 @@ fn finish(ran: Ran, target: &TargetHandle, started: Instant, report: &mut Report
     report.warnings = warnings;
     report.retries = shared.retries.report();
     report.warnings.extend(smaller_commits(&report.retries));
+    report.in_doubt = in_doubt(error.as_ref());
     report.files = file_reports(&shared, &reject_paths);
     for file in &report.files {
         report.totals.add(&file.counts);
@@ -513,6 +514,24 @@ fn stages(shared: &Shared, times: &Times) -> Stages {
         commit: CommitStage {
             busy_seconds: sum(&mut times.writers.iter().map(|times| times.commit)),
         },
+    }
+}
+
+fn in_doubt(error: Option<&Error>) -> InDoubtReport {
+    let Some(ErrorKind::InDoubt { ranges, .. }) = error.map(Error::kind) else {
+        return InDoubtReport::default();
+    };
+    let one = |range: &DoubtfulRange| InDoubtRange {
+        path: range.path.clone(),
+        byte_from: range.bytes.start,
+        byte_to: range.bytes.end,
+        record_from: range.records.map(|(first, _)| first),
+        record_to: range.records.map(|(_, last)| last),
+        rows: range.rows,
+    };
+    InDoubtReport {
+        rows: ranges.iter().map(|range| range.rows).sum(),
+        ranges: ranges.iter().map(one).collect(),
     }
 }
 

@@ -46,8 +46,8 @@ impl OdbcSpec {
     /// The complete connection string in parts, with what the profile must have.
     pub(super) fn keywords(&self, profile: Option<&dyn Profile>) -> Result<Keywords, SinkError> {
         let mut keywords = Keywords::parse(&self.connection)?;
-        for (names, value) in profile.map_or(&[][..], Profile::connection_keywords) {
-            keywords.set(names, value);
+        if let Some(profile) = profile {
+            profile.complete(&mut keywords, self.connect_timeout);
         }
         if let Some(user) = &self.user {
             keywords.set(USER_KEYWORDS, no_nul("user", user)?);
@@ -290,8 +290,9 @@ const LOGIN_TEXTS: &[&str] = &[
 ];
 
 /// MariaDB's codes of a refused login: access denied, access to the database denied, access
-/// denied without password, account locked.
-const LOGIN_NATIVES: &[i32] = &[1044, 1045, 1698, 4151];
+/// denied without password, account locked. Db2's: security processing failed, user or password
+/// wrong, no privilege to connect.
+const LOGIN_NATIVES: &[i32] = &[1044, 1045, 1698, 4151, -30082, -1403, -1060];
 
 fn connect_error(keywords: &Keywords, error: odbc_api::Error) -> SinkError {
     let (sqlstate, native, message) = match error {
