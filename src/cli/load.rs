@@ -166,6 +166,9 @@ fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) ->
     if let Some(columns) = &prepared.new_table {
         text.push_str(&target.create_table_sql(&prepared.config.table, columns));
         text.push('\n');
+        for remark in target.remarks(columns) {
+            text.push_str(&format!("-- {remark}\n"));
+        }
     }
     if !statement.is_empty() {
         text.push_str(&format!("{statement}\n"));

@@ -46,8 +46,8 @@ impl OdbcSpec {
     /// The complete connection string in parts, with what the profile must have.
     pub(super) fn keywords(&self, profile: Option<&dyn Profile>) -> Result<Keywords, SinkError> {
         let mut keywords = Keywords::parse(&self.connection)?;
-        for (names, value) in profile.map_or(&[][..], Profile::connection_keywords) {
-            keywords.set(names, value);
+        if let Some(profile) = profile {
+            profile.complete(&mut keywords, self.connect_timeout);
         }
         if let Some(user) = &self.user {
             keywords.set(USER_KEYWORDS, no_nul("user", user)?);

@@ -10,6 +10,7 @@ use super::judge::{Answer, judge};
 use super::probe::Facts;
 use super::profile::{Encode, profile};
 use super::raw::{Diagnostic, Statement};
+use super::statuses::{self, Partly, StatusArray};
 use crate::arena::column::NULL_INDICATOR;
 use crate::arena::{Batch, Values};
 use crate::record::RejectClass;
@@ -17,6 +18,13 @@ use crate::sink::{RowReject, Sink, SinkError};
 
 /// Bytes counted for a cell beside its text: its length on the wire, or its number.
 const CELL_BYTES: u64 = 16;
+
+/// Bad rows of one array after which the next ones are short: the driver manager takes over one
+/// diagnostic a bad row, each more slowly than the one before.
+const MANY_BAD_ROWS: usize = 250;
+
+/// Rows of a short array; with fewer bad rows they double again.
+const ARRAY_ROWS_MIN: usize = 500;
 
 /// What every writer of one target shares.
 #[derive(Debug)]
@@ -49,6 +57,9 @@ pub(super) struct OdbcSink {
 struct Sending {
     insert: Statement,
     control: Statement,
+    statuses: StatusArray,
+    /// Most rows in the next array.
+    array_rows: usize,
     encoder: Box<dyn Encode>,
     session: Session,
 }
@@ -65,14 +76,17 @@ impl Sending {
             // A driver may refuse it (HYC00); the probe's facts say that it was only asked.
             let _ = insert.set_query_timeout_seconds(seconds);
         }
-        for &(attribute, value) in profile.statement_attributes() {
+        for &(_, attribute, value) in profile.statement_attributes() {
             // The probe has noted a refusal, and then believes no status array.
             let _ = insert.set_number(attribute, value);
         }
+        insert.set_numbered(plan.facts.statuses.exact);
         let prepared = insert.prepare(&sql).ok();
         prepared.map_err(|outcome| session.error(&outcome))?;
         Ok(Self {
             insert,
+            statuses: plan.facts.statuses,
+            array_rows: usize::MAX,
             control: session.statement()?,
             encoder: profile.encoder(columns, plan.facts.width),
             session,
@@ -103,16 +117,53 @@ impl Sending {
         Ok(warnings.collect())
     }
 
-    /// Sends some rows under a savepoint: afterwards all of them are in, or none.
+    /// Sends some rows and returns the bad ones; the others are in.
+    fn send(
+        &mut self,
+        batch: &Batch,
+        rows: Range<usize>,
+        columns: &[CatalogColumn],
+    ) -> Result<Vec<RowReject>, SinkError> {
+        let (mut rejects, mut next) = (Vec::new(), rows.start);
+        while next < rows.end {
+            let end = rows.end.min(next.saturating_add(self.array_rows));
+            let bad = self.send_array(batch, next..end, columns)?;
+            self.array_rows = match bad.len() > MANY_BAD_ROWS {
+                true => ARRAY_ROWS_MIN,
+                false => self.array_rows.saturating_mul(2),
+            };
+            rejects.extend(bad);
+            next = end;
+        }
+        Ok(rejects)
+    }
+
+    fn send_array(
+        &mut self,
+        batch: &Batch,
+        rows: Range<usize>,
+        columns: &[CatalogColumn],
+    ) -> Result<Vec<RowReject>, SinkError> {
+        match self.attempt(batch, rows.clone(), columns, self.statuses.exact)? {
+            (Attempt::In, rejects) => Ok(rejects),
+            (Attempt::Refused(fault), _) => isolate(rows, fault, |rows| {
+                self.attempt(batch, rows, columns, false).map(|(attempt, _)| attempt)
+            }),
+        }
+    }
+
+    /// Sends some rows under a savepoint: afterwards all of them are in, or none; where `partly`
+    /// says that the status array is to be believed, all but those that come back.
     fn attempt(
         &mut self,
         batch: &Batch,
         rows: Range<usize>,
         columns: &[CatalogColumn],
-    ) -> Result<Attempt, SinkError> {
+        partly: bool,
+    ) -> Result<(Attempt, Vec<RowReject>), SinkError> {
         let savepoint = self.session.profile.savepoint();
         self.control(savepoint.set)?;
-        let expected = rows.len();
+        let (first_row, expected) = (rows.start, rows.len());
         let (parameters, sets) = self.encoder.encode(batch, rows);
         let result = self.insert.execute_array(&parameters, sets);
         let warnings = if result.outcome.is_ok() { self.warnings()? } else { Vec::new() };
@@ -121,8 +172,18 @@ impl Sending {
             statuses: self.insert.statuses(),
             rows: expected,
             warnings: &warnings,
+            counted: (self.session.profile.counts_rows() || self.statuses.counts)
+                .then_some(result.row_count),
         };
-        let attempt = judge(&self.session, &answer, columns)?;
+        let failed =
+            if partly { statuses::read(&self.session, &answer, first_row, columns)? } else { None };
+        let (attempt, rejects) = match failed {
+            Some(Partly::Bad(rejects)) => (Attempt::In, rejects),
+            // Rows one by one say the same again, or what is wrong.
+            Some(Partly::Contradiction) | None => {
+                (judge(&self.session, &answer, columns)?, Vec::new())
+            }
+        };
         let after = match &attempt {
             Attempt::In => savepoint.keep,
             Attempt::Refused(_) => savepoint.undo,
@@ -130,7 +191,7 @@ impl Sending {
         for sql in after {
             self.control(sql)?;
         }
-        Ok(attempt)
+        Ok((attempt, rejects))
     }
 }
 
@@ -162,10 +223,7 @@ impl OdbcSink {
                     continue;
                 }
             };
-            let mut attempt = |rows| sending.attempt(batch, rows, columns);
-            if let Attempt::Refused(fault) = attempt(rows.clone())? {
-                rejects.extend(isolate(rows, fault, attempt)?);
-            }
+            rejects.extend(sending.send(batch, rows, columns)?);
         }
         Ok(rejects)
     }

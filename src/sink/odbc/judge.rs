@@ -10,7 +10,7 @@ use crate::sink::{ErrorClass, SinkError};
 
 /// Status values of a row that went in (`SQL_PARAM_SUCCESS`, `SQL_PARAM_SUCCESS_WITH_INFO`): the
 /// diagnostics say what there is to say about the second.
-const STATUS_IN: [u16; 2] = [0, 6];
+pub(super) const STATUS_IN: [u16; 2] = [0, 6];
 
 /// Everything a driver and its server say about one array.
 pub(super) struct Answer<'a> {
@@ -22,6 +22,8 @@ pub(super) struct Answer<'a> {
     pub(super) rows: usize,
     /// Warnings that the server was asked for, because its driver keeps them to itself.
     pub(super) warnings: &'a [Diagnostic],
+    /// Rows that went in, where the row count is known to say it.
+    pub(super) counted: Option<i64>,
 }
 
 /// What the answer to an array means.
@@ -72,20 +74,19 @@ fn opinion<'d>(
         };
         return Ok(refused(class, Some(telling), "", columns));
     }
-    let counted = profile.counts_rows().then_some(answer.result.row_count);
-    Ok(shortfall(answer, counted).map_or(Attempt::In, |words| {
+    Ok(shortfall(answer).map_or(Attempt::In, |words| {
         refused(RejectClass::Other, answer.warnings.first(), &words, columns)
     }))
 }
 
 /// What contradicts the success that a driver reports.
-fn shortfall(answer: &Answer<'_>, counted: Option<i64>) -> Option<String> {
+fn shortfall(answer: &Answer<'_>) -> Option<String> {
     let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let (rows, sets) = (number(answer.rows), number(answer.statuses.len()));
     if answer.result.outcome.is_no_data() {
         return Some("the statement inserted no row".to_owned());
     }
-    if let Some(counted) = counted.filter(|&counted| counted != rows) {
+    if let Some(counted) = answer.counted.filter(|&counted| counted != rows) {
         return Some(format!(
             "the database reports success, and {counted} rows in for {rows} sent (a trigger or a \
              rule may have dropped them)"
@@ -106,14 +107,31 @@ fn refused(
     otherwise: &str,
     columns: &[CatalogColumn],
 ) -> Attempt {
-    let message = words.map_or(otherwise, |d| d.message.as_str());
-    Attempt::Refused(RowFault {
+    Attempt::Refused(words.map_or_else(
+        || RowFault {
+            class,
+            column: None,
+            sqlstate: None,
+            native: None,
+            message: otherwise.to_owned(),
+        },
+        |words| fault_of(class, words, columns),
+    ))
+}
+
+/// A row's fault in the words of a diagnostic.
+pub(super) fn fault_of(
+    class: RejectClass,
+    words: &Diagnostic,
+    columns: &[CatalogColumn],
+) -> RowFault {
+    RowFault {
         class,
-        column: named_column(message, columns),
-        sqlstate: words.map(|d| d.sqlstate.clone()),
-        native: words.map(|d| d.native),
-        message: message.to_owned(),
-    })
+        column: named_column(&words.message, columns),
+        sqlstate: Some(words.sqlstate.clone()),
+        native: Some(words.native),
+        message: words.message.clone(),
+    }
 }
 
 /// The column that a message names: `column "x"` (PostgreSQL) or `column 'x'` (MariaDB) at its
@@ -144,9 +162,10 @@ mod tests {
         processed: Option<i64>,
         counted: Option<i64>,
     ) -> Option<String> {
-        let result = ArrayOutcome { outcome: Outcome::success(), processed, row_count: 0 };
-        let answer = Answer { result: &result, statuses, rows: 3, warnings: &[] };
-        shortfall(&answer, counted)
+        let numbered = Vec::new();
+        let result =
+            ArrayOutcome { outcome: Outcome::success(), processed, row_count: 0, numbered };
+        shortfall(&Answer { result: &result, statuses, rows: 3, warnings: &[], counted })
     }
 
     /// What a profile makes of an array of three rows for which a driver returns these records:
@@ -159,9 +178,11 @@ mod tests {
         };
         let diagnostics = records.iter().map(record).collect();
         let outcome = Outcome { code: SqlReturn::ERROR, diagnostics };
-        let result = ArrayOutcome { outcome, processed: Some(3), row_count: -1 };
+        let numbered = Vec::new();
+        let result = ArrayOutcome { outcome, numbered, processed: Some(3), row_count: -1 };
         // All but one row in, as IBM's driver has it.
-        let answer = Answer { result: &result, statuses: &[0, 5, 0], rows: 3, warnings: &[] };
+        let statuses = &[0, 5, 0];
+        let answer = Answer { result: &result, statuses, rows: 3, warnings: &[], counted: None };
         match opinion(profile(name), &answer, &[]) {
             Ok(Attempt::Refused(fault)) => Ok(fault.class),
             Ok(Attempt::In) => panic!("a failed array is not in: {records:?}"),

@@ -13,6 +13,7 @@ use crate::limits::DECIMAL_DIGITS;
 use crate::record::RejectClass;
 use crate::sink::odbc::catalog::{self, CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
+use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::raw::Diagnostic;
 use crate::sink::{ErrorClass, SinkError};
 
@@ -70,7 +71,11 @@ impl Profile for Mariadb {
     }
 
     fn text_checks(&self) -> &'static [TextCheck] {
-        &[TextCheck { sql: "SELECT CHAR_LENGTH(?)", answer: "4" }]
+        &[TextCheck { sql: "SELECT CHAR_LENGTH(?)", answer: "4", lengths: LengthUnit::Characters }]
+    }
+
+    fn connection_facts(&self, _keywords: &Keywords) -> Vec<(&'static str, String)> {
+        vec![("reconnection", "never by the driver (AUTO_RECONNECT=0)".to_owned())]
     }
 
     fn fact_sql(&self) -> &'static [(&'static str, &'static str)] {
@@ -78,6 +83,11 @@ impl Profile for Mariadb {
             ("sql_mode", "SELECT @@SESSION.sql_mode"),
             ("character set", "SELECT @@SESSION.character_set_client"),
             ("time zone", "SELECT @@SESSION.time_zone"),
+            (
+                "encryption",
+                "SELECT CASE variable_value WHEN '' THEN 'none' ELSE variable_value END \
+                 FROM information_schema.session_status WHERE variable_name = 'SSL_CIPHER'",
+            ),
             ("innodb_flush_log_at_trx_commit", "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit"),
         ]
     }
@@ -150,7 +160,7 @@ impl Profile for Mariadb {
         Box::new(Arrays::new(columns.iter().map(|column| announced(column.column.ty)).collect()))
     }
 
-    fn type_names(&self, columns: &[Column], quote: char) -> Vec<String> {
+    fn type_names(&self, columns: &[Column], quote: char, _lengths: LengthUnit) -> Vec<String> {
         let mut bytes: u64 = columns.iter().map(|column| row_bytes(column.ty)).sum();
         let mut order: Vec<usize> = (0..columns.len()).collect();
         order.sort_by_key(|&index| std::cmp::Reverse(row_bytes(columns[index].ty)));
@@ -479,7 +489,7 @@ mod tests {
                 generated: false,
             })
             .collect();
-        let names = Mariadb.type_names(&columns, '`');
+        let names = Mariadb.type_names(&columns, '`', LengthUnit::Characters);
         let inside = names.iter().filter(|name| name.as_str() == "VARCHAR(4000)").count();
         assert_eq!(inside, 4);
         assert_eq!(names[0], "TEXT CHECK (CHAR_LENGTH(`c0`) <= 4000)");
