@@ -35,8 +35,9 @@ pub(super) fn standard_verdict(sqlstate: &str) -> Verdict {
     }
     let class = match sqlstate {
         "40003" | "HYT01" => ErrorClass::ConnectionLost,
-        // The driver's own time limit, and a statement that was cancelled.
-        "HYT00" | "HY008" => ErrorClass::TimedOut,
+        // The driver's own time limit; a statement that was cancelled, by the standard and as
+        // Db2 and PostgreSQL have it.
+        "HYT00" | "HY008" | "57014" => ErrorClass::TimedOut,
         // Rolled back for a constraint that was checked at the end.
         "40002" => ErrorClass::Permanent,
         _ => match sqlstate.get(..2) {
