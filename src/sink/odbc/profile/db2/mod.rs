@@ -14,12 +14,12 @@ use std::time::Duration;
 use super::{Arrays, Bounds, Encode, Experiment, Profile, ProfileName, TextCheck, Verdict};
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType};
-use crate::sink::SinkError;
 use crate::sink::odbc::catalog::{CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::environment;
 use crate::sink::odbc::raw::Diagnostic;
+use crate::sink::{ErrorClass, SinkError};
 
 /// The profile.
 pub(super) struct Db2;
@@ -209,6 +209,14 @@ impl Profile for Db2 {
 
     fn verdict(&self, diagnostic: &Diagnostic) -> Verdict {
         errors::verdict(diagnostic)
+    }
+
+    fn commit_class(&self, diagnostic: &Diagnostic) -> ErrorClass {
+        errors::commit_class(diagnostic)
+    }
+
+    fn advice(&self, diagnostic: &Diagnostic) -> Option<String> {
+        errors::advice(diagnostic)
     }
 }
 
