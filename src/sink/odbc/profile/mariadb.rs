@@ -27,6 +27,16 @@ pub(super) struct Mariadb;
 const KEYWORDS: &[RequiredKeyword] =
     &[(&["AUTO_RECONNECT"], "0"), (&["CHARSET"], "utf8mb4"), (&["NO_PROMPT"], "1")];
 
+/// The driver's options as one number, under its names.
+const OPTION: &[&str] = &["OPTION", "OPTIONS"];
+
+/// Rows that a statement finds are counted, not only those that it changes: a row that an upsert
+/// leaves as it is counts 1 then, and fewer than were sent are a loss.
+const FOUND_ROWS: u64 = 2;
+
+/// The driver asks nobody. Named again, because the number stands above the single keywords.
+const NO_PROMPT: u64 = 16;
+
 /// A mode in which nothing is stored but what was sent: no cut or clamped value
 /// (`STRICT_ALL_TABLES`), no number made out of 0, and no mode of the server's configuration that
 /// turns empty text into NULL.
@@ -56,6 +66,15 @@ impl Profile for Mariadb {
 
     fn connection_keywords(&self) -> &'static [RequiredKeyword] {
         KEYWORDS
+    }
+
+    fn complete(&self, keywords: &mut Keywords, _connect_timeout: Duration) {
+        for (names, value) in self.connection_keywords() {
+            keywords.set(names, value);
+        }
+        let given = keywords.get(OPTION).and_then(|text| text.trim().parse::<u64>().ok());
+        let option = given.unwrap_or(0) | FOUND_ROWS | NO_PROMPT;
+        keywords.set(OPTION, &option.to_string());
     }
 
     fn session_sql(&self, query_timeout: Duration) -> Vec<String> {
