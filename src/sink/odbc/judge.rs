@@ -4,7 +4,7 @@ use super::catalog::CatalogColumn;
 use super::connect::Session;
 use super::isolate::{Attempt, RowFault};
 use super::profile::{Counted, Verdict};
-use super::raw::{ArrayOutcome, Diagnostic, STATUS_UNTOUCHED};
+use super::raw::{ArrayOutcome, Diagnostic, NumberedDiagnostic, STATUS_UNTOUCHED};
 use crate::record::RejectClass;
 use crate::sink::{ErrorClass, SinkError};
 
@@ -28,6 +28,18 @@ pub(super) struct Answer<'a> {
     pub(super) counted: Option<i64>,
 }
 
+impl Answer<'_> {
+    /// Whether a diagnostic says only that a statement found no row, which a delete may.
+    fn is_nothing(&self, diagnostic: &Diagnostic) -> bool {
+        self.must_count == Counted::Free && diagnostic.sqlstate == "02000"
+    }
+
+    /// The diagnostics of rows, but for those that say nothing.
+    pub(super) fn telling(&self) -> impl Iterator<Item = &NumberedDiagnostic> {
+        self.result.numbered.iter().filter(|numbered| !self.is_nothing(&numbered.diagnostic))
+    }
+}
+
 /// What the answer to an array means.
 ///
 /// Only success in every respect is success: one driver answers an array of which no row went in
@@ -44,7 +56,7 @@ pub(super) fn judge(
     let outcome = &answer.result.outcome;
     let profile = session.profile;
     if !outcome.is_ok() {
-        let first = outcome.diagnostics.first();
+        let first = outcome.diagnostics.iter().find(|d| !answer.is_nothing(d));
         return match first.map(|d| profile.verdict(d)) {
             Some(Verdict::Row(class)) => Ok(refused(class, first, "", columns)),
             Some(Verdict::World(class)) => Err(session.described(class, first)),

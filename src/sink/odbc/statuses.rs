@@ -65,7 +65,7 @@ pub(super) fn read(
     if !answer.statuses.contains(&STATUS_ERROR) {
         return Ok(None);
     }
-    for numbered in &answer.result.numbered {
+    for numbered in answer.telling() {
         if let Verdict::World(class) = verdict(numbered) {
             return Err(session.described(class, Some(&numbered.diagnostic)));
         }
@@ -90,7 +90,7 @@ fn faults(
     fault: impl Fn(&NumberedDiagnostic) -> RowFault,
 ) -> Option<Vec<(usize, RowFault)>> {
     let mut of_rows: Vec<Option<RowFault>> = vec![None; answer.statuses.len()];
-    for numbered in &answer.result.numbered {
+    for numbered in answer.telling() {
         let slot = of_rows.get_mut(numbered.row?)?;
         // The first diagnostic of a row is the one that it failed with.
         slot.get_or_insert_with(|| fault(numbered));
