@@ -210,6 +210,10 @@ impl Sending {
         for sql in after {
             self.control(sql)?;
         }
+        if shipment.sql.prepared_anew && matches!(attempt, Attempt::Refused(_)) {
+            let prepared = self.statement.prepare(&shipment.sql.text).ok();
+            prepared.map_err(|outcome| self.session.error(&outcome))?;
+        }
         Ok((attempt, rejects))
     }
 }

@@ -13,12 +13,14 @@ pub(in crate::sink::odbc) struct RowSql {
     pub(in crate::sink::odbc) marks: Vec<usize>,
     /// What the number of changed rows must be.
     pub(in crate::sink::odbc) counted: Counted,
+    /// Whether a statement that was refused must be prepared anew before it is executed again.
+    pub(in crate::sink::odbc) prepared_anew: bool,
 }
 
 impl RowSql {
     /// A statement with one mark for each column.
     pub(in crate::sink::odbc) fn new(text: String, columns: usize, counted: Counted) -> Self {
-        Self { text, marks: (0..columns).collect(), counted }
+        Self { text, marks: (0..columns).collect(), counted, prepared_anew: false }
     }
 }
 

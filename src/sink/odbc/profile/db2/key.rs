@@ -16,6 +16,9 @@ use crate::sink::{RowAction, SinkError};
 /// type: no cast is needed, so none can cut a value. In the other form, `USING (VALUES (?, …))`,
 /// which Derby does not know, marks have no type, and a cast to VARCHAR(n) cuts a longer text
 /// without a word. The price is that a value is bound, and sent, once for each mark.
+///
+/// After a `MERGE` that failed, Derby takes the next one of the same statement that finds the same
+/// row for one that changes a row twice (21000): the statement is prepared anew then.
 pub(super) fn merge_sql(
     table: &str,
     columns: &[CatalogColumn],
@@ -40,7 +43,7 @@ pub(super) fn merge_sql(
     );
     let counted = if others.is_empty() { Counted::Free } else { Counted::EachOrMore };
     let marks = key.iter().copied().chain(others).chain(0..columns.len()).collect();
-    RowSql { text, marks, counted }
+    RowSql { text, marks, counted, prepared_anew: true }
 }
 
 /// What the catalogue says about a key. No index is asked for: `MERGE` needs none, and is slow
@@ -57,6 +60,9 @@ pub(super) fn facts(
     if why.is_none() {
         why = match Meeting::ask(session, table)? {
             None => Some("the catalogue does not tell what else is unique".to_owned()),
+            Some(meeting) if meeting.is_derby && !matches!(action, RowAction::Delete { .. }) => {
+                Some("Derby's MERGE waits for rows that other writers hold".to_owned())
+            }
             Some(meeting) => meeting.why(&key, loaded),
         };
     }
@@ -76,7 +82,10 @@ fn text_key(columns: &[CatalogColumn], key: &[usize]) -> Option<String> {
 
 /// What may let rows of different keys meet.
 struct Meeting {
-    /// Index, column, whether the server fills the column (`Y`).
+    /// Whether the server is Derby, which looks for a key by reading rows of others, and finds
+    /// out about deadlocks after a minute.
+    is_derby: bool,
+    /// Index, column, whether the server fills the column (1).
     indexes: Vec<Vec<Option<String>>>,
     /// Triggers and foreign keys into the table itself, in words.
     programs: Vec<Vec<Option<String>>>,
@@ -91,7 +100,7 @@ impl Meeting {
             if let Some(indexes) = answer(session, &fill(indexes))?
                 && let Some(programs) = answer(session, &fill(programs))?
             {
-                return Ok(Some(Self { indexes, programs }));
+                return Ok(Some(Self { is_derby, indexes, programs }));
             }
         }
         Ok(None)
@@ -118,17 +127,17 @@ fn unique_indexes(
             indexes.push(UniqueIndex { name, is_plain: true, ..UniqueIndex::default() });
         }
         if let Some(index) = indexes.last_mut() {
-            index.is_generated |= filled.as_deref() == Some("Y") && !loaded(column);
+            index.is_generated |= filled.as_deref() == Some("1") && !loaded(column);
             index.columns.push(column.clone());
         }
     }
     indexes
 }
 
-/// Columns of unique indexes (Db2 catalogue views, "SYSCAT.INDEXES", "SYSCAT.INDEXCOLUSE");
+/// Columns of unique indexes, and 1 for one that the server fills (Db2 catalogue views, "SYSCAT.INDEXES", "SYSCAT.INDEXCOLUSE");
 /// `I` is a column that an index only includes.
 const DB2_INDEXES: &str = "\
-SELECT I.INDNAME, U.COLNAME, CASE WHEN C.GENERATED <> ' ' THEN 'Y' ELSE 'N' END \
+SELECT I.INDNAME, U.COLNAME, CASE WHEN C.GENERATED <> ' ' THEN 1 ELSE 0 END \
 FROM SYSCAT.INDEXES I \
 JOIN SYSCAT.INDEXCOLUSE U ON U.INDSCHEMA = I.INDSCHEMA AND U.INDNAME = I.INDNAME \
 JOIN SYSCAT.COLUMNS C ON C.TABSCHEMA = I.TABSCHEMA AND C.TABNAME = I.TABNAME \
@@ -144,10 +153,11 @@ SELECT 'foreign key ' || CONSTNAME || ' points into the table itself' FROM SYSCA
 WHERE TABSCHEMA = $SCHEMA AND TABNAME = $NAME \
   AND REFTABSCHEMA = TABSCHEMA AND REFTABNAME = TABNAME";
 
-/// Derby keeps the columns of an index as numbers in a text: `UNIQUE BTREE (2, 1)`.
+/// Derby keeps the columns of an index as numbers in a text: `UNIQUE BTREE (2, 1)`. The last column
+/// is a number because a CHAR(1) out of CASE ends IBM's connection to it.
 const DERBY_INDEXES: &str = "\
 SELECT G.CONGLOMERATENAME, C.COLUMNNAME, \
-  CASE WHEN C.AUTOINCREMENTINC IS NOT NULL THEN 'Y' ELSE 'N' END \
+  CASE WHEN C.AUTOINCREMENTINC IS NOT NULL THEN 1 ELSE 0 END \
 FROM SYS.SYSCONGLOMERATES G \
 JOIN SYS.SYSTABLES T ON T.TABLEID = G.TABLEID \
 JOIN SYS.SYSSCHEMAS S ON S.SCHEMAID = T.SCHEMAID \
@@ -214,11 +224,12 @@ mod tests {
     fn rows_may_meet_in_other_indexes() {
         let row = |cells: [&str; 3]| cells.map(|cell| Some(cell.to_owned())).to_vec();
         let meeting = |programs: &[&str]| Meeting {
+            is_derby: false,
             indexes: vec![
-                row(["ID", "ID", "Y"]),
-                row(["OWN", "K", "N"]),
-                row(["OTHER", "K", "N"]),
-                row(["OTHER", "V", "N"]),
+                row(["ID", "ID", "1"]),
+                row(["OWN", "K", "0"]),
+                row(["OTHER", "K", "0"]),
+                row(["OTHER", "V", "0"]),
             ],
             programs: programs.iter().map(|&words| vec![Some(words.to_owned())]).collect(),
         };
