@@ -325,7 +325,7 @@ fn connect_error(keywords: &Keywords, error: odbc_api::Error) -> SinkError {
         class: if login { ErrorClass::LoginRefused } else { ErrorClass::CannotConnect },
         sqlstate,
         native,
-        message: keywords.scrub(&message),
+        message: keywords.scrub(message.trim_end()),
     }
 }
 

@@ -95,7 +95,9 @@ impl Meeting {
     /// From Db2's catalogue, else from Derby's, else nothing is known.
     fn ask(session: &Session, table: &TableName) -> Result<Option<Self>, SinkError> {
         let (schema, name) = (schema_of(table), literal(&table.table));
-        for (indexes, programs) in [(DB2_INDEXES, DB2_PROGRAMS), (DERBY_INDEXES, DERBY_PROGRAMS)] {
+        for (indexes, programs, is_derby) in
+            [(DB2_INDEXES, DB2_PROGRAMS, false), (DERBY_INDEXES, DERBY_PROGRAMS, true)]
+        {
             let fill = |sql: &str| sql.replace("$SCHEMA", &schema).replace("$NAME", &name);
             if let Some(indexes) = answer(session, &fill(indexes))?
                 && let Some(programs) = answer(session, &fill(programs))?
