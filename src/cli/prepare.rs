@@ -112,13 +112,7 @@ pub(super) fn prepare(
         (None, _) => choice.new_table(&mut warnings)?,
     };
     let mut new_table = new_table.filter(|_| target.has_tables());
-    let mut columns = columns;
-    if let Some(new) = &mut new_table {
-        let loaded = columns.iter_mut().map(|column| &mut column.column);
-        for column in new.iter_mut().chain(loaded) {
-            column.name = target.created_name(&column.name);
-        }
-    }
+    let columns = as_created(target, columns, new_table.as_mut());
     let (columns, key) = keyed_columns(resolved, columns)?;
     if new_table.is_some() && !resolved.create {
         return Err(Error::usage(
@@ -168,31 +162,38 @@ pub(super) fn environment_notices(target: &dyn Target) -> Vec<String> {
     Vec::new()
 }
 
+/// Columns under the names that a new table gives them.
+fn as_created(
+    target: &dyn Target,
+    mut columns: Vec<LoadColumn>,
+    new_table: Option<&mut Vec<Column>>,
+) -> Vec<LoadColumn> {
+    if let Some(new) = new_table {
+        let loaded = columns.iter_mut().map(|column| &mut column.column);
+        for column in new.iter_mut().chain(loaded) {
+            column.name = target.created_name(&column.name);
+        }
+    }
+    columns
+}
+
 /// The columns that the mode needs, and which of them are the key. A key takes no NULL: a row
 /// without it could be told apart from no other.
 fn keyed_columns(
     resolved: &Resolved,
     mut columns: Vec<LoadColumn>,
 ) -> Result<(Vec<LoadColumn>, Vec<usize>)> {
-    let mut is_key = vec![false; columns.len()];
-    for name in &resolved.key {
-        let names = || columns.iter().map(|column| column.column.name.as_str());
-        let Some(index) = one_named(names(), name) else {
-            let known: Vec<&str> = names().collect();
-            return Err(Error::usage(
-                format!("--key names {name}, which is not loaded"),
-                format!("loaded are {}", known.join(", ")),
-            ));
-        };
-        is_key[index] = true;
-        columns[index].column.nullable = false;
-    }
+    let names: Vec<String> = columns.iter().map(|column| column.column.name.clone()).collect();
+    let named: Vec<&String> =
+        resolved.key.iter().map(|name| key_column(name, &names)).collect::<Result<_>>()?;
+    let is_key = |column: &LoadColumn| named.contains(&&column.column.name);
     if resolved.mode == Mode::Delete {
-        let mut flags = is_key.iter();
-        columns.retain(|_| flags.next() == Some(&true));
-        is_key.retain(|&is_key| is_key);
+        columns.retain(is_key);
     }
-    let key = (0..columns.len()).filter(|&index| is_key[index]).collect();
+    for column in columns.iter_mut().filter(|column| is_key(column)) {
+        column.column.nullable = false;
+    }
+    let key = (0..columns.len()).filter(|&index| is_key(&columns[index])).collect();
     Ok((columns, key))
 }
 
@@ -204,22 +205,27 @@ fn delete_selection(resolved: &Resolved, header: Option<&[String]>) -> Option<Se
     let header = header.filter(|_| resolved.mode == Mode::Delete && !is_told)?;
     let is_constant =
         |name: &str| selection.constants.iter().any(|pair| pair.left.eq_ignore_ascii_case(name));
-    let picks = resolved.key.iter().filter(|name| !is_constant(name)).map(|name| {
-        let field = one_named(header.iter().map(String::as_str), name)?;
-        Some(ColumnPick::Take(header[field].clone()))
-    });
+    let picks = resolved
+        .key
+        .iter()
+        .filter(|name| !is_constant(name))
+        .map(|name| key_column(name, header).ok().map(|field| ColumnPick::Take(field.clone())));
     Some(Selection { columns: picks.collect::<Option<_>>()?, ..selection.clone() })
 }
 
-/// Index of a name: exactly this one, else the only one that differs in nothing but case.
-fn one_named<'n>(names: impl Iterator<Item = &'n str> + Clone, name: &str) -> Option<usize> {
-    if let Some(index) = names.clone().position(|known| known == name) {
-        return Some(index);
+/// The loaded column that a name of `--key` means: that very name, else the only one that differs
+/// in upper and lower case alone.
+fn key_column<'a>(name: &str, names: &'a [String]) -> Result<&'a String> {
+    let mut folded = names.iter().filter(|known| known.to_lowercase() == name.to_lowercase());
+    let exact = names.iter().find(|known| *known == name);
+    match (exact, folded.next(), folded.next()) {
+        (Some(exact), ..) => Ok(exact),
+        (None, Some(only), None) => Ok(only),
+        _ => Err(Error::usage(
+            format!("--key names {name}, which is not loaded"),
+            format!("loaded are {}", names.join(", ")),
+        )),
     }
-    let folded = name.to_lowercase();
-    let mut alike = names.enumerate().filter(|(_, known)| known.to_lowercase() == folded);
-    let (index, _) = alike.next()?;
-    alike.next().is_none().then_some(index)
 }
 
 /// This machine, with the cores that the process may use.

@@ -19,6 +19,7 @@ mod probe;
 mod profile;
 mod raw;
 mod statuses;
+mod watchdog;
 mod waves;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use connect::{Connection, Session};
 use execute::{OdbcSink, Plan, Shipment};
 use probe::{Facts, probe, profile_of};
 use profile::{KeyFacts, Profile, profile, quoted};
+use watchdog::Watchdog;
 
 use crate::arena::KeyNumbers;
 use crate::config::schema::{Column, SqlType};
@@ -82,7 +84,8 @@ impl OdbcTarget {
         }
         let settings = if settings.is_empty() { "none".to_owned() } else { settings.join("; ") };
         facts.shown.push(("session settings".to_owned(), settings));
-        Ok(Self { url: keywords.url(), plan: Arc::new(Plan { spec, facts }) })
+        let watchdog = Watchdog::new(spec.query_timeout, spec.connect_timeout);
+        Ok(Self { url: keywords.url(), plan: Arc::new(Plan { spec, facts, watchdog }) })
     }
 
     fn facts(&self) -> &Facts {
@@ -120,13 +123,15 @@ impl OdbcTarget {
         self.profile().check_table(&session, &name)?;
         let selected = catalog::select(&found, columns, table)?;
         let quote = self.facts().quote;
-        let sql = self.profile().row_sql(action, &name.sql(quote), &selected, quote)?;
+        let table = name.sql(quote);
+        let sql = self.profile().row_sql(action, &table, &selected, quote)?;
         let facts = match action.key() {
             [] => KeyFacts::FREE,
             _ => self.profile().key_facts(&session, &name, &selected, action)?,
         };
         let keys = KeyNumbers::new(columns, action.key());
-        Ok((Shipment { columns: selected, sql, order: facts.order, keys }, facts.one_writer))
+        let shipment = Shipment { table, columns: selected, sql, order: facts.order, keys };
+        Ok((shipment, facts.one_writer))
     }
 
     fn in_transaction(&self, sql: &str) -> Result<(), SinkError> {
@@ -185,6 +190,10 @@ fn check_column_count(table: &str, count: usize, most: Option<usize>) -> Result<
 }
 
 impl Target for OdbcTarget {
+    fn stuck_calls(&self) -> Vec<SinkError> {
+        self.plan.watchdog.stuck()
+    }
+
     fn info(&self) -> TargetInfo {
         TargetInfo {
             url: self.url.clone(),

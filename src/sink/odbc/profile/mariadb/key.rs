@@ -84,8 +84,8 @@ pub(super) fn facts(
 /// What may let rows of different keys meet: triggers, foreign keys into the table itself.
 fn program_sql(condition: &str) -> String {
     let triggers = condition
-        .replace("table_schema", "event_object_schema")
-        .replace("table_name", "event_object_table");
+        .replace("BINARY table_schema", "BINARY event_object_schema")
+        .replace("BINARY table_name", "BINARY event_object_table");
     format!(
         "SELECT CONCAT('trigger ', trigger_name, ' runs for each row') \
          FROM information_schema.triggers WHERE {triggers} \
