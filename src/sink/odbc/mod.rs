@@ -104,13 +104,29 @@ impl OdbcTarget {
 
     /// The catalog's columns for the columns of a load.
     fn selected(&self, table: &str, columns: &[Column]) -> Result<Vec<CatalogColumn>, SinkError> {
+        let found = self.loadable(table)?;
+        let found =
+            found.ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
+        catalog::select(&found, columns, table)
+    }
+
+    /// The same, or what they will be in a table that is yet to be made (`--explain`).
+    fn planned(&self, table: &str, columns: &[Column]) -> Result<Vec<CatalogColumn>, SinkError> {
+        match self.loadable(table)? {
+            Some(found) => catalog::select(&found, columns, table),
+            None => Ok(columns.iter().map(|column| self.profile().planned(column)).collect()),
+        }
+    }
+
+    /// All columns of a table that can be loaded, or `None` when there is no such table.
+    fn loadable(&self, table: &str) -> Result<Option<Vec<CatalogColumn>>, SinkError> {
         let name = self.table(table)?;
         let session = self.session()?;
         let found = self.profile().columns(&session, &name, self.facts().quote)?;
-        let found =
-            found.ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
-        self.profile().check_table(&session, &name)?;
-        catalog::select(&found, columns, table)
+        if found.is_some() {
+            self.profile().check_table(&session, &name)?;
+        }
+        Ok(found)
     }
 
     fn in_transaction(&self, sql: &str) -> Result<(), SinkError> {
@@ -235,7 +251,7 @@ impl Target for OdbcTarget {
         let profile = self.profile();
         let bounds = profile.bounds();
         check_column_count(table, columns.len(), bounds.columns)?;
-        let selected = self.selected(table, columns)?;
+        let selected = self.planned(table, columns)?;
         let quote = self.facts().quote;
         Ok(Layout {
             cells: selected.iter().map(|column| profile.cell(column)).collect(),
