@@ -10,7 +10,7 @@ use odbc_api::{ConnectionOptions, environment};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::connection_text::{ConnectionText, Keywords};
-use super::profile::{Profile, ProfileName};
+use super::profile::{Profile, ProfileName, telling};
 use super::raw::{self, Diagnostic, Outcome, Statement};
 use crate::arena::IndicatorWidth;
 use crate::sink::{ErrorClass, SinkError};
@@ -65,6 +65,13 @@ fn no_nul<'a>(what: &str, text: &'a str) -> Result<&'a str, SinkError> {
         return Err(SinkError::permanent(format!("the {what} holds a NUL character")));
     }
     Ok(text)
+}
+
+/// A message about a statement without the texts that stand in its quotes: one may be a secret,
+/// and databases repeat what they do not understand.
+fn without_literals(message: &str, sql: &str) -> String {
+    let literals = sql.split('\'').skip(1).step_by(2).filter(|literal| !literal.is_empty());
+    literals.fold(message.to_owned(), |message, literal| message.replace(literal, "***"))
 }
 
 /// An open connection with autocommit off. Statements share it; the last one closes it.
@@ -189,9 +196,15 @@ impl Session {
         let connection = Connection::open(&keywords, spec.connect_timeout)?;
         connection.set_width(width);
         let session = Self { connection, profile };
-        let own = profile.session_sql(spec.query_timeout);
-        for sql in own.iter().chain(&spec.session_sql) {
-            session.run(sql)?;
+        for sql in profile.session_sql(spec.query_timeout) {
+            session.run(&sql)?;
+        }
+        for (index, sql) in spec.session_sql.iter().enumerate() {
+            session.run(sql).map_err(|error| {
+                let words = without_literals(&error.message, sql);
+                let message = format!("statement {} of --session-sql: {words}", index + 1);
+                SinkError { message, ..error }
+            })?;
         }
         // PostgreSQL takes a SET back when its transaction is rolled back.
         session.commit()?;
@@ -228,8 +241,11 @@ impl Session {
 
     /// Ends the transaction.
     pub(super) fn commit(&self) -> Result<(), SinkError> {
-        let result = self.connection.commit();
-        result.map_err(|outcome| self.error(&outcome))
+        self.connection.commit().map_err(|outcome| {
+            let words = telling(self.profile, outcome.diagnostics.iter());
+            let class = words.map_or(ErrorClass::Permanent, |d| self.profile.commit_class(d));
+            self.described(class, words)
+        })
     }
 
     /// Undoes the transaction.
@@ -240,27 +256,29 @@ impl Session {
 
     /// What a refused call means for the load.
     pub(super) fn error(&self, outcome: &Outcome) -> SinkError {
-        let first = outcome.diagnostics.first();
-        let class = first.map_or(ErrorClass::Permanent, |d| self.profile.error_class(d));
-        self.described(class, first)
+        let words = telling(self.profile, outcome.diagnostics.iter());
+        let class = words.map_or(ErrorClass::Permanent, |d| self.profile.error_class(d));
+        self.described(class, words)
     }
 
     /// An error of a known class with the words of a diagnostic; a connection that the driver
     /// knows to be gone overrides the class.
     pub(super) fn described(&self, class: ErrorClass, words: Option<&Diagnostic>) -> SinkError {
         let class = if self.connection.is_dead() { ErrorClass::ConnectionLost } else { class };
-        words.map_or_else(
-            || SinkError {
-                class,
-                ..SinkError::permanent("the driver refused a call and gave no diagnostic")
-            },
-            |d| SinkError {
-                class,
-                sqlstate: Some(d.sqlstate.clone()),
-                native: Some(d.native),
-                message: d.message.clone(),
-            },
-        )
+        let Some(d) = words else {
+            let refused = SinkError::permanent("the driver refused a call and gave no diagnostic");
+            return SinkError { class, ..refused };
+        };
+        let error = SinkError {
+            class,
+            sqlstate: Some(d.sqlstate.clone()),
+            native: Some(d.native),
+            message: d.message.clone(),
+        };
+        match self.profile.advice(d) {
+            Some(advice) => error.with_note(&advice),
+            None => error,
+        }
     }
 }
 
@@ -289,9 +307,9 @@ const LOGIN_TEXTS: &[&str] = &[
     "is not permitted to log in",
 ];
 
-/// MariaDB's codes of a refused login: access denied, access to the database denied, access
-/// denied without password, account locked. Db2's: security processing failed, user or password
-/// wrong, no privilege to connect.
+/// Codes of a refused login, which must not be tried twice. MariaDB: access denied, access to the
+/// database denied, access denied without password, account locked. Db2: security processing
+/// failed (its state is 08001, as for a server that is not there), no password, no CONNECT.
 const LOGIN_NATIVES: &[i32] = &[1044, 1045, 1698, 4151, -30082, -1403, -1060];
 
 fn connect_error(keywords: &Keywords, error: odbc_api::Error) -> SinkError {
@@ -313,5 +331,19 @@ fn connect_error(keywords: &Keywords, error: odbc_api::Error) -> SinkError {
         sqlstate,
         native,
         message: keywords.scrub(message.trim_end()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_quotes_is_not_repeated() {
+        let sql = "SET ENCRYPTION PASSWORD = 'top secret' WITH HINT ''";
+        let message = "syntax error at or near \"top secret\" in SET ENCRYPTION";
+        let shown = "syntax error at or near \"***\" in SET ENCRYPTION";
+        assert_eq!(without_literals(message, sql), shown);
+        assert_eq!(without_literals("it's", "SET it's"), "it***");
     }
 }

@@ -3,13 +3,18 @@
 mod array_literal;
 mod db2;
 mod generic;
+mod keyed;
 mod mariadb;
 mod postgresql;
+mod verdict;
 
 use std::fmt;
-use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub(super) use keyed::{ArrayOrder, Counted, KeyFacts, RowSql};
+pub(super) use verdict::{Verdict, telling};
+use verdict::{standard_commit_class, standard_verdict};
 
 use super::catalog::{CatalogColumn, TableName};
 use super::connect::Session;
@@ -18,8 +23,7 @@ use super::parameter::{Parameter, ParameterType, sql_type};
 use super::raw::Diagnostic;
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
-use crate::record::RejectClass;
-use crate::sink::{ErrorClass, SinkError};
+use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// Name of a profile, as `--profile` takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,15 +97,6 @@ pub(super) fn profile(name: ProfileName) -> &'static dyn Profile {
         ProfileName::Mariadb => &mariadb::Mariadb,
         ProfileName::Generic => &generic::Generic,
     }
-}
-
-/// What a diagnostic of a failed statement means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// A row is at fault: the others of the batch can go in.
-    Row(RejectClass),
-    /// Something else is.
-    World(ErrorClass),
 }
 
 /// Bounds of a database and what it likes.
@@ -179,12 +174,11 @@ pub(super) type RequiredKeyword = (&'static [&'static str], &'static str);
 
 /// Turns rows of an arena into parameters; holds the buffers that this takes.
 pub(super) trait Encode {
-    /// Parameters for some rows, and how many parameter sets they are.
-    fn encode<'a>(
-        &'a mut self,
-        batch: &'a Batch,
-        rows: Range<usize>,
-    ) -> (Vec<Parameter<'a>>, usize);
+    /// Parameters for some rows, one a column, and how many parameter sets they are.
+    ///
+    /// Only where [`KeyFacts::order`] asks for it are rows left out between the first and the
+    /// last.
+    fn encode<'a>(&'a mut self, batch: &'a Batch, rows: &[usize]) -> (Vec<Parameter<'a>>, usize);
 }
 
 /// One kind of database.
@@ -311,7 +305,52 @@ pub(super) trait Profile: Send + Sync {
         format!("INSERT INTO {table} ({}) VALUES ({marks})", names.join(", "))
     }
 
-    /// Turns batches into the parameters of [`Self::insert_sql`].
+    /// The statement for the rows of an action.
+    ///
+    /// # Errors
+    /// An action that this database cannot do directly.
+    fn row_sql(
+        &self,
+        action: &RowAction,
+        table: &str,
+        columns: &[CatalogColumn],
+        quote: char,
+    ) -> Result<RowSql, SinkError> {
+        match action {
+            RowAction::Insert => {
+                let text = self.insert_sql(table, columns, quote);
+                Ok(RowSql::new(text, columns.len(), Counted::Each))
+            }
+            RowAction::Delete { .. } => {
+                Ok(keyed::delete_sql(table, columns, quote, |_| "?".to_owned()))
+            }
+            RowAction::Stage { .. } | RowAction::Upsert { .. } => {
+                Err(keyed::not_direct(action, self.name().name()))
+            }
+        }
+    }
+
+    /// What the catalog says about finding the rows of `table` by the key of `action`.
+    ///
+    /// # Errors
+    /// A table whose rows cannot be found by it.
+    fn key_facts(
+        &self,
+        _session: &Session,
+        _table: &TableName,
+        columns: &[CatalogColumn],
+        action: &RowAction,
+    ) -> Result<KeyFacts, SinkError> {
+        let is_text = |&index: &usize| {
+            matches!(columns[index].column.ty, SqlType::Char(_) | SqlType::VarChar(_))
+        };
+        let one_writer = action.key().iter().any(is_text).then(|| {
+            "which texts are equal is not known of this database, and the key has one".to_owned()
+        });
+        Ok(KeyFacts { one_writer, ..KeyFacts::FREE })
+    }
+
+    /// Turns batches into the parameters of [`Self::row_sql`], one for each column.
     fn encoder(&self, columns: &[CatalogColumn], width: IndicatorWidth) -> Box<dyn Encode>;
 
     /// Types for `CREATE TABLE`, one a column, on a server whose text columns count `lengths`.
@@ -339,6 +378,18 @@ pub(super) trait Profile: Send + Sync {
             Verdict::World(class) => class,
             Verdict::Row(_) => ErrorClass::Permanent,
         }
+    }
+
+    /// What an error of a commit means: a class that is
+    /// [rolled back for certain](ErrorClass::is_rolled_back) only where the database says so, and
+    /// anything else where nobody can tell.
+    fn commit_class(&self, diagnostic: &Diagnostic) -> ErrorClass {
+        standard_commit_class(&diagnostic.sqlstate)
+    }
+
+    /// What the operator can do about an error, where its message does not tell.
+    fn advice(&self, _diagnostic: &Diagnostic) -> Option<String> {
+        None
     }
 
     /// How the driver's status array is tried; without it none is believed.
@@ -371,38 +422,6 @@ pub(super) trait Profile: Send + Sync {
 /// States of successful calls that concern no value: an option was replaced (01S02), NULL was
 /// left out by an aggregate (01003), a privilege was not revoked or granted (01006, 01007).
 const HARMLESS_STATES: &[&str] = &["01S02", "01003", "01006", "01007"];
-
-/// What a SQLSTATE means by the standard; profiles put their own codes before it.
-pub(super) fn standard_verdict(sqlstate: &str) -> Verdict {
-    use RejectClass as R;
-    let row = match sqlstate {
-        "22001" | "01004" => Some(R::Length),
-        "22003" | "01S07" => Some(R::Range),
-        "22021" => Some(R::Encoding),
-        "22002" | "22004" | "23502" => Some(R::Null),
-        "23505" => Some(R::Duplicate),
-        _ => match sqlstate.get(..2) {
-            Some("22") => Some(R::Conversion),
-            Some("23" | "44") => Some(R::Constraint),
-            Some("01") => Some(R::Other),
-            _ => None,
-        },
-    };
-    if let Some(class) = row {
-        return Verdict::Row(class);
-    }
-    let class = match sqlstate {
-        "40003" | "HYT01" => ErrorClass::ConnectionLost,
-        "HYT00" | "HY008" => ErrorClass::Transient,
-        _ => match sqlstate.get(..2) {
-            Some("40") => ErrorClass::Transient,
-            Some("08") => ErrorClass::ConnectionLost,
-            Some("28") => ErrorClass::LoginRefused,
-            _ => ErrorClass::Permanent,
-        },
-    };
-    Verdict::World(class)
-}
 
 /// A name in quotes, with quotes inside doubled.
 pub(super) fn quoted(name: &str, quote: char) -> String {
@@ -437,18 +456,19 @@ impl Arrays {
 }
 
 impl Encode for Arrays {
-    fn encode<'a>(
-        &'a mut self,
-        batch: &'a Batch,
-        rows: Range<usize>,
-    ) -> (Vec<Parameter<'a>>, usize) {
+    fn encode<'a>(&'a mut self, batch: &'a Batch, rows: &[usize]) -> (Vec<Parameter<'a>>, usize) {
+        let first = rows.first().copied().unwrap_or(0);
+        assert!(
+            rows.last().is_none_or(|&last| last + 1 - first == rows.len()),
+            "plain arrays hold rows that follow each other"
+        );
         let parameters = batch.columns.iter().zip(&self.types);
         let parameters = parameters
             .map(|(column, announced)| {
                 let size =
                     if announced.size == 0 { column.stride().max(1) } else { announced.size };
                 let announced = ParameterType { size, ..*announced };
-                Parameter::of_column(column, rows.start, rows.len(), announced)
+                Parameter::of_column(column, first, rows.len(), announced)
             })
             .collect();
         (parameters, rows.len())
@@ -512,26 +532,5 @@ mod tests {
     fn quotes_are_doubled() {
         assert_eq!(quoted("a\"b\"; DROP", '"'), "\"a\"\"b\"\"; DROP\"");
         assert_eq!(quoted("a`b", '`'), "`a``b`");
-    }
-
-    #[test]
-    fn states_mean_what_the_standard_says() {
-        use RejectClass as R;
-        for (state, verdict) in [
-            ("23505", Verdict::Row(R::Duplicate)),
-            ("23502", Verdict::Row(R::Null)),
-            ("23503", Verdict::Row(R::Constraint)),
-            ("22001", Verdict::Row(R::Length)),
-            ("01004", Verdict::Row(R::Length)),
-            ("22003", Verdict::Row(R::Range)),
-            ("22007", Verdict::Row(R::Conversion)),
-            ("40001", Verdict::World(ErrorClass::Transient)),
-            ("08S01", Verdict::World(ErrorClass::ConnectionLost)),
-            ("28000", Verdict::World(ErrorClass::LoginRefused)),
-            ("42S02", Verdict::World(ErrorClass::Permanent)),
-            ("", Verdict::World(ErrorClass::Permanent)),
-        ] {
-            assert_eq!(standard_verdict(state), verdict, "{state}");
-        }
     }
 }

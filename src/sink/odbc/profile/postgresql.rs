@@ -1,13 +1,15 @@
 //! PostgreSQL through psqlodbc: one array parameter a column, unfolded by the server, because the
 //! driver turns parameter arrays into statement texts that the server must parse.
 
-use std::ops::Range;
+mod key;
+
 use std::time::Duration;
 
 use super::array_literal;
+use super::keyed;
 use super::{
-    Bounds, Encode, Profile, ProfileName, RequiredKeyword, Savepoint, TextCheck, Verdict,
-    announced, hex, quoted, standard_verdict,
+    Bounds, Counted, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword, RowSql, Savepoint,
+    TextCheck, Verdict, announced, hex, quoted, standard_verdict,
 };
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -18,7 +20,7 @@ use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::parameter::{LengthWord, Parameter};
 use crate::sink::odbc::raw::Diagnostic;
-use crate::sink::{ErrorClass, SinkError};
+use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// The profile.
 pub(super) struct Postgresql;
@@ -139,28 +141,43 @@ impl Profile for Postgresql {
     }
 
     fn insert_sql(&self, table: &str, columns: &[CatalogColumn], quote: char) -> String {
-        let names: Vec<String> =
-            columns.iter().map(|column| quoted(&column.column.name, quote)).collect();
-        let arrays: Vec<String> = columns
-            .iter()
-            .map(|column| format!("?::{}[]", element_type(column.column.ty)))
-            .collect();
-        let aliases: Vec<String> = (1..=columns.len()).map(|n| format!("c{n}")).collect();
-        let cells: Vec<String> = columns
-            .iter()
-            .zip(&aliases)
-            .map(|(column, alias)| match column.server_type.as_str() {
-                "" => format!("u.{alias}"),
-                cast => format!("u.{alias}::{cast}"),
-            })
-            .collect();
+        let Unfolded { names, cells, rows } = Unfolded::new(columns, quote);
         format!(
-            "INSERT INTO {table} ({}) SELECT {} FROM unnest({}) AS u({})",
+            "INSERT INTO {table} ({}) SELECT {} FROM {rows}",
             names.join(", "),
             cells.join(", "),
-            arrays.join(", "),
-            aliases.join(", "),
         )
+    }
+
+    fn row_sql(
+        &self,
+        action: &RowAction,
+        table: &str,
+        columns: &[CatalogColumn],
+        quote: char,
+    ) -> Result<RowSql, SinkError> {
+        let insert = || self.insert_sql(table, columns, quote);
+        let (text, counted) = match action {
+            RowAction::Insert => (insert(), Counted::Each),
+            RowAction::Stage { .. } => return Err(keyed::not_direct(action, self.name().name())),
+            RowAction::Upsert { key } => {
+                let names = Unfolded::new(columns, quote).names;
+                let (then, counted) = key::conflict_sql(&names, key);
+                (format!("{} {then}", insert()), counted)
+            }
+            RowAction::Delete { .. } => (key::delete_sql(table, columns, quote), Counted::Free),
+        };
+        Ok(RowSql::new(text, columns.len(), counted))
+    }
+
+    fn key_facts(
+        &self,
+        session: &Session,
+        table: &TableName,
+        columns: &[CatalogColumn],
+        action: &RowAction,
+    ) -> Result<KeyFacts, SinkError> {
+        key::facts(session, table, columns, action)
     }
 
     fn encoder(&self, columns: &[CatalogColumn], width: IndicatorWidth) -> Box<dyn Encode> {
@@ -185,17 +202,46 @@ impl Profile for Postgresql {
             // Raised by a trigger; an index entry or tuple too large.
             "P0001" => Verdict::Row(RejectClass::Constraint),
             "54000" => Verdict::Row(RejectClass::Length),
-            // Lock not available, statement timeout, out of memory or slots.
-            "55P03" | "57014" | "53200" | "53300" | "53400" => {
-                Verdict::World(ErrorClass::Transient)
-            }
-            // Shutdown by the administrator, crash, starting up, idle session and transaction
-            // time-outs, read-only after a failover.
-            "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006" => {
+            // A key twice in one upsert: equal to the server and not to us. Alone it goes in.
+            "21000" => Verdict::Row(RejectClass::Other),
+            // Lock not available (NOWAIT, lock_timeout), too many connections.
+            "55P03" | "53300" => Verdict::World(ErrorClass::Transient),
+            // Cancelled: by statement_timeout, or by somebody.
+            "57014" => Verdict::World(ErrorClass::TimedOut),
+            // Out of memory, which "too many locks" is too; a limit of the configuration
+            // (temp_file_limit). Not 53100, a full disk.
+            "53000" | "53200" | "53400" => Verdict::World(ErrorClass::Resources),
+            // Shutdown by the administrator, crash, starting up, time-outs of idle sessions and of
+            // transactions, read-only after a failover.
+            "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" | "25006" => {
                 Verdict::World(ErrorClass::ConnectionLost)
             }
             state => standard_verdict(state),
         }
+    }
+
+    fn commit_class(&self, diagnostic: &Diagnostic) -> ErrorClass {
+        let state = diagnostic.sqlstate.as_str();
+        // An ERROR in answer to COMMIT is sent before the commit is written down: constraints that
+        // are checked at the end, serialization, triggers. What ends the session, and what the
+        // driver says for itself (08, 57P, HY), is no such answer.
+        let answered = ["22", "23", "25", "40", "42", "44", "53", "54", "55", "P0"];
+        match self.verdict(diagnostic) {
+            Verdict::World(ErrorClass::ConnectionLost) => ErrorClass::ConnectionLost,
+            // By the server, which sends no HYT00.
+            Verdict::World(ErrorClass::TimedOut) if state == "57014" => ErrorClass::Transient,
+            Verdict::World(class @ (ErrorClass::Transient | ErrorClass::Resources)) => class,
+            _ if answered.iter().any(|class| state.starts_with(class)) => ErrorClass::RolledBack,
+            _ => ErrorClass::Permanent,
+        }
+    }
+
+    fn advice(&self, diagnostic: &Diagnostic) -> Option<String> {
+        Some(match diagnostic.sqlstate.as_str() {
+            "53100" => "a disk of the server is full: give it room, then load again".to_owned(),
+            "53200" => "max_locks_per_transaction or the server's memory is too small".to_owned(),
+            _ => return None,
+        })
     }
 
     fn counts_rows(&self) -> bool {
@@ -207,6 +253,36 @@ impl Profile for Postgresql {
         super::HARMLESS_STATES.contains(&diagnostic.sqlstate.as_str())
             || diagnostic.sqlstate == "01000"
             || diagnostic.sqlstate == "00000"
+    }
+}
+
+/// The parts of a statement that unfolds one array a column.
+struct Unfolded {
+    /// Columns of the table.
+    names: Vec<String>,
+    /// What is assigned to each.
+    cells: Vec<String>,
+    /// Where the cells come from.
+    rows: String,
+}
+
+impl Unfolded {
+    fn new(columns: &[CatalogColumn], quote: char) -> Self {
+        let arrays: Vec<String> = columns
+            .iter()
+            .map(|column| format!("?::{}[]", element_type(column.column.ty)))
+            .collect();
+        let aliases: Vec<String> = (1..=columns.len()).map(|n| format!("c{n}")).collect();
+        let cells = columns.iter().zip(&aliases);
+        let cells = cells.map(|(column, alias)| match column.server_type.as_str() {
+            "" => format!("u.{alias}"),
+            cast => format!("u.{alias}::{cast}"),
+        });
+        Self {
+            names: columns.iter().map(|column| quoted(&column.column.name, quote)).collect(),
+            cells: cells.collect(),
+            rows: format!("unnest({}) AS u({})", arrays.join(", "), aliases.join(", ")),
+        }
     }
 }
 
@@ -276,7 +352,11 @@ fn base_type(column: &str, name: &str, typmod: i32) -> Result<Option<SqlType>, S
         "bool" => SqlType::Boolean,
         "text" => SqlType::VarChar(None),
         "varchar" => SqlType::VarChar(characters(typmod)),
-        "bpchar" => characters(typmod).map_or(SqlType::VarChar(None), SqlType::Char),
+        // Without a length it is loaded as text with a cast: its blanks do not count.
+        "bpchar" => match characters(typmod) {
+            Some(length) => SqlType::Char(length),
+            None => return Ok(None),
+        },
         "name" => SqlType::VarChar(Some(TextLength { max: 63, unit: LengthUnit::Bytes })),
         "char" => SqlType::Char(TextLength { max: 1, unit: LengthUnit::Bytes }),
         "bytea" => SqlType::VarBinary(None),
@@ -355,14 +435,10 @@ struct Literals {
 }
 
 impl Encode for Literals {
-    fn encode<'a>(
-        &'a mut self,
-        batch: &'a Batch,
-        rows: Range<usize>,
-    ) -> (Vec<Parameter<'a>>, usize) {
+    fn encode<'a>(&'a mut self, batch: &'a Batch, rows: &[usize]) -> (Vec<Parameter<'a>>, usize) {
         self.lengths.clear();
         for (column, text) in batch.columns.iter().zip(&mut self.texts) {
-            array_literal::render(column, rows.clone(), text);
+            array_literal::render(column, rows, text);
             self.lengths.push(LengthWord::length(text.len(), self.width));
         }
         let parameters = self.texts.iter().zip(&self.lengths);
@@ -409,5 +485,64 @@ mod tests {
         assert_eq!(numeric("c", pack(1000, 10)), decimal(38, 10));
         assert!(numeric("c", pack(5, -2)).is_err());
         assert!(numeric("c", pack(3, 5)).is_err());
+    }
+
+    fn said(sqlstate: &str) -> Diagnostic {
+        Diagnostic { sqlstate: sqlstate.to_owned(), native: 7, message: String::new() }
+    }
+
+    #[test]
+    fn states_mean_what_the_server_means() {
+        use ErrorClass as E;
+        for (state, class) in [
+            ("40001", E::Transient),
+            ("40P01", E::Transient),
+            ("55P03", E::Transient),
+            ("53300", E::Transient),
+            ("57014", E::TimedOut),
+            ("53200", E::Resources),
+            ("53400", E::Resources),
+            ("53100", E::Permanent),
+            ("57P01", E::ConnectionLost),
+            ("57P02", E::ConnectionLost),
+            ("57P03", E::ConnectionLost),
+            ("25P03", E::ConnectionLost),
+            ("25006", E::ConnectionLost),
+            ("08006", E::ConnectionLost),
+            ("28P01", E::LoginRefused),
+            ("42P01", E::Permanent),
+            ("42501", E::Permanent),
+            ("58030", E::Permanent),
+            ("XX001", E::Permanent),
+            ("25P02", E::Permanent),
+        ] {
+            assert_eq!(Postgresql.verdict(&said(state)), Verdict::World(class), "{state}");
+        }
+        assert_eq!(Postgresql.verdict(&said("P0001")), Verdict::Row(RejectClass::Constraint));
+    }
+
+    #[test]
+    fn an_answer_to_a_commit_is_no_doubt() {
+        use ErrorClass as E;
+        for (state, class) in [
+            ("23505", E::RolledBack),
+            ("23503", E::RolledBack),
+            ("P0001", E::RolledBack),
+            ("53100", E::RolledBack),
+            ("25P02", E::RolledBack),
+            ("40001", E::Transient),
+            ("57014", E::Transient),
+            ("53200", E::Resources),
+            ("40003", E::ConnectionLost),
+            ("57P01", E::ConnectionLost),
+            ("08006", E::ConnectionLost),
+            ("08S01", E::ConnectionLost),
+            ("HYT00", E::Permanent),
+            ("HY000", E::Permanent),
+            ("XX000", E::Permanent),
+            ("58030", E::Permanent),
+        ] {
+            assert_eq!(Postgresql.commit_class(&said(state)), class, "{state}");
+        }
     }
 }
