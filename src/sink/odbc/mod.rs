@@ -107,20 +107,26 @@ impl OdbcTarget {
         Ok(self.table(name)?.sql(self.facts().quote))
     }
 
-    /// What a load sends: the catalog's columns, the statement, and what the key asks for.
+    /// What a load sends: the catalog's columns, the statement, and what the key asks for. Columns
+    /// of a table that is yet to be made are taken as they will be where it is only `planned`.
     fn shipment(
         &self,
         table: &str,
         columns: &[Column],
         action: &RowAction,
+        planned: bool,
     ) -> Result<(Shipment, Option<String>), SinkError> {
         let name = self.table(table)?;
         let session = self.session()?;
         let found = self.profile().columns(&session, &name, self.facts().quote)?;
-        let found =
-            found.ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
-        self.profile().check_table(&session, &name)?;
-        let selected = catalog::select(&found, columns, table)?;
+        let selected = match found {
+            Some(found) => {
+                self.profile().check_table(&session, &name)?;
+                catalog::select(&found, columns, table)?
+            }
+            None if planned => columns.iter().map(|c| self.profile().planned(c)).collect(),
+            None => return Err(SinkError::permanent(format!("there is no table {table}"))),
+        };
         let quote = self.facts().quote;
         let table = name.sql(quote);
         let sql = self.profile().row_sql(action, &table, &selected, quote)?;
@@ -258,7 +264,7 @@ impl Target for OdbcTarget {
         let profile = self.profile();
         let bounds = profile.bounds();
         check_column_count(table, columns.len(), bounds.columns)?;
-        let (shipment, one_writer) = self.shipment(table, columns, action)?;
+        let (shipment, one_writer) = self.shipment(table, columns, action, true)?;
         let routing = match (action.key(), one_writer) {
             ([], _) => Routing::Any,
             (key, None) => Routing::ByKey { key: key.to_vec() },
@@ -283,7 +289,7 @@ impl Target for OdbcTarget {
         columns: &[Column],
         action: &RowAction,
     ) -> Result<Box<dyn Sink>, SinkError> {
-        let (shipment, _) = self.shipment(table, columns, action)?;
+        let (shipment, _) = self.shipment(table, columns, action, false)?;
         let sink = OdbcSink::open(Arc::clone(&self.plan), shipment)?;
         Ok(Box::new(sink))
     }

@@ -275,6 +275,15 @@ pub(super) trait Profile: Send + Sync {
         quote: char,
     ) -> Result<Option<Vec<CatalogColumn>>, SinkError>;
 
+    /// A column of a table that is yet to be made.
+    fn planned(&self, column: &Column) -> CatalogColumn {
+        CatalogColumn {
+            column: column.clone(),
+            server_type: String::new(),
+            announced: announced(column.ty),
+        }
+    }
+
     /// Refuses a table that cannot be loaded safely.
     fn check_table(&self, _session: &Session, _table: &TableName) -> Result<(), SinkError> {
         Ok(())
