@@ -103,13 +103,7 @@ pub(super) fn prepare(
         (None, _) => choice.new_table(&mut warnings)?,
     };
     let mut new_table = new_table.filter(|_| target.has_tables());
-    let mut columns = columns;
-    if let Some(new) = &mut new_table {
-        let loaded = columns.iter_mut().map(|column| &mut column.column);
-        for column in new.iter_mut().chain(loaded) {
-            column.name = target.created_name(&column.name);
-        }
-    }
+    let columns = as_created(target, columns, new_table.as_mut());
     let (columns, key) = keyed_columns(resolved, columns)?;
     if new_table.is_some() && !resolved.create {
         return Err(Error::usage(
@@ -159,23 +153,31 @@ pub(super) fn environment_notices(target: &dyn Target) -> Vec<String> {
     Vec::new()
 }
 
+/// Columns under the names that a new table gives them.
+fn as_created(
+    target: &dyn Target,
+    mut columns: Vec<LoadColumn>,
+    new_table: Option<&mut Vec<Column>>,
+) -> Vec<LoadColumn> {
+    if let Some(new) = new_table {
+        let loaded = columns.iter_mut().map(|column| &mut column.column);
+        for column in new.iter_mut().chain(loaded) {
+            column.name = target.created_name(&column.name);
+        }
+    }
+    columns
+}
+
 /// The columns that the mode needs, and which of them are the key. A key takes no NULL: a row
 /// without it could be told apart from no other.
 fn keyed_columns(
     resolved: &Resolved,
     mut columns: Vec<LoadColumn>,
 ) -> Result<(Vec<LoadColumn>, Vec<usize>)> {
-    let is_key = |column: &LoadColumn| resolved.key.contains(&column.column.name);
-    for name in &resolved.key {
-        if !columns.iter().any(|column| column.column.name == *name) {
-            let known: Vec<&str> =
-                columns.iter().map(|column| column.column.name.as_str()).collect();
-            return Err(Error::usage(
-                format!("--key names {name}, which is not loaded"),
-                format!("loaded are {}", known.join(", ")),
-            ));
-        }
-    }
+    let names: Vec<String> = columns.iter().map(|column| column.column.name.clone()).collect();
+    let named: Vec<&String> =
+        resolved.key.iter().map(|name| key_column(name, &names)).collect::<Result<_>>()?;
+    let is_key = |column: &LoadColumn| named.contains(&&column.column.name);
     if resolved.mode == Mode::Delete {
         columns.retain(is_key);
     }
@@ -184,6 +186,21 @@ fn keyed_columns(
     }
     let key = (0..columns.len()).filter(|&index| is_key(&columns[index])).collect();
     Ok((columns, key))
+}
+
+/// The loaded column that a name of `--key` means: that very name, else the only one that differs
+/// in upper and lower case alone.
+fn key_column<'a>(name: &str, names: &'a [String]) -> Result<&'a String> {
+    let mut folded = names.iter().filter(|known| known.to_lowercase() == name.to_lowercase());
+    let exact = names.iter().find(|known| *known == name);
+    match (exact, folded.next(), folded.next()) {
+        (Some(exact), ..) => Ok(exact),
+        (None, Some(only), None) => Ok(only),
+        _ => Err(Error::usage(
+            format!("--key names {name}, which is not loaded"),
+            format!("loaded are {}", names.join(", ")),
+        )),
+    }
 }
 
 /// This machine, with the cores that the process may use.

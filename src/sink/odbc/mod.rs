@@ -18,6 +18,7 @@ mod probe;
 mod profile;
 mod raw;
 mod statuses;
+mod watchdog;
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ use connect::{Connection, Session};
 use execute::{OdbcSink, Plan};
 use probe::{Facts, probe, profile_of};
 use profile::{Profile, profile, quoted};
+use watchdog::Watchdog;
 
 use crate::config::schema::{Column, SqlType};
 use crate::sink::{ErrorClass, Layout, RowAction, Sink, SinkError, Target, TargetInfo};
@@ -79,7 +81,8 @@ impl OdbcTarget {
         }
         let settings = if settings.is_empty() { "none".to_owned() } else { settings.join("; ") };
         facts.shown.push(("session settings".to_owned(), settings));
-        Ok(Self { url: keywords.url(), plan: Arc::new(Plan { spec, facts }) })
+        let watchdog = Watchdog::new(spec.query_timeout, spec.connect_timeout);
+        Ok(Self { url: keywords.url(), plan: Arc::new(Plan { spec, facts, watchdog }) })
     }
 
     fn facts(&self) -> &Facts {
@@ -169,6 +172,10 @@ fn check_column_count(table: &str, count: usize, most: Option<usize>) -> Result<
 }
 
 impl Target for OdbcTarget {
+    fn stuck_calls(&self) -> Vec<SinkError> {
+        self.plan.watchdog.stuck()
+    }
+
     fn info(&self) -> TargetInfo {
         TargetInfo {
             url: self.url.clone(),
