@@ -12,13 +12,14 @@ use super::render::{effective_table, summary, summary_csv};
 use super::{exit, signals};
 use crate::config::Mode;
 use crate::config::resolve::{OutputOptions, Resolved};
+use crate::config::schema::Column;
 use crate::config::setting::{OutputFormat, Setting as _};
 use crate::dialect::presets::as_flags;
 use crate::engine::{Control, Load, TargetHandle, row_action};
 use crate::error::{Error, Result};
 use crate::report::Report;
-use crate::sink::Target;
 use crate::sink::null::NullTarget;
+use crate::sink::{Routing, Target};
 
 /// What is done with the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +151,7 @@ fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) ->
     let columns: Vec<_> =
         prepared.config.columns.iter().map(|column| column.column.clone()).collect();
     let action = row_action(&prepared.config);
-    let statement = target.layout(&prepared.config.table, &columns, &action)?.statement;
+    let layout = target.layout(&prepared.config.table, &columns, &action)?;
     let mut effective = resolved.effective.clone();
     effective.append(&mut prepared.effective);
     let mut text = effective_table(&effective);
@@ -170,14 +171,30 @@ fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) ->
             text.push_str(&format!("-- {remark}\n"));
         }
     }
-    if !statement.is_empty() {
-        text.push_str(&format!("{statement}\n"));
+    if !layout.statement.is_empty() {
+        text.push_str(&format!("{}\n", layout.statement));
     }
+    text.push_str(&routing_text(&layout.routing, &columns));
     for warning in &prepared.warnings {
         text.push_str(&format!("warning: {warning}\n"));
     }
     print(text.as_bytes())?;
     Ok(exit::OK)
+}
+
+/// Which writer takes which rows, where their order counts.
+fn routing_text(routing: &Routing, columns: &[Column]) -> String {
+    match routing {
+        Routing::Any => String::new(),
+        Routing::ByKey { key } => {
+            let names: Vec<&str> = key.iter().map(|&index| columns[index].name.as_str()).collect();
+            let names = names.join(", ");
+            format!("rows with equal {names} go to the same writer, in the order of the file\n")
+        }
+        Routing::InOrder { why } => {
+            format!("all rows go to one writer, in the order of the file: {why}\n")
+        }
+    }
 }
 
 /// Asks before rows are deleted; without a terminal `--yes` must be given.

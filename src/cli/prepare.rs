@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::inputs::reject_paths;
-use crate::config::resolve::Resolved;
+use crate::config::resolve::{Resolved, Selection};
 use crate::config::schema::Column;
-use crate::config::setting::{EmptyAsNull, Profile};
+use crate::config::setting::{ColumnPick, EmptyAsNull, Profile};
 use crate::config::target::TargetUrl;
 use crate::config::work::{Effective, Settled, Surroundings};
 use crate::config::{FieldSource, LoadColumn, LoadConfig, Mode};
@@ -17,11 +17,11 @@ use crate::engine::{Control, InferConfig, InferInput, InputFile, infer, row_acti
 use crate::error::{Error, Result};
 use crate::infer::ColumnGuess;
 use crate::limits;
-use crate::sink::Target;
 use crate::sink::csv::CsvTarget;
 use crate::sink::null::NullTarget;
 use crate::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget, ProfileName, environment};
 use crate::sink::sqlite::SqliteTarget;
+use crate::sink::{Routing, Target};
 
 /// Largest block in which a stream is read, whatever `--chunk-bytes` says.
 const MAX_BLOCK_BYTES: u64 = 64 << 20;
@@ -43,7 +43,10 @@ pub(super) struct Prepared {
 /// No connection, login refused.
 pub(super) fn open_target(resolved: &Resolved) -> Result<Arc<dyn Target>> {
     let connection = match &resolved.target {
-        TargetUrl::Sqlite(path) => return Ok(Arc::new(SqliteTarget::open(path)?)),
+        TargetUrl::Sqlite(path) => {
+            let target = SqliteTarget::open(path)?;
+            return Ok(Arc::new(target.with_session_sql(resolved.session_sql.clone())?));
+        }
         TargetUrl::Null => return Ok(Arc::new(NullTarget)),
         TargetUrl::Csv(path) => return Ok(Arc::new(CsvTarget::new(path))),
         TargetUrl::Odbc(string) => ConnectionText::Keywords(string.expose().to_owned()),
@@ -95,8 +98,14 @@ pub(super) fn prepare(
     let choice = Choice { resolved, inputs: &inputs, fields, heads: &heads, control };
     let (columns, field_count, new_table) = match (known, &existing) {
         (Some(columns), _) => {
-            let mapping = map_columns(columns, fields, &resolved.selection)?;
-            warnings.extend(mapping.warnings);
+            let mapping = match delete_selection(resolved, fields.header) {
+                Some(selection) => map_columns(columns, fields, &selection)?,
+                None => map_columns(columns, fields, &resolved.selection)?,
+            };
+            // Of a row that is deleted no column is left to anything.
+            if resolved.mode != Mode::Delete {
+                warnings.extend(mapping.warnings);
+            }
             let new = existing.is_none().then(|| columns.clone());
             (mapping.columns, mapping.field_count, new)
         }
@@ -188,6 +197,22 @@ fn keyed_columns(
     Ok((columns, key))
 }
 
+/// The fields of a file of keys, whose other fields nobody asks for: those of the key's names,
+/// unless the user says it otherwise.
+fn delete_selection(resolved: &Resolved, header: Option<&[String]>) -> Option<Selection> {
+    let selection = &resolved.selection;
+    let is_told = !selection.columns.is_empty() || !selection.map.is_empty();
+    let header = header.filter(|_| resolved.mode == Mode::Delete && !is_told)?;
+    let is_constant =
+        |name: &str| selection.constants.iter().any(|pair| pair.left.eq_ignore_ascii_case(name));
+    let picks = resolved
+        .key
+        .iter()
+        .filter(|name| !is_constant(name))
+        .map(|name| key_column(name, header).ok().map(|field| ColumnPick::Take(field.clone())));
+    Some(Selection { columns: picks.collect::<Option<_>>()?, ..selection.clone() })
+}
+
 /// The loaded column that a name of `--key` means: that very name, else the only one that differs
 /// in upper and lower case alone.
 fn key_column<'a>(name: &str, names: &'a [String]) -> Result<&'a String> {
@@ -238,6 +263,12 @@ pub(super) fn settle_for(
     around.writers_max = layout.writers_max;
     around.batch_rows = layout.batch_rows;
     around.batch_rows_max = layout.batch_rows_max;
+    if layout.routing != Routing::Any {
+        around.one_parser = Some("the rows of a key stay in the order of the file".to_owned());
+    }
+    if let Routing::InOrder { why } = layout.routing {
+        around.one_writer = Some(why);
+    }
     let settled = resolved.work.settle(&around)?;
     prepared.config.work = settled.work;
     prepared.effective = settled.effective;

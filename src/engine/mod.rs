@@ -19,6 +19,7 @@ mod recovery;
 mod reject_text;
 mod rejecting;
 mod retry;
+mod routing;
 mod shared;
 pub mod topology;
 mod unit;

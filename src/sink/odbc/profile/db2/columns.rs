@@ -46,7 +46,10 @@ pub(super) fn columns(
 }
 
 /// The rows of a catalogue query, or `None` where the server has no such catalogue.
-fn answer(session: &Session, sql: &str) -> Result<Option<Vec<Vec<Option<String>>>>, SinkError> {
+pub(super) fn answer(
+    session: &Session,
+    sql: &str,
+) -> Result<Option<Vec<Vec<Option<String>>>>, SinkError> {
     match session.query(sql) {
         Ok(rows) => Ok(Some(rows)),
         Err(error) if error.sqlstate.as_deref().is_some_and(is_refusal) => {
@@ -90,11 +93,11 @@ fn is_refusal(sqlstate: &str) -> bool {
 }
 
 /// A literal: neither Db2 nor Derby gives a backslash a meaning.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-fn schema_of(table: &TableName) -> String {
+pub(super) fn schema_of(table: &TableName) -> String {
     table.schema.as_deref().map_or_else(|| "CURRENT SCHEMA".to_owned(), literal)
 }
 

@@ -6,12 +6,16 @@
 mod columns;
 mod ddl;
 mod errors;
+mod key;
 mod pending;
 mod types;
 
 use std::time::Duration;
 
-use super::{Arrays, Bounds, Encode, Experiment, Profile, ProfileName, TextCheck, Verdict};
+use super::{
+    Arrays, Bounds, Counted, Encode, Experiment, KeyFacts, Profile, ProfileName, RowSql, TextCheck,
+    Verdict, keyed,
+};
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType};
 use crate::sink::odbc::catalog::{CatalogColumn, TableName};
@@ -19,7 +23,7 @@ use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::environment;
 use crate::sink::odbc::raw::Diagnostic;
-use crate::sink::{ErrorClass, SinkError};
+use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// The profile.
 pub(super) struct Db2;
@@ -178,6 +182,36 @@ impl Profile for Db2 {
             SqlType::Timestamp { .. } => CellType::Timestamp,
             SqlType::Binary(_) | SqlType::VarBinary(_) => CellType::Bytes,
         }
+    }
+
+    fn row_sql(
+        &self,
+        action: &RowAction,
+        table: &str,
+        columns: &[CatalogColumn],
+        quote: char,
+    ) -> Result<RowSql, SinkError> {
+        match action {
+            RowAction::Insert => {
+                let text = self.insert_sql(table, columns, quote);
+                Ok(RowSql::new(text, columns.len(), Counted::Each))
+            }
+            RowAction::Stage { .. } => Err(keyed::not_direct(action, self.name().name())),
+            RowAction::Upsert { key } => Ok(key::merge_sql(table, columns, key, quote)),
+            RowAction::Delete { .. } => {
+                Ok(keyed::delete_sql(table, columns, quote, |_| "?".to_owned()))
+            }
+        }
+    }
+
+    fn key_facts(
+        &self,
+        session: &Session,
+        table: &TableName,
+        columns: &[CatalogColumn],
+        action: &RowAction,
+    ) -> Result<KeyFacts, SinkError> {
+        key::facts(session, table, columns, action)
     }
 
     fn encoder(&self, columns: &[CatalogColumn], _width: IndicatorWidth) -> Box<dyn Encode> {
