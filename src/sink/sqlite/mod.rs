@@ -7,7 +7,9 @@ mod catalog;
 mod errors;
 mod exact;
 mod guard;
+mod session;
 mod sink;
+mod staging;
 mod types;
 
 use std::path::{Path, PathBuf};
@@ -17,11 +19,13 @@ use rusqlite::{Connection, OpenFlags, ffi};
 
 use self::catalog::{TableName, quote, refuse_nul};
 use self::errors::{open_error, sink_error};
+use self::session::SqliteSession;
 use self::sink::SqliteSink;
 use self::types::declare;
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, SqlType};
-use crate::sink::{Layout, RowAction, Sink, SinkError, Target, TargetInfo};
+use crate::sink::staging::{OWN_COLUMNS, StagingSpec, StagingTable};
+use crate::sink::{Layout, RowAction, Sink, SinkError, SqlSession, Target, TargetInfo};
 
 /// Rows in one INSERT statement: 4 are 1.18 times as fast as 1.
 const ROWS_PER_STATEMENT: usize = 4;
@@ -175,12 +179,9 @@ impl Target for SqliteTarget {
         columns: &[Column],
         action: &RowAction,
     ) -> Result<Layout, SinkError> {
-        action.only_insert("this target")?;
         let connection = self.connect()?;
-        let name = TableName::resolve(&connection, table)?;
-        check_column_count(&connection, columns.len())?;
-        let rows = rows_per_statement(&connection, columns.len());
-        let names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
+        let insert = Insert::new(&connection, table, columns, action)?;
+        let rows = rows_per_statement(&connection, insert.parameters());
         Ok(Layout {
             cells: columns.iter().map(|column| cell_type(column.ty)).collect(),
             indicators: IndicatorWidth::Wide,
@@ -189,7 +190,7 @@ impl Target for SqliteTarget {
             batch_rows_max: usize::MAX,
             replays: false,
             nul_in_text: true,
-            statement: insert_sql(&name, &names, rows),
+            statement: insert.sql(rows),
         })
     }
 
@@ -197,10 +198,18 @@ impl Target for SqliteTarget {
         &self,
         table: &str,
         columns: &[Column],
-        _action: &RowAction,
+        action: &RowAction,
     ) -> Result<Box<dyn Sink>, SinkError> {
-        let sink = SqliteSink::connect(self.clone(), table, columns)?;
+        let sink = SqliteSink::connect(self.clone(), table, columns, action)?;
         Ok(Box::new(sink))
+    }
+
+    fn session(&self) -> Result<Box<dyn SqlSession>, SinkError> {
+        Ok(Box::new(SqliteSession::open(self)?))
+    }
+
+    fn staging(&self, spec: &StagingSpec<'_>) -> Result<StagingTable, SinkError> {
+        self.staging_table(spec)
     }
 }
 
@@ -269,16 +278,65 @@ fn create_table_sql(name: &TableName, columns: &[Column]) -> String {
     format!("CREATE TABLE {} (\n{}\n)", name.quoted(), lines.join(",\n"))
 }
 
-/// See the head of `sink.rs` for why OR ABORT.
-fn insert_sql(name: &TableName, columns: &[String], rows: usize) -> String {
-    let names: Vec<_> = columns.iter().map(|column| quote(column)).collect();
-    let row = format!("({})", vec!["?"; columns.len()].join(","));
-    format!(
-        "INSERT OR ABORT INTO {} ({}) VALUES {}",
-        name.quoted(),
-        names.join(","),
-        vec![row; rows].join(",")
-    )
+/// The statement that adds rows.
+struct Insert {
+    /// Where they go.
+    name: TableName,
+    /// Columns of constants, with their values as in SQL.
+    constants: Vec<(String, String)>,
+    /// Columns of parameters: file and record of staged rows, then the loaded ones.
+    columns: Vec<String>,
+    /// Whether file and record are among them.
+    is_stamped: bool,
+}
+
+impl Insert {
+    fn new(
+        connection: &Connection,
+        table: &str,
+        columns: &[Column],
+        action: &RowAction,
+    ) -> Result<Self, SinkError> {
+        let loaded = columns.iter().map(|column| column.name.clone());
+        let (name, insert) = match action {
+            RowAction::Stage { table, run_id } => {
+                let [_, run, file, record] = OWN_COLUMNS.map(str::to_owned);
+                let constants = vec![(run, format!("'{run_id}'"))];
+                let columns = [file, record].into_iter().chain(loaded).collect();
+                (table.as_str(), (constants, columns, true))
+            }
+            other => {
+                other.only_insert("this target")?;
+                (table, (Vec::new(), loaded.collect(), false))
+            }
+        };
+        let (constants, columns, is_stamped): (_, Vec<String>, _) = insert;
+        check_column_count(connection, columns.len())?;
+        for column in &columns {
+            refuse_nul("column", column)?;
+        }
+        let name = TableName::resolve(connection, name)?;
+        Ok(Self { name, constants, columns, is_stamped })
+    }
+
+    fn parameters(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// See the head of `sink.rs` for why OR ABORT.
+    fn sql(&self, rows: usize) -> String {
+        let names = self.constants.iter().map(|(name, _)| name).chain(&self.columns);
+        let names: Vec<_> = names.map(|name| quote(name)).collect();
+        let constants = self.constants.iter().map(|(_, value)| value.as_str());
+        let values: Vec<_> = constants.chain(self.columns.iter().map(|_| "?")).collect();
+        let row = format!("({})", values.join(","));
+        format!(
+            "INSERT OR ABORT INTO {} ({}) VALUES {}",
+            self.name.quoted(),
+            names.join(","),
+            vec![row; rows].join(",")
+        )
+    }
 }
 
 #[cfg(test)]

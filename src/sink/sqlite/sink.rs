@@ -15,14 +15,14 @@
 use rusqlite::Connection;
 
 use super::bind::Statements;
-use super::catalog::{TableName, refuse_nul};
+use super::catalog::TableName;
 use super::errors::{refused_commit, row_reject, sink_error};
 use super::guard::Guards;
-use super::{SqliteTarget, check_column_count, insert_sql, rows_per_statement};
+use super::{Insert, SqliteTarget, rows_per_statement};
 use crate::arena::Batch;
 use crate::config::schema::Column;
 use crate::record::RejectClass;
-use crate::sink::{ErrorClass, RowReject, Sink, SinkError};
+use crate::sink::{ErrorClass, RowAction, RowReject, Sink, SinkError};
 
 /// The one writing connection.
 pub(super) struct SqliteSink {
@@ -30,6 +30,7 @@ pub(super) struct SqliteSink {
     /// As the user wrote it.
     table: String,
     columns: Vec<Column>,
+    action: RowAction,
     session: Session,
 }
 
@@ -51,9 +52,11 @@ impl SqliteSink {
         target: SqliteTarget,
         table: &str,
         columns: &[Column],
+        action: &RowAction,
     ) -> Result<Self, SinkError> {
-        let session = Session::prepare(&target, table, columns)?;
-        Ok(Self { target, table: table.to_owned(), columns: columns.to_vec(), session })
+        let session = Session::prepare(&target, table, columns, action)?;
+        let (table, columns, action) = (table.to_owned(), columns.to_vec(), action.clone());
+        Ok(Self { target, table, columns, action, session })
     }
 
     fn connection(&self) -> &Connection {
@@ -66,28 +69,32 @@ impl SqliteSink {
 }
 
 impl Session {
-    fn prepare(target: &SqliteTarget, table: &str, columns: &[Column]) -> Result<Self, SinkError> {
+    fn prepare(
+        target: &SqliteTarget,
+        table: &str,
+        columns: &[Column],
+        action: &RowAction,
+    ) -> Result<Self, SinkError> {
         let connection = target.connect()?;
-        let name = TableName::resolve(&connection, table)?;
-        check_column_count(&connection, columns.len())?;
-        let catalog = name
+        let insert = Insert::new(&connection, table, columns, action)?;
+        // Of a staged row the columns of its target decide what may be in it.
+        let catalog = TableName::resolve(&connection, table)?
             .catalog(&connection)?
             .ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
         let guards = Guards::new(columns, &catalog);
-        let delicate = name.is_delicate(&connection)?;
-        let group_rows = if delicate { 1 } else { rows_per_statement(&connection, columns.len()) };
-        let column_names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
-        for column in &column_names {
-            refuse_nul("column", column)?;
-        }
-        let mut statements = Statements::new(connection);
+        let delicate = insert.name.is_delicate(&connection)?;
+        let group_rows =
+            if delicate { 1 } else { rows_per_statement(&connection, insert.parameters()) };
+        let column_names = columns.iter().map(|column| column.name.clone()).collect();
+        let mut statements = Statements::new(connection, insert.is_stamped);
         let mut prepare = |rows| {
             statements
-                .prepare(&insert_sql(&name, &column_names, rows))
+                .prepare(&insert.sql(rows))
                 .map_err(|error| sink_error(&format!("prepare the insert into {table}"), &error))
         };
         let single = prepare(1)?;
         let group = if group_rows > 1 { prepare(group_rows)? } else { single };
+        let name = insert.name;
         Ok(Self { statements, name, column_names, guards, delicate, group_rows, group, single })
     }
 
@@ -253,7 +260,7 @@ impl Sink for SqliteSink {
     }
 
     fn reconnect(&mut self) -> Result<(), SinkError> {
-        self.session = Session::prepare(&self.target, &self.table, &self.columns)?;
+        self.session = Session::prepare(&self.target, &self.table, &self.columns, &self.action)?;
         Ok(())
     }
 }
