@@ -7,5 +7,8 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
+    // First of all, while this is the only thread; what it has to say is said again by the command
+    // line, to those who load into Db2.
+    let _ = fastload::sink::odbc::environment::prepare();
     fastload::cli::run().into()
 }

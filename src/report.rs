@@ -38,7 +38,7 @@ pub struct Counts {
     pub rows_filtered: u64,
     /// Replaced by another record with the same key.
     pub rows_superseded: u64,
-    /// Read, not committed.
+    /// Read, not known to be committed: rolled back, or in doubt.
     pub rows_rolled_back: u64,
 }
 
@@ -242,6 +242,34 @@ pub struct RetryReport {
     pub seconds: f64,
 }
 
+/// Neighbouring records whose rows are all in the table, or none of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct InDoubtRange {
+    /// The input.
+    #[serde(serialize_with = "text")]
+    pub path: PathBuf,
+    /// First byte.
+    pub byte_from: u64,
+    /// Byte behind the last one.
+    pub byte_to: u64,
+    /// Number of the first record, from 1.
+    pub record_from: Option<u64>,
+    /// Number of the last record.
+    pub record_to: Option<u64>,
+    /// Rows that were sent. Rejected records of the range are in the reject file and not among
+    /// them.
+    pub rows: u64,
+}
+
+/// Commits whose outcome is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct InDoubtReport {
+    /// Rows in doubt. The counts have them as rolled back: they are not known to be in.
+    pub rows: u64,
+    /// Where they stand in the inputs.
+    pub ranges: Vec<InDoubtRange>,
+}
+
 /// The ledger's part; 0 ranges until there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 pub struct LedgerReport {
@@ -282,6 +310,8 @@ pub struct Report {
     pub staging: Option<StagingReport>,
     /// What was sent again.
     pub retries: RetryReport,
+    /// Commits whose outcome is unknown.
+    pub in_doubt: InDoubtReport,
     /// Effective dialect, as flag and value.
     pub dialect: BTreeMap<String, String>,
     /// Ledger.

@@ -231,7 +231,7 @@ pub struct TargetArgs {
     /// Table to load into, as `table` or `schema.table`
     #[arg(long, value_name = "NAME")]
     pub table: Option<String>,
-    /// Database profile in place of the detected one: postgresql, mariadb, generic
+    /// Database profile in place of the detected one: db2, postgresql, mariadb, generic
     #[arg(long, value_name = "NAME", value_parser = setting::<Profile>)]
     pub profile: Option<Profile>,
     /// User who logs in

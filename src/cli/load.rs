@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
+use super::bad_record::escape;
 use super::messages::Messages;
 use super::prepare::{Prepared, open_target, prepare, settle_for};
 use super::progress::Progress;
@@ -119,6 +120,21 @@ fn say_dialect(prepared: &Prepared, output: &OutputOptions) {
 fn left_behind(report: &Report) -> String {
     if let Some(staging) = &report.staging {
         return left_staged(report, staging);
+    }
+    let doubt = &report.in_doubt;
+    if let Some(range) = doubt.ranges.first() {
+        let sure = report.totals.rows_loaded;
+        let records = match (range.record_from, range.record_to) {
+            (Some(first), Some(last)) => format!("records {first} to {last}"),
+            _ => "the records".to_owned(),
+        };
+        return format!(
+            "{sure} rows are committed for certain; {} more are in the table or not: look there \
+             for the rows of {records} of {}; a range in doubt is in as a whole, or not at all. \
+             Their rejects are in the reject file. This load cannot be resumed",
+            doubt.rows,
+            escape(range.path.as_os_str().as_encoded_bytes())
+        );
     }
     match report.totals.rows_loaded {
         0 => "no row was committed; the load can be started again".to_owned(),

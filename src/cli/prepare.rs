@@ -51,6 +51,7 @@ pub(super) fn open_target(resolved: &Resolved) -> Result<Arc<dyn Target>> {
         TargetUrl::Dsn(name) => ConnectionText::Dsn(name.clone()),
     };
     let profile = resolved.profile.map(|profile| match profile {
+        Profile::Db2 => ProfileName::Db2,
         Profile::Postgresql => ProfileName::Postgresql,
         Profile::Mariadb => ProfileName::Mariadb,
         Profile::Generic => ProfileName::Generic,

@@ -11,10 +11,10 @@ use super::shared::Shared;
 use super::staged::Staged;
 use super::verdict;
 use super::writer::new_histogram;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{DoubtfulRange, Error, ErrorKind, Result};
 use crate::report::{
-    CommitStage, Counts, FileReport, ParseStage, Report, RetryReport, RingStage, Stages,
-    StagingReport, StagingStage, Status, WriteStage,
+    CommitStage, Counts, FileReport, InDoubtRange, InDoubtReport, ParseStage, Report, RetryReport,
+    RingStage, Stages, StagingReport, StagingStage, Status, WriteStage,
 };
 
 /// Ends a load whose threads are done. Returns the error of the load.
@@ -49,6 +49,7 @@ pub(super) fn finish(
         });
     report.retries = shared.retries.report();
     report.warnings.extend(smaller_commits(&report.retries));
+    report.in_doubt = in_doubt(error.as_ref());
     report.files = file_reports(&shared, &reject_paths);
     for file in &report.files {
         report.totals.add(&file.counts);
@@ -139,6 +140,25 @@ fn stages(shared: &Shared, times: &Times, staging: Option<&StagingReport>) -> St
         },
         settle: phase(|staging| staging.settle_seconds),
         r#move: phase(|staging| staging.move_seconds),
+    }
+}
+
+/// The rows of which nobody knows whether they are in.
+fn in_doubt(error: Option<&Error>) -> InDoubtReport {
+    let Some(ErrorKind::InDoubt { ranges, .. }) = error.map(Error::kind) else {
+        return InDoubtReport::default();
+    };
+    let one = |range: &DoubtfulRange| InDoubtRange {
+        path: range.path.clone(),
+        byte_from: range.bytes.start,
+        byte_to: range.bytes.end,
+        record_from: range.records.map(|(first, _)| first),
+        record_to: range.records.map(|(_, last)| last),
+        rows: range.rows,
+    };
+    InDoubtReport {
+        rows: ranges.iter().map(|range| range.rows).sum(),
+        ranges: ranges.iter().map(one).collect(),
     }
 }
 

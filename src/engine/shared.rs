@@ -65,10 +65,14 @@ impl Shared {
         self.control.is_stopped()
     }
 
-    /// Ends the load with `error`; the first one stays.
+    /// Ends the load with `error`; the first one stays, but for a commit in doubt: that comes before
+    /// everything else, and all of them are told.
     pub(super) fn fail(&self, error: Error) {
         let mut first = self.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        first.get_or_insert(error);
+        *first = Some(match first.take() {
+            None => error,
+            Some(known) => worse(known, error),
+        });
         drop(first);
         self.control.halt();
     }
@@ -188,6 +192,20 @@ impl Shared {
     pub(super) fn check_inputs(&self) -> Result<()> {
         self.files.iter().try_for_each(|file| file.check_unchanged())
     }
+}
+
+/// The error that a load ends with, of two.
+fn worse(known: Error, new: Error) -> Error {
+    match (known.into_kind(), new.into_kind()) {
+        (ErrorKind::InDoubt { error, mut ranges }, ErrorKind::InDoubt { ranges: more, .. }) => {
+            ranges.extend(more);
+            ranges.sort_by(|a, b| (&a.path, a.bytes.start).cmp(&(&b.path, b.bytes.start)));
+            ErrorKind::InDoubt { error, ranges }
+        }
+        (_, doubt @ ErrorKind::InDoubt { .. }) => doubt,
+        (known, _) => known,
+    }
+    .into()
 }
 
 /// The error of a load in which a thread panicked.

@@ -76,6 +76,9 @@ pub struct Faults {
     pub writes: Vec<(u64, ErrorClass)>,
     /// Commits that fail, and how.
     pub commits: Vec<CommitFault>,
+    /// Rows of open transactions that there is room for, over all writers: a write that needs more
+    /// fails with [`ErrorClass::Resources`], and every end of a transaction gives its rows back.
+    pub log_rows: Option<usize>,
     /// How long each write takes.
     pub write_time: Duration,
 }
@@ -108,6 +111,8 @@ struct Shared {
     writes: u64,
     commits: u64,
     reconnects: u64,
+    /// Rows in the log, of transactions that are open.
+    log_rows: usize,
     statements: Vec<String>,
     finished: bool,
 }
@@ -248,7 +253,12 @@ impl Target for MemoryTarget {
         if let Some(&(_, class)) = self.faults.open.iter().find(|(count, _)| *count == opens) {
             return Err(fault(class, "open", opens));
         }
-        Ok(Box::new(MemorySink { target: self.clone(), open_rows: Vec::new(), lost: false }))
+        Ok(Box::new(MemorySink {
+            target: self.clone(),
+            open_rows: Vec::new(),
+            logged_rows: 0,
+            lost: false,
+        }))
     }
 
     fn finish(&self) -> Result<(), SinkError> {
@@ -261,6 +271,8 @@ struct MemorySink {
     target: MemoryTarget,
     /// Rows of the open transaction.
     open_rows: Vec<MemoryRow>,
+    /// Rows that it has in the log.
+    logged_rows: usize,
     /// Whether the connection is gone until the next reconnect.
     lost: bool,
 }
@@ -279,9 +291,36 @@ impl MemorySink {
     fn fail(&mut self, error: SinkError) -> SinkError {
         if error.class == ErrorClass::ConnectionLost {
             self.lost = true;
-            self.open_rows.clear();
+            self.forget();
         }
         error
+    }
+
+    /// Takes room in the log for `rows` rows, if there is as much.
+    fn log(&mut self, rows: usize) -> Result<(), SinkError> {
+        let mut shared = self.target.shared();
+        if self.target.faults.log_rows.is_some_and(|most| shared.log_rows + rows > most) {
+            let message = format!("the log is full: {} rows, and {rows} more", shared.log_rows);
+            return Err(SinkError {
+                class: ErrorClass::Resources,
+                ..SinkError::permanent(message)
+            });
+        }
+        shared.log_rows += rows;
+        self.logged_rows += rows;
+        Ok(())
+    }
+
+    /// Ends the open transaction without its rows.
+    fn forget(&mut self) {
+        self.open_rows.clear();
+        self.target.shared().log_rows -= std::mem::take(&mut self.logged_rows);
+    }
+}
+
+impl Drop for MemorySink {
+    fn drop(&mut self) {
+        self.forget();
     }
 }
 
@@ -300,6 +339,7 @@ impl Sink for MemorySink {
         if let Some(&(_, class)) = faults.writes.iter().find(|(count, _)| *count == writes) {
             return Err(self.fail(fault(class, "write", writes)));
         }
+        self.log(batch.rows())?;
         let mut rejects = Vec::new();
         for row in 0..batch.rows() {
             let position = batch.row_position(row);
@@ -335,23 +375,21 @@ impl Sink for MemorySink {
             shared.rows.append(&mut self.open_rows);
         }
         drop(shared);
+        // Whatever the answer, the transaction is over.
+        self.forget();
         match failing {
             None => Ok(()),
-            Some(failing) => {
-                // Whatever the answer, the transaction is over.
-                self.open_rows.clear();
-                Err(self.fail(fault(failing.class, "commit", commits)))
-            }
+            Some(failing) => Err(self.fail(fault(failing.class, "commit", commits))),
         }
     }
 
     fn rollback(&mut self) -> Result<(), SinkError> {
-        self.open_rows.clear();
+        self.forget();
         self.check_connection()
     }
 
     fn reconnect(&mut self) -> Result<(), SinkError> {
-        self.open_rows.clear();
+        self.forget();
         self.lost = false;
         self.target.shared().reconnects += 1;
         Ok(())
@@ -417,7 +455,7 @@ mod tests {
                 class: ErrorClass::ConnectionLost,
                 took_effect: true,
             }],
-            write_time: Duration::ZERO,
+            ..Faults::default()
         });
         let mut sink = target.open("", &[], &RowAction::Insert).unwrap();
         assert!(target.open("", &[], &RowAction::Insert).is_err());
@@ -431,5 +469,23 @@ mod tests {
         sink.write(&batch(&[4])).unwrap();
         assert!(sink.commit().is_err(), "the answer is lost");
         assert_eq!(records(&target), [4], "but the rows are in");
+    }
+
+    #[test]
+    fn the_log_is_one_for_all_and_every_end_gives_room_back() {
+        let faults = Faults { log_rows: Some(5), ..Faults::default() };
+        let target = MemoryTarget::new(None).with_faults(faults);
+        let open = || target.open("", &[], &RowAction::Insert).unwrap();
+        let (mut one, mut two) = (open(), open());
+        one.write(&batch(&[1, 2, 3])).unwrap();
+        assert_eq!(two.write(&batch(&[4, 5, 6])).unwrap_err().class, ErrorClass::Resources);
+        two.write(&batch(&[7, 8])).unwrap();
+        one.rollback().unwrap();
+        two.commit().unwrap();
+        one.write(&batch(&[1, 2, 3, 4])).unwrap();
+        drop(one);
+        two.write(&batch(&[11, 12, 13, 14, 15])).unwrap();
+        two.commit().unwrap();
+        assert_eq!(records(&target), [7, 8, 11, 12, 13, 14, 15]);
     }
 }

@@ -9,7 +9,9 @@ use fastload::engine::{Control, Load, Outcome, TargetHandle};
 use fastload::error::ErrorKind;
 use fastload::record::{ByteRange, RejectClass};
 use fastload::report::Status;
-use fastload::sink::ErrorClass::{CannotConnect, ConnectionLost, Permanent, Transient};
+use fastload::sink::ErrorClass::{
+    CannotConnect, ConnectionLost, LoginRefused, Permanent, RolledBack, TimedOut, Transient,
+};
 use fastload::sink::memory::{CommitFault, Faults, MemoryTarget};
 use proptest::prelude::*;
 
@@ -223,6 +225,196 @@ fn a_lost_answer_to_a_commit_is_in_doubt() {
         assert_eq!(target.rows().len(), if took_effect { 100 } else { 50 });
         let counts = check_report(&outcome);
         assert_eq!(counts.rows_loaded, 50, "only what is certain");
+    }
+}
+
+/// Any error out of a commit but one that says that all is undone.
+#[test]
+fn every_other_error_of_a_commit_is_in_doubt() {
+    for (class, in_doubt) in [
+        (ConnectionLost, true),
+        (Permanent, true),
+        (TimedOut, true),
+        (LoginRefused, true),
+        (CannotConnect, true),
+        (RolledBack, false),
+    ] {
+        let commits = vec![CommitFault { commit: 2, class, took_effect: false }];
+        let (_file, target, outcome) = run_with(Faults { commits, ..Faults::default() });
+        let error = outcome.error.as_ref().expect("it fails");
+        let doubted = matches!(error.kind(), ErrorKind::InDoubt { .. });
+        assert_eq!(doubted, in_doubt, "{class:?}: {error:?}");
+        assert_eq!(matches!(error.kind(), ErrorKind::Sql(_)), !in_doubt, "{error:?}");
+        assert_eq!(outcome.report.in_doubt.rows, if in_doubt { 50 } else { 0 });
+        assert_eq!(target.commits(), 2, "it is never sent again");
+        check_rolled_back(&outcome, &target);
+    }
+}
+
+#[test]
+fn commits_in_doubt_of_several_writers_are_all_named() {
+    // Each writer's first commit waits until the other's has been sent, too; then both are lost.
+    let sent = AtomicU64::new(0);
+    let target = Arc::new(Hooked::new(move |call| {
+        if matches!(call, Call::Commit) {
+            sent.fetch_add(1, Ordering::AcqRel);
+            while sent.load(Ordering::Acquire) < 2 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            return Err(failure(ConnectionLost));
+        }
+        Ok(())
+    }));
+    let file = given(&lines(400, BAD));
+    let mut config = small(&file.path);
+    config.work.writers = 2;
+    let outcome = load(config, Arc::clone(&target) as _);
+    let error = outcome.error.as_ref().expect("nobody knows");
+    assert!(matches!(error.kind(), ErrorKind::InDoubt { .. }), "{error:?}");
+    let doubt = &outcome.report.in_doubt;
+    assert_eq!(doubt.rows, 100, "two units of 50");
+    assert!(doubt.ranges.len() >= 2, "{doubt:?}");
+    let text = error.to_string();
+    for range in &doubt.ranges {
+        assert!(text.contains(&format!("bytes {}..{}", range.byte_from, range.byte_to)), "{text}");
+    }
+    assert!(doubt.ranges.is_sorted_by_key(|range| range.byte_from), "{doubt:?}");
+    let counts = check_report(&outcome);
+    assert_eq!(counts.rows_loaded, 0);
+}
+
+#[test]
+fn a_statement_may_time_out_once_for_a_batch() {
+    // Writes 4 to 8 are the first unit, sent again; write 9 is the second one's first.
+    let faults = Faults { writes: vec![(3, TimedOut), (9, TimedOut)], ..Faults::default() };
+    let (file, target, outcome) = run_with(faults);
+    check_all(&outcome, &target, &file.path, 200, BAD, &[]);
+    // Write 6 is the replay of write 3.
+    let faults = Faults { writes: vec![(3, TimedOut), (6, TimedOut)], ..Faults::default() };
+    let (_file, target, outcome) = run_with(faults);
+    let error = outcome.error.as_ref().expect("it would time out for ever");
+    assert!(matches!(error.kind(), ErrorKind::Sql(_)), "{error:?}");
+    assert!(error.to_string().contains("--query-timeout twice"), "{error}");
+    assert_eq!(outcome.report.retries.replays, 1);
+    let counts = check_report(&outcome);
+    assert_eq!((counts.rows_loaded, target.rows().len()), (0, 0));
+    assert_eq!(counts.rows_rolled_back, counts.records_read);
+}
+
+#[test]
+fn a_refused_login_ends_the_load_at_once() {
+    let reconnects = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&reconnects);
+    let writes = AtomicU64::new(0);
+    let target = Arc::new(Hooked::new(move |call| match call {
+        Call::Write(_) if writes.fetch_add(1, Ordering::Relaxed) == 7 => {
+            Err(failure(ConnectionLost))
+        }
+        Call::Reconnect => {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Err(failure(LoginRefused))
+        }
+        _ => Ok(()),
+    }));
+    let file = given(&lines(200, BAD));
+    let outcome = load(small(&file.path), Arc::clone(&target) as _);
+    let error = outcome.error.as_ref().expect("the password has changed");
+    assert!(matches!(error.kind(), ErrorKind::Login(_)), "{error:?}");
+    assert_eq!(reconnects.load(Ordering::Relaxed), 1, "a second attempt may lock the account");
+    check_rolled_back(&outcome, &target.table);
+}
+
+/// A target whose connection is lost at write 8 and cannot be made again.
+fn gone_for_good() -> Arc<Hooked> {
+    let writes = AtomicU64::new(0);
+    Arc::new(Hooked::new(move |call| match call {
+        Call::Write(_) if writes.fetch_add(1, Ordering::Relaxed) == 7 => {
+            Err(failure(ConnectionLost))
+        }
+        Call::Reconnect => Err(failure(CannotConnect)),
+        _ => Ok(()),
+    }))
+}
+
+#[test]
+fn a_database_that_stays_away_ends_the_load_when_the_budget_is_spent() {
+    for budget_ms in [0, 30] {
+        let file = given(&lines(200, BAD));
+        let target = gone_for_good();
+        let mut config = small(&file.path);
+        config.work.retry_budget = Duration::from_millis(budget_ms);
+        let outcome = load(config, Arc::clone(&target) as _);
+        let error = outcome.error.as_ref().expect("it stays away");
+        assert!(matches!(error.kind(), ErrorKind::Connect(_)), "{error:?}");
+        assert!(error.to_string().contains("--retry-budget"), "{error}");
+        check_rolled_back(&outcome, &target.table);
+    }
+}
+
+#[test]
+fn a_signal_ends_the_search_for_a_database() {
+    let file = given(&lines(200, BAD));
+    let target = gone_for_good();
+    let control = Control::new();
+    let mut config = small(&file.path);
+    config.work.retry_first_wait = Duration::from_secs(600);
+    let inputs = open(&config, 1 << 20);
+    let stopper = {
+        let (control, table) = (Arc::clone(&control), target.table.clone());
+        std::thread::spawn(move || {
+            // The first unit is in; the writer is on its way to the wait, or in it.
+            while table.commits() < 1 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+            control.stop(2);
+        })
+    };
+    let handle = TargetHandle(Arc::clone(&target) as _);
+    let outcome = Load { config, inputs, target: handle, control }.run();
+    stopper.join().expect("no panic");
+    let error = outcome.error.as_ref().expect("stopped");
+    assert!(matches!(error.kind(), ErrorKind::Interrupted { signal: 2 }), "{error:?}");
+    check_rolled_back(&outcome, &target.table);
+}
+
+#[test]
+fn a_rollback_that_fails_makes_a_new_connection() {
+    let (writes, rollbacks) = (AtomicU64::new(0), AtomicU64::new(0));
+    let target = Arc::new(Hooked::new(move |call| match call {
+        Call::Write(_) if writes.fetch_add(1, Ordering::Relaxed) == 7 => Err(failure(Transient)),
+        Call::Rollback if rollbacks.fetch_add(1, Ordering::Relaxed) == 0 => Err(failure(Permanent)),
+        _ => Ok(()),
+    }));
+    let file = given(&lines(200, BAD));
+    let outcome = load(small(&file.path), Arc::clone(&target) as _);
+    check_all(&outcome, &target.table, &file.path, 200, BAD, &[]);
+    assert_eq!(target.table.reconnects(), 1);
+}
+
+#[test]
+fn one_of_several_writers_that_fails_ends_all_of_them() {
+    for class in [Permanent, Transient, ConnectionLost] {
+        let file = given(&lines(600, BAD));
+        // From the 20th write on, for ever and for everybody.
+        let target = faulty(Faults {
+            writes: (20..2_000).map(|write| (write, class)).collect(),
+            rows: vec![(41, RejectClass::Duplicate)],
+            ..Faults::default()
+        });
+        let mut config = small(&file.path);
+        config.work.writers = 3;
+        config.work.parsers = 2;
+        config.work.chunk_bytes = 300;
+        let outcome = load(config, Arc::clone(&target) as _);
+        let error = outcome.error.as_ref().expect("it cannot end well");
+        match class {
+            ConnectionLost => assert!(matches!(error.kind(), ErrorKind::Connect(_)), "{error:?}"),
+            _ => assert!(matches!(error.kind(), ErrorKind::Sql(_)), "{error:?}"),
+        }
+        let counts = check_report(&outcome);
+        assert_eq!(counts.rows_loaded, loaded_records(&target).len() as u64);
+        assert!(counts.rows_rolled_back > 0);
     }
 }
 

@@ -22,6 +22,7 @@ use crate::common::{config, open, reject_path, run, text};
 pub enum Call<'a> {
     Write(&'a Batch),
     Commit,
+    Rollback,
     Reconnect,
 }
 
@@ -107,6 +108,7 @@ impl Sink for HookedSink {
         self.inner.commit()
     }
     fn rollback(&mut self) -> Result<(), SinkError> {
+        (self.hook)(&Call::Rollback)?;
         self.inner.rollback()
     }
     fn reconnect(&mut self) -> Result<(), SinkError> {

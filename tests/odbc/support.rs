@@ -22,7 +22,7 @@ impl Server {
         let variable = match profile {
             ProfileName::Postgresql => "FASTLOAD_TEST_POSTGRESQL",
             ProfileName::Mariadb => "FASTLOAD_TEST_MARIADB",
-            ProfileName::Generic => unreachable!("no server of its own"),
+            ProfileName::Db2 | ProfileName::Generic => unreachable!("no server of its own"),
         };
         let text = std::env::var(variable).unwrap_or_else(|_| {
             panic!(

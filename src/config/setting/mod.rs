@@ -125,6 +125,8 @@ words! {
 words! {
     /// Which database profile to use in place of the detected one (`--profile`).
     Profile:
+    /// Db2.
+    Db2 = "db2",
     /// PostgreSQL.
     Postgresql = "postgresql",
     /// MariaDB and `MySQL`.

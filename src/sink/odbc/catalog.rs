@@ -2,7 +2,7 @@
 
 use super::connect::Session;
 use super::parameter::ParameterType;
-use super::profile::{Bounds, quoted};
+use super::profile::{Bounds, Profile, quoted};
 use super::raw::DescribedColumn;
 use crate::config::schema::{Column, LengthUnit};
 use crate::sink::SinkError;
@@ -19,12 +19,13 @@ pub(super) struct TableName {
 impl TableName {
     /// Takes `table`, `schema.table` or quoted parts (`"a.b"."c""d"`) apart.
     ///
-    /// A part without quotes is taken letter for letter: nothing is folded. Both the quote
-    /// character of the database and `"` are understood.
+    /// A part without quotes is folded as the profile says: most take it letter for letter. Both
+    /// the quote character of the database and `"` are understood.
     ///
     /// # Errors
     /// An empty, unbalanced or over-long name, a NUL, more than two parts.
-    pub(super) fn parse(text: &str, quote: char, bounds: &Bounds) -> Result<Self, SinkError> {
+    pub(super) fn parse(text: &str, quote: char, profile: &dyn Profile) -> Result<Self, SinkError> {
+        let bounds = &profile.bounds();
         let malformed = |what: &str| {
             SinkError::permanent(format!(
                 "table name {text:?}: {what}; write table, schema.table, or parts in double \
@@ -40,7 +41,7 @@ impl TableName {
                     .ok_or_else(|| malformed("a quote is not closed"))?
             } else {
                 let end = rest.find('.').unwrap_or(rest.len());
-                (rest[..end].to_owned(), &rest[end..])
+                (profile.folded(&rest[..end]), &rest[end..])
             };
             check_name(&part, bounds)?;
             parts.push(part);
@@ -135,8 +136,36 @@ pub(super) fn describe(
     described.map(Some).map_err(|outcome| session.error(&outcome))
 }
 
-/// States of a statement on a table that is not there (ODBC 3, ODBC 2, PostgreSQL).
-const MISSING_TABLE: &[&str] = &["42S02", "S0002", "42P01"];
+/// As [`describe`], without executing anything: IBM's driver describes a prepared statement, and
+/// loses the connection over the cursor of some.
+pub(super) fn describe_prepared(
+    session: &Session,
+    table: &TableName,
+    quote: char,
+) -> Result<Option<Vec<DescribedColumn>>, SinkError> {
+    let sql = format!("SELECT * FROM {} WHERE 1=0", table.sql(quote));
+    let mut statement = session.statement()?;
+    // The driver may put the preparation off until something is asked of it.
+    let described = statement.prepare(&sql).ok().and_then(|()| statement.describe());
+    match described {
+        Ok(columns) => Ok(Some(columns)),
+        Err(outcome) => {
+            let first = outcome.diagnostics.first();
+            let missing = first.is_some_and(|d| MISSING_TABLE.contains(&d.sqlstate.as_str()));
+            let error = session.error(&outcome);
+            drop(statement);
+            if missing {
+                session.rollback()?;
+                return Ok(None);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// States of a statement on a table that is not there: ODBC 3, ODBC 2, PostgreSQL, Db2, and for a
+/// table and a schema Derby.
+const MISSING_TABLE: &[&str] = &["42S02", "S0002", "42P01", "42704", "42X05", "42Y07"];
 
 /// The catalog's columns for a list of columns to load, in the list's order.
 pub(super) fn select(
@@ -162,8 +191,15 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<TableName, String> {
-        let bounds = profile(ProfileName::Mariadb).bounds();
-        TableName::parse(text, '`', &bounds).map_err(|error| error.message)
+        let profile = profile(ProfileName::Mariadb);
+        TableName::parse(text, '`', profile).map_err(|error| error.message)
+    }
+
+    #[test]
+    fn db2_folds_what_stands_without_quotes() {
+        let parse = |text| TableName::parse(text, '"', profile(ProfileName::Db2)).unwrap();
+        assert_eq!(parse("app.orders").sql('"'), "\"APP\".\"ORDERS\"");
+        assert_eq!(parse("app.\"orders\"").sql('"'), "\"APP\".\"orders\"");
     }
 
     #[test]

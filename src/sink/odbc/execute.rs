@@ -15,9 +15,6 @@ use crate::arena::{Batch, Values};
 use crate::record::RejectClass;
 use crate::sink::{RowReject, Sink, SinkError};
 
-const SAVEPOINT: &str = "SAVEPOINT fastload_batch";
-const BACK_TO_SAVEPOINT: &str = "ROLLBACK TO SAVEPOINT fastload_batch";
-
 /// Bytes counted for a cell beside its text: its length on the wire, or its number.
 const CELL_BYTES: u64 = 16;
 
@@ -68,6 +65,10 @@ impl Sending {
             // A driver may refuse it (HYC00); the probe's facts say that it was only asked.
             let _ = insert.set_query_timeout_seconds(seconds);
         }
+        for &(attribute, value) in profile.statement_attributes() {
+            // The probe has noted a refusal, and then believes no status array.
+            let _ = insert.set_number(attribute, value);
+        }
         let prepared = insert.prepare(&sql).ok();
         prepared.map_err(|outcome| session.error(&outcome))?;
         Ok(Self {
@@ -109,7 +110,8 @@ impl Sending {
         rows: Range<usize>,
         columns: &[CatalogColumn],
     ) -> Result<Attempt, SinkError> {
-        self.control(SAVEPOINT)?;
+        let savepoint = self.session.profile.savepoint();
+        self.control(savepoint.set)?;
         let expected = rows.len();
         let (parameters, sets) = self.encoder.encode(batch, rows);
         let result = self.insert.execute_array(&parameters, sets);
@@ -121,13 +123,12 @@ impl Sending {
             warnings: &warnings,
         };
         let attempt = judge(&self.session, &answer, columns)?;
-        match &attempt {
-            Attempt::In => {
-                if let Some(sql) = self.session.profile.release_sql() {
-                    self.control(sql)?;
-                }
-            }
-            Attempt::Refused(_) => self.control(BACK_TO_SAVEPOINT)?,
+        let after = match &attempt {
+            Attempt::In => savepoint.keep,
+            Attempt::Refused(_) => savepoint.undo,
+        };
+        for sql in after {
+            self.control(sql)?;
         }
         Ok(attempt)
     }

@@ -8,6 +8,7 @@
 mod catalog;
 mod connect;
 mod connection_text;
+pub mod environment;
 mod execute;
 pub mod installed;
 mod isolate;
@@ -55,6 +56,15 @@ impl OdbcTarget {
         let first = Connection::open(&keywords, spec.connect_timeout)?;
         let profile = profile_of(&first, spec.profile);
         drop(first);
+        if profile.name() == ProfileName::Db2
+            && let Some(missing) = environment::missing()
+        {
+            return Err(SinkError::permanent(format!(
+                "IBM's Db2 driver needs {missing} in the environment before it is loaded; without \
+                 them it stores wrong text or hides a lost transaction (a program that uses this \
+                 library calls sink::odbc::environment::prepare first)"
+            )));
+        }
         // Again, with the keywords that this profile must have.
         let session = Session::open(&spec, profile, crate::arena::IndicatorWidth::Wide)?;
         let facts = probe(&session)?;
@@ -74,7 +84,7 @@ impl OdbcTarget {
     }
 
     fn table(&self, name: &str) -> Result<TableName, SinkError> {
-        TableName::parse(name, self.facts().quote, &self.profile().bounds())
+        TableName::parse(name, self.facts().quote, self.profile())
     }
 
     fn sql_name(&self, name: &str) -> Result<String, SinkError> {

@@ -7,7 +7,7 @@ use super::parameter::{LengthWord, Parameter};
 use super::profile::{Profile, ProfileName, profile};
 use super::raw::{self, Statement};
 use crate::arena::IndicatorWidth;
-use crate::sink::SinkError;
+use crate::sink::{ErrorClass, SinkError};
 
 /// Information types of `SQLGetInfo` (`sql.h`, `sqlext.h`).
 mod info {
@@ -22,9 +22,6 @@ mod info {
 
 /// Text of one, two, three and four bytes a character: 4 characters.
 const SAMPLE: &str = "aé€😀";
-
-/// Characters in [`SAMPLE`].
-const SAMPLE_CHARACTERS: &str = "4";
 
 /// What the probe found.
 #[derive(Debug, Clone)]
@@ -70,7 +67,9 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
         request_bytes =
             answer.and_then(|bytes| bytes.parse::<u64>().ok()).map(|bytes| bytes - bytes / 16);
     }
-    let quote = text(info::IDENTIFIER_QUOTE_CHAR).chars().next().unwrap_or(' ');
+    let quote = profile
+        .quote()
+        .unwrap_or_else(|| text(info::IDENTIFIER_QUOTE_CHAR).chars().next().unwrap_or(' '));
     let mut shown = vec![
         ("database", format!("{} {}", text(info::DBMS_NAME), text(info::DBMS_VER))),
         ("driver", format!("{} {}", text(info::DRIVER_NAME), text(info::DRIVER_VER))),
@@ -116,7 +115,9 @@ pub(super) fn profile_of(
     connection: &Rc<Connection>,
     forced: Option<ProfileName>,
 ) -> &'static dyn Profile {
-    profile(forced.unwrap_or_else(|| ProfileName::of_database(&dbms_name(connection))))
+    let driver = raw::info_text(connection, info::DRIVER_NAME).unwrap_or_default();
+    let name = forced.unwrap_or_else(|| ProfileName::of_database(&dbms_name(connection), &driver));
+    profile(name)
 }
 
 fn row_counts(connection: &Connection) -> &'static str {
@@ -132,16 +133,27 @@ fn row_counts(connection: &Connection) -> &'static str {
 /// The statement is prepared with a parameter and executed, and the outputs of `SQLRowCount` and
 /// `SQLDescribeParam` are looked at. A driver that writes neither is taken to follow `sql.h`.
 fn width(session: &Session) -> Result<(IndicatorWidth, &'static str), SinkError> {
-    let sql = session.profile.characters_sql().unwrap_or("SELECT 1 WHERE 1 = ?");
-    let mut statement = session.statement()?;
-    let prepared = statement.prepare(sql);
-    let widths: Vec<IndicatorWidth> = if prepared.is_ok() {
-        statement.written_widths().into_iter().flatten().collect()
-    } else {
-        Vec::new()
-    };
-    drop(statement);
-    session.rollback()?;
+    let profile = session.profile;
+    let mut queries: Vec<&str> = profile.text_checks().iter().map(|check| check.sql).collect();
+    queries.push("SELECT 1 WHERE 1 = ?");
+    let mut widths = Vec::new();
+    for sql in queries {
+        let mut statement = session.statement()?;
+        if statement.prepare(sql).is_ok() {
+            widths.extend(statement.written_widths().into_iter().flatten());
+        }
+        drop(statement);
+        session.rollback()?;
+        if !widths.is_empty() {
+            break;
+        }
+    }
+    if widths.is_empty() && profile.width_must_be_measured() {
+        return Err(SinkError::permanent(
+            "the driver wrote no length word when asked, so its width is not known; with the wrong \
+             one it would load wrong values without an error",
+        ));
+    }
     agreed(&widths)
 }
 
@@ -159,20 +171,37 @@ fn agreed(widths: &[IndicatorWidth]) -> Result<(IndicatorWidth, &'static str), S
 /// Sends a text and asks the server how many characters it sees: a driver that takes UTF-8 for
 /// something else stores wrong text that reads back right through the same driver.
 fn check_characters(session: &Session) -> Result<&'static str, SinkError> {
-    let Some(sql) = session.profile.characters_sql() else {
-        return Ok("not checked on the server: this profile knows no query for it");
-    };
-    let mut statement = session.statement()?;
-    let answer = counted(&mut statement, sql).map_err(|outcome| session.error(&outcome))?;
-    if answer.as_deref() != Some(SAMPLE_CHARACTERS) {
-        return Err(SinkError::permanent(format!(
-            "the server sees {} characters in a UTF-8 text of {SAMPLE_CHARACTERS}: driver or \
-             connection use another character set; set it to UTF-8 in the connection string, or \
-             run with LC_ALL=C.UTF-8",
-            answer.as_deref().unwrap_or("no")
-        )));
+    let mut refusal = None;
+    for check in session.profile.text_checks() {
+        let mut statement = session.statement()?;
+        let answer = match counted(&mut statement, check.sql) {
+            Ok(answer) => answer,
+            Err(outcome) => {
+                let error = session.error(&outcome);
+                drop(statement);
+                session.rollback()?;
+                if error.class != ErrorClass::Permanent {
+                    return Err(error);
+                }
+                refusal.get_or_insert(error);
+                continue;
+            }
+        };
+        if answer.as_deref() != Some(check.answer) {
+            return Err(SinkError::permanent(format!(
+                "the server sees {} characters in a UTF-8 text of {}: driver or connection use \
+                 another character set; set it to UTF-8 in the connection string, or run with \
+                 LC_ALL=C.UTF-8 (Db2's driver: DB2CODEPAGE=1208 in the environment)",
+                answer.as_deref().unwrap_or("no"),
+                check.answer,
+            )));
+        }
+        return Ok("UTF-8 arrives as UTF-8 (counted by the server)");
     }
-    Ok("UTF-8 arrives as UTF-8 (counted by the server)")
+    match refusal {
+        Some(error) => Err(error),
+        None => Ok("not checked on the server: this profile knows no query for it"),
+    }
 }
 
 fn counted(statement: &mut Statement, sql: &str) -> Result<Option<String>, raw::Outcome> {

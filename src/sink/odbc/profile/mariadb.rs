@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Arrays, Bounds, Encode, Profile, ProfileName, RequiredKeyword, Verdict, announced, hex, quoted,
-    standard_verdict,
+    Arrays, Bounds, Encode, Profile, ProfileName, RequiredKeyword, TextCheck, Verdict, announced,
+    hex, quoted, standard_verdict,
 };
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -69,8 +69,8 @@ impl Profile for Mariadb {
         true
     }
 
-    fn characters_sql(&self) -> Option<&'static str> {
-        Some("SELECT CHAR_LENGTH(?)")
+    fn text_checks(&self) -> &'static [TextCheck] {
+        &[TextCheck { sql: "SELECT CHAR_LENGTH(?)", answer: "4" }]
     }
 
     fn fact_sql(&self) -> &'static [(&'static str, &'static str)] {

@@ -1,6 +1,7 @@
 //! What is particular to one database: statements, types, error codes, session settings.
 
 mod array_literal;
+mod db2;
 mod generic;
 mod mariadb;
 mod postgresql;
@@ -22,6 +23,8 @@ use crate::sink::{ErrorClass, SinkError};
 /// Name of a profile, as `--profile` takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ProfileName {
+    /// Db2 through IBM's CLI/ODBC driver.
+    Db2,
     /// PostgreSQL through psqlodbc.
     Postgresql,
     /// MariaDB and MySQL through MariaDB Connector/ODBC.
@@ -32,23 +35,28 @@ pub enum ProfileName {
 
 impl ProfileName {
     /// All profiles.
-    pub const ALL: [Self; 3] = [Self::Postgresql, Self::Mariadb, Self::Generic];
+    pub const ALL: [Self; 4] = [Self::Db2, Self::Postgresql, Self::Mariadb, Self::Generic];
 
     /// Name in options, reports and messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Db2 => "db2",
             Self::Postgresql => "postgresql",
             Self::Mariadb => "mariadb",
             Self::Generic => "generic",
         }
     }
 
-    /// The profile for what a database calls itself (`SQL_DBMS_NAME`).
+    /// The profile for what a database calls itself (`SQL_DBMS_NAME`) and the name of its driver
+    /// (`SQL_DRIVER_NAME`), which decides where the database says nothing of itself.
     #[must_use]
-    pub fn of_database(dbms_name: &str) -> Self {
+    pub fn of_database(dbms_name: &str, driver_name: &str) -> Self {
         let name = dbms_name.to_ascii_lowercase();
-        if name.contains("postgres") {
+        let driver = driver_name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        if name.starts_with("db2") || driver.starts_with("libdb2") {
+            Self::Db2
+        } else if name.contains("postgres") {
             Self::Postgresql
         } else if name.contains("mariadb") || name.contains("mysql") {
             Self::Mariadb
@@ -79,6 +87,7 @@ impl FromStr for ProfileName {
 /// The profile of that name.
 pub(super) fn profile(name: ProfileName) -> &'static dyn Profile {
     match name {
+        ProfileName::Db2 => &db2::Db2,
         ProfileName::Postgresql => &postgresql::Postgresql,
         ProfileName::Mariadb => &mariadb::Mariadb,
         ProfileName::Generic => &generic::Generic,
@@ -113,6 +122,26 @@ pub(super) struct Bounds {
     pub(super) timestamp_digits: u8,
     /// Bytes of rows in one request, where a bound is known without asking the server.
     pub(super) request_bytes: Option<u64>,
+}
+
+/// A query with one parameter by which the server says how much text it sees in the probe's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TextCheck {
+    /// The query; a server that does not know it is asked the next one.
+    pub(super) sql: &'static str,
+    /// What a server answers that was sent UTF-8 as UTF-8.
+    pub(super) answer: &'static str,
+}
+
+/// Statements around one array, so that all of its rows are in or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Savepoint {
+    /// Before it.
+    pub(super) set: &'static str,
+    /// To undo it.
+    pub(super) undo: &'static [&'static str],
+    /// To keep it.
+    pub(super) keep: &'static [&'static str],
 }
 
 /// A keyword of the connection string under all its names, and the value it must have.
@@ -155,14 +184,40 @@ pub(super) trait Profile: Send + Sync {
         &[]
     }
 
-    /// Statement after a batch went in, where savepoints of one name pile up.
-    fn release_sql(&self) -> Option<&'static str> {
+    /// Savepoints.
+    fn savepoint(&self) -> Savepoint {
+        Savepoint {
+            set: "SAVEPOINT fastload_batch",
+            undo: &["ROLLBACK TO SAVEPOINT fastload_batch"],
+            keep: &[],
+        }
+    }
+
+    /// Attributes that each statement must have: number and value.
+    fn statement_attributes(&self) -> &'static [(i32, usize)] {
+        &[]
+    }
+
+    /// Character that quotes names, where the driver need not be asked.
+    fn quote(&self) -> Option<char> {
         None
     }
 
-    /// Query with one parameter that answers how many characters the server sees in it.
-    fn characters_sql(&self) -> Option<&'static str> {
-        None
+    /// A name that stands without quotes, as the catalog has it.
+    fn folded(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
+    /// Queries by which the server tells whether text arrives as it was sent; the first one that
+    /// it knows counts.
+    fn text_checks(&self) -> &'static [TextCheck] {
+        &[]
+    }
+
+    /// Whether drivers of this database are known to differ in the width of their length words, so
+    /// that none may be assumed.
+    fn width_must_be_measured(&self) -> bool {
+        false
     }
 
     /// Facts to ask the server for: name and query.
@@ -366,14 +421,18 @@ mod tests {
 
     #[test]
     fn names_lead_to_profiles() {
-        for (dbms, name) in [
-            ("PostgreSQL", ProfileName::Postgresql),
-            ("MariaDB", ProfileName::Mariadb),
-            ("MySQL", ProfileName::Mariadb),
-            ("", ProfileName::Generic),
-            ("SQLite", ProfileName::Generic),
+        for (dbms, driver, name) in [
+            ("PostgreSQL", "psqlodbcw.so", ProfileName::Postgresql),
+            ("MariaDB", "libmaodbc.so", ProfileName::Mariadb),
+            ("MySQL", "libmaodbc.so", ProfileName::Mariadb),
+            ("DB2/LINUXX8664", "libdb2o.so", ProfileName::Db2),
+            ("DB2", "other.so", ProfileName::Db2),
+            ("", "libdb2.a", ProfileName::Db2),
+            ("Apache Derby", "/opt/lib/libdb2.so.1", ProfileName::Db2),
+            ("", "", ProfileName::Generic),
+            ("SQLite", "libsqlite3odbc.so", ProfileName::Generic),
         ] {
-            assert_eq!(ProfileName::of_database(dbms), name, "{dbms}");
+            assert_eq!(ProfileName::of_database(dbms, driver), name, "{dbms} {driver}");
         }
         for name in ProfileName::ALL {
             assert_eq!(name.name().parse(), Ok(name));

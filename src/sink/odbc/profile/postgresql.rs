@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::array_literal;
 use super::{
-    Bounds, Encode, Profile, ProfileName, RequiredKeyword, Verdict, announced, hex, quoted,
-    standard_verdict,
+    Bounds, Encode, Profile, ProfileName, RequiredKeyword, Savepoint, TextCheck, Verdict,
+    announced, hex, quoted, standard_verdict,
 };
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -71,16 +71,22 @@ impl Profile for Postgresql {
         &["SET CONSTRAINTS ALL IMMEDIATE"]
     }
 
-    fn release_sql(&self) -> Option<&'static str> {
-        Some("RELEASE SAVEPOINT fastload_batch")
+    fn savepoint(&self) -> Savepoint {
+        Savepoint {
+            set: "SAVEPOINT fastload_batch",
+            undo: &["ROLLBACK TO SAVEPOINT fastload_batch"],
+            // Savepoints of one name pile up.
+            keep: &["RELEASE SAVEPOINT fastload_batch"],
+        }
     }
 
-    fn characters_sql(&self) -> Option<&'static str> {
+    fn text_checks(&self) -> &'static [TextCheck] {
         // SQL_ASCII counts bytes and stores them as they come.
-        Some(
-            "SELECT CASE WHEN getdatabaseencoding() = 'SQL_ASCII' AND octet_length(t) = 10 \
-             THEN 4 ELSE char_length(t) END FROM (SELECT ?::text AS t) AS s",
-        )
+        &[TextCheck {
+            sql: "SELECT CASE WHEN getdatabaseencoding() = 'SQL_ASCII' AND octet_length(t) = 10 \
+                  THEN 4 ELSE char_length(t) END FROM (SELECT ?::text AS t) AS s",
+            answer: "4",
+        }]
     }
 
     fn fact_sql(&self) -> &'static [(&'static str, &'static str)] {

@@ -128,6 +128,7 @@ pub(super) fn read(kind: HandleType, handle: Handle) -> Vec<Diagnostic> {
         }
         let end = message.iter().position(|&unit| unit == 0);
         let mut text = String::from_utf16_lossy(&message[..end.unwrap_or(MESSAGE_UNITS)]);
+        text.truncate(text.trim_end().len());
         if usize::try_from(units).is_ok_and(|units| units >= MESSAGE_UNITS) {
             text.push('…');
         }

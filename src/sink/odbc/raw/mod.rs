@@ -161,7 +161,7 @@ impl Statement {
     }
 
     /// Sets an attribute whose value is a number.
-    fn set_number(&mut self, attribute: i32, value: usize) -> Outcome {
+    pub(super) fn set_number(&mut self, attribute: i32, value: usize) -> Outcome {
         // SAFETY: the attributes used here take a number in place of the pointer.
         let code = unsafe {
             SQLSetStmtAttr(self.handle, attribute, ptr::without_provenance_mut(value), 0)
@@ -323,17 +323,15 @@ impl Statement {
         })
     }
 
-    /// Width of the words that the driver writes, asked of an executed or prepared statement:
-    /// `None` when it wrote none. Several calls must agree; see `probe`.
-    pub(super) fn written_widths(&mut self) -> Vec<Option<IndicatorWidth>> {
-        let mut rows = LengthWord::FILLED;
-        // SAFETY: the handle is open; the word has room for either width.
-        let _ = unsafe { SQLRowCount(self.handle, len_ptr(&mut rows)) };
-        let mut size = LengthWord::FILLED;
+    /// Width of the words that the driver writes, asked of a prepared statement with a parameter
+    /// and a result: `None` where it wrote none, or refused. The calls must agree; see `probe`.
+    pub(super) fn written_widths(&mut self) -> [Option<IndicatorWidth>; 2] {
+        let (mut size, mut column_size) = (LengthWord::FILLED, LengthWord::FILLED);
         let (mut code, mut digits) = (SqlDataType(0), 0i16);
         let mut nullable = Nullability::UNKNOWN;
-        // SAFETY: as above, all outputs are ours.
-        let _ = unsafe {
+        // SAFETY: the handle is open; all outputs are ours, and the words have room for either
+        // width.
+        let parameter = unsafe {
             SQLDescribeParam(
                 self.handle,
                 1,
@@ -343,7 +341,25 @@ impl Statement {
                 &raw mut nullable,
             )
         };
-        vec![rows.written_width(), size.written_width()]
+        let (mut name, mut name_units) = ([0u16; 8], 0i16);
+        // SAFETY: as above; the name's buffer has the announced 8 units.
+        let column = unsafe {
+            SQLDescribeColW(
+                self.handle,
+                1,
+                name.as_mut_ptr(),
+                8,
+                &raw mut name_units,
+                &raw mut code,
+                ulen_ptr(&mut column_size),
+                &raw mut digits,
+                &raw mut nullable,
+            )
+        };
+        // A word that a refused call left behind may be the driver manager's.
+        let done = |code| code == SqlReturn::SUCCESS || code == SqlReturn::SUCCESS_WITH_INFO;
+        [(parameter, size), (column, column_size)]
+            .map(|(code, word)| if done(code) { word.written_width() } else { None })
     }
 
     /// Goes to the next row of the result.

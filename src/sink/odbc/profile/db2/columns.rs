@@ -1,0 +1,172 @@
+//! What the columns of a table are: from `SYSCAT.COLUMNS` where it answers, else from describing
+//! an empty result.
+//!
+//! The driver's catalogue functions are not used: on some servers they fail, and `SQLColumns` ends
+//! the process.
+
+use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
+use crate::sink::SinkError;
+use crate::sink::odbc::catalog::{self, CatalogColumn, TableName};
+use crate::sink::odbc::connect::Session;
+use crate::sink::odbc::raw::DescribedColumn;
+
+use super::types;
+
+/// Columns of a table, or `None` when there is no such table.
+pub(super) fn columns(
+    session: &Session,
+    table: &TableName,
+    quote: char,
+) -> Result<Option<Vec<CatalogColumn>>, SinkError> {
+    let Some(described) = catalog::describe_prepared(session, table, quote)? else {
+        return Ok(None);
+    };
+    // A view's or alias's own rows may be missing there; then the description counts.
+    if let Some(rows) = answer(session, &syscat_sql(table))?.filter(|rows| !rows.is_empty()) {
+        return rows.iter().map(|row| of_syscat(row)).collect::<Result<_, _>>().map(Some);
+    }
+    // Derby has the other catalogue, and counts characters.
+    let derby = answer(session, &derby_sql(table))?;
+    let unit = if derby.is_some() { LengthUnit::Characters } else { LengthUnit::Bytes };
+    let columns = described.iter().map(|described| {
+        let mut column = of_description(described, unit)?;
+        let own = derby.iter().flatten().find(|row| row[0].as_ref() == Some(&described.name));
+        if let Some([_, Some(ty), generated]) = own.map(Vec::as_slice) {
+            if ty.starts_with("BOOLEAN") {
+                // On the wire it is a number.
+                let (name, nullable) = (&described.name, described.nullable);
+                column = catalog_column(name, SqlType::Boolean, nullable, false);
+            }
+            column.column.generated = generated.as_deref() == Some("1");
+        }
+        Ok(column)
+    });
+    columns.collect::<Result<_, _>>().map(Some)
+}
+
+/// The rows of a catalogue query, or `None` where the server has no such catalogue.
+fn answer(session: &Session, sql: &str) -> Result<Option<Vec<Vec<Option<String>>>>, SinkError> {
+    match session.query(sql) {
+        Ok(rows) => Ok(Some(rows)),
+        Err(error) if error.sqlstate.as_deref().is_some_and(is_refusal) => {
+            session.rollback()?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a state says that the statement itself cannot be: no such name, no privilege, syntax.
+fn is_refusal(sqlstate: &str) -> bool {
+    sqlstate.starts_with("42") || sqlstate == "S0002" || sqlstate == "S0022"
+}
+
+/// A literal: neither Db2 nor Derby gives a backslash a meaning.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn schema_of(table: &TableName) -> String {
+    table.schema.as_deref().map_or_else(|| "CURRENT SCHEMA".to_owned(), literal)
+}
+
+fn syscat_sql(table: &TableName) -> String {
+    format!(
+        "SELECT COLNAME, TYPENAME, LENGTH, SCALE, NULLS, IDENTITY, GENERATED, CODEPAGE, \
+         TYPESTRINGUNITS, STRINGUNITSLENGTH, ROWCHANGETIMESTAMP \
+         FROM SYSCAT.COLUMNS WHERE TABSCHEMA = {} AND TABNAME = {} ORDER BY COLNO",
+        schema_of(table),
+        literal(&table.table)
+    )
+}
+
+/// Derby's names, types, and whether it fills the column by itself (1).
+fn derby_sql(table: &TableName) -> String {
+    format!(
+        "SELECT C.COLUMNNAME, CAST(C.COLUMNDATATYPE AS VARCHAR(1000)), \
+         CASE WHEN C.AUTOINCREMENTINC IS NOT NULL \
+         OR CAST(C.COLUMNDEFAULT AS VARCHAR(32672)) LIKE 'GENERATED%' THEN 1 ELSE 0 END \
+         FROM SYS.SYSCOLUMNS C, SYS.SYSTABLES T, SYS.SYSSCHEMAS S \
+         WHERE C.REFERENCEID = T.TABLEID AND T.SCHEMAID = S.SCHEMAID \
+         AND S.SCHEMANAME = {} AND T.TABLENAME = {}",
+        schema_of(table),
+        literal(&table.table)
+    )
+}
+
+fn not_loadable(name: &str, what: &str) -> SinkError {
+    SinkError::permanent(format!(
+        "column {name:?} is of type {what}: such columns cannot be loaded from text; leave it out"
+    ))
+}
+
+fn of_description(
+    described: &DescribedColumn,
+    unit: LengthUnit,
+) -> Result<CatalogColumn, SinkError> {
+    let ty = types::described_type(described.code, described.size, described.digits, unit)
+        .ok_or_else(|| {
+            let what = format!(
+                "code {}, size {}, digits {}",
+                described.code, described.size, described.digits
+            );
+            not_loadable(&described.name, &what)
+        })?;
+    Ok(catalog_column(&described.name, ty, described.nullable, false))
+}
+
+fn catalog_column(name: &str, ty: SqlType, nullable: bool, generated: bool) -> CatalogColumn {
+    CatalogColumn {
+        column: Column { name: name.to_owned(), ty, nullable, generated },
+        server_type: String::new(),
+        announced: types::announced_for(ty),
+    }
+}
+
+/// One row of [`syscat_sql`].
+fn of_syscat(row: &[Option<String>]) -> Result<CatalogColumn, SinkError> {
+    let cell = |index: usize| row.get(index).and_then(Option::as_deref).unwrap_or("").trim_end();
+    let number = |index: usize| cell(index).parse::<u32>().ok();
+    let (name, type_name) = (row[0].as_deref().unwrap_or(""), cell(1));
+    let refused = || not_loadable(name, type_name);
+    let (length, digits) = (number(2), || number(3).and_then(|n| u8::try_from(n).ok()));
+    // Without a unit the column holds bytes (FOR BIT DATA), or the server is older than units.
+    let text = || match cell(8) {
+        "CODEUNITS32" | "CODEUNITS16" => {
+            number(9).map(|max| TextLength { max, unit: LengthUnit::Characters })
+        }
+        _ => length.map(|max| TextLength { max, unit: LengthUnit::Bytes }),
+    };
+    let double_byte = || length.map(|max| TextLength { max, unit: LengthUnit::Characters });
+    let bit_data = cell(7) == "0";
+    let ty = match type_name {
+        "SMALLINT" => SqlType::SmallInt,
+        "INTEGER" => SqlType::Integer,
+        "BIGINT" => SqlType::BigInt,
+        "REAL" => SqlType::Real,
+        "DOUBLE" if length == Some(4) => SqlType::Real,
+        "DOUBLE" => SqlType::Double,
+        "DECIMAL" => SqlType::Decimal {
+            precision: length.and_then(|n| u8::try_from(n).ok()).ok_or_else(refused)?,
+            scale: digits().ok_or_else(refused)?,
+        },
+        // Its length is in bytes: 8 for 16 digits, 16 for 34.
+        "DECFLOAT" => types::decfloat(if length == Some(8) { 16 } else { 34 }),
+        "CHARACTER" if bit_data => SqlType::Binary(length.ok_or_else(refused)?),
+        "VARCHAR" | "LONG VARCHAR" if bit_data => SqlType::VarBinary(length),
+        "CHARACTER" => SqlType::Char(text().ok_or_else(refused)?),
+        "VARCHAR" | "LONG VARCHAR" | "CLOB" => SqlType::VarChar(text()),
+        "GRAPHIC" => SqlType::Char(double_byte().ok_or_else(refused)?),
+        "VARGRAPHIC" | "LONG VARGRAPHIC" | "DBCLOB" => SqlType::VarChar(double_byte()),
+        "BINARY" => SqlType::Binary(length.ok_or_else(refused)?),
+        "VARBINARY" | "BLOB" => SqlType::VarBinary(length),
+        "BOOLEAN" => SqlType::Boolean,
+        "DATE" => SqlType::Date,
+        "TIME" => SqlType::Time,
+        // The struct that is bound has nine digits; Db2 keeps up to twelve.
+        "TIMESTAMP" => SqlType::Timestamp { precision: digits().ok_or_else(refused)?.min(9) },
+        _ => return Err(refused()),
+    };
+    let generated = cell(5) == "Y" || !cell(6).is_empty() || cell(10) == "Y";
+    Ok(catalog_column(name, ty, cell(4) != "N", generated))
+}
