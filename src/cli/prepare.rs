@@ -44,7 +44,10 @@ pub(super) struct Prepared {
 /// No connection, login refused.
 pub(super) fn open_target(resolved: &Resolved) -> Result<Arc<dyn Target>> {
     let connection = match &resolved.target {
-        TargetUrl::Sqlite(path) => return Ok(Arc::new(SqliteTarget::open(path)?)),
+        TargetUrl::Sqlite(path) => {
+            let target = SqliteTarget::open(path)?;
+            return Ok(Arc::new(target.with_session_sql(resolved.session_sql.clone())?));
+        }
         TargetUrl::Null => return Ok(Arc::new(NullTarget)),
         TargetUrl::Csv(path) => return Ok(Arc::new(CsvTarget::new(path))),
         TargetUrl::Odbc(string) => ConnectionText::Keywords(string.expose().to_owned()),

@@ -12,6 +12,7 @@ use super::ending::{finish, status};
 use super::files::{InputFile, OpenFile};
 use super::monitor::Monitor;
 use super::parser::{Parser, ParserTimes};
+use super::routing::{Router, Sharing, hold_to_order};
 use super::shared::{Shared, panicked};
 use super::writer::{Writer, WriterTimes};
 use super::{staged, topology};
@@ -154,12 +155,12 @@ impl Load {
         let action = staging.as_ref().map_or_else(|| row_action(&self.config), Staging::action);
         let layout = self.target.0.layout(&self.config.table, &columns, &action)?;
         let mut warnings = self.fit_to(&layout);
-        let shape = Shape::new(
-            &layout,
-            &columns,
-            self.config.work.batch_rows,
-            self.config.work.batch_bytes,
-        );
+        let work = &self.config.work;
+        let sharing = Sharing::new(&self.config, &layout, &columns);
+        let (sharing, shape) = match sharing {
+            Some((sharing, shape)) => (Some(sharing), shape),
+            None => (None, Shape::new(&layout, &columns, work.batch_rows, work.batch_bytes)),
+        };
         let parsers = self.row_parsers(&layout)?;
         let work = self.config.work.clone();
         let names: Vec<_> = self.inputs.iter().map(|file| file.path.clone()).collect();
@@ -169,7 +170,10 @@ impl Load {
         let files = open_files(self.inputs, &self.config, &self.control);
         let parser_sleepers: Vec<_> = (0..work.parsers).map(|_| Sleeper::new()).collect();
         let writer_sleepers: Vec<_> = (0..work.writers).map(|_| Sleeper::new()).collect();
-        let arenas = arenas_per_parser(&self.config, &layout, &shape);
+        let arenas = sharing.as_ref().map_or_else(
+            || arenas_per_parser(&self.config, &layout, &shape),
+            |sharing| sharing.arenas_max,
+        );
         let rings = Rings::new(&parser_sleepers, &writer_sleepers, work.ring_batches, arenas);
         let metrics = &self.control.metrics;
         let capacity = work.parsers * work.writers * work.ring_batches;
@@ -190,6 +194,7 @@ impl Load {
             action: &action,
             rejects: &rejects,
             shape,
+            sharing,
         };
         let times = threads.run(parsers, rings, parser_sleepers, writer_sleepers);
         shared.control.forget_hooks();
@@ -198,8 +203,8 @@ impl Load {
 
     /// Holds the numbers of the configuration to what the target takes.
     fn fit_to(&mut self, layout: &Layout) -> Vec<String> {
-        let mut warnings = Vec::new();
         let work = &mut self.config.work;
+        let mut warnings = hold_to_order(work, &layout.routing);
         if work.writers > layout.writers_max {
             warnings.push(format!(
                 "{} writers are asked for; this target takes {}",
@@ -353,6 +358,8 @@ struct Threads<'a> {
     action: &'a RowAction,
     rejects: &'a RejectFiles,
     shape: Shape,
+    /// Where each row has its writer.
+    sharing: Option<Sharing>,
 }
 
 impl Threads<'_> {
@@ -379,10 +386,13 @@ impl Threads<'_> {
             let ends = ends.zip(parser_sleepers).zip(row_parsers);
             for (id, (((out, back), sleeper), rows)) in ends.enumerate() {
                 let shape = self.shape.clone();
+                let router = self.sharing.clone().map(Router::new);
                 let body = move || {
                     let cores = &self.shared.config.work.pin_cores;
                     pin(cores, id);
-                    Some(Parser::new(self.shared, id, rows, shape, out, back, sleeper).run())
+                    let parser =
+                        Parser::new(self.shared, id, rows, shape, out, back, sleeper, router);
+                    Some(parser.run())
                 };
                 parsers.push(self.spawn(scope, format!("fastload-parse-{id}"), body));
             }

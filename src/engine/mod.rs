@@ -22,6 +22,7 @@ mod reject_text;
 mod rejecting;
 mod reread;
 mod retry;
+mod routing;
 mod shared;
 mod staged;
 pub mod topology;

@@ -123,9 +123,38 @@ pub struct Layout {
     pub replays: bool,
     /// Statement that will be executed, for `--explain`; empty where there is none.
     pub statement: String,
+    /// Which rows may go to which writer.
+    pub routing: Routing,
+}
+
+/// Which rows may go to which writer, and whether their order counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Routing {
+    /// Any row to any writer, in any order.
+    #[default]
+    Any,
+    /// Rows with equal keys to the same writer, in the order of their files.
+    ByKey {
+        /// Indices of the key's columns.
+        key: Vec<usize>,
+    },
+    /// All rows to one writer, in the order of their files.
+    InOrder {
+        /// Why there cannot be more, as the end of a sentence.
+        why: String,
+    },
 }
 
 impl RowAction {
+    /// The key by which rows are found; empty where none is looked for.
+    #[must_use]
+    pub fn key(&self) -> &[usize] {
+        match self {
+            Self::Insert | Self::Stage { .. } => &[],
+            Self::Upsert { key } | Self::Delete { key } => key,
+        }
+    }
+
     /// Refuses everything but plain rows, for places that cannot do more.
     ///
     /// # Errors
@@ -136,6 +165,15 @@ impl RowAction {
             _ => Err(SinkError::permanent(format!("{place} takes new rows only"))),
         }
     }
+}
+
+/// An upsert whose table has no unique index on exactly its key.
+fn no_unique_key(table: &str, key: &[&str]) -> SinkError {
+    SinkError::permanent(format!(
+        "table {table} has no unique index on exactly {}: a direct upsert finds its rows by one; \
+         make it, name the columns of another with --key, or load with --staging",
+        key.join(", ")
+    ))
 }
 
 /// What is known about a target, for the report and `--explain`.

@@ -3,15 +3,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::catalog::{CatalogColumn, TableName};
+use super::catalog::CatalogColumn;
 use super::connect::{OdbcSpec, Session, fetch_all};
 use super::isolate::{Attempt, isolate};
 use super::judge::{Answer, judge};
 use super::probe::Facts;
-use super::profile::{Encode, profile};
+use super::profile::{ArrayOrder, Encode, RowSql, profile};
 use super::raw::{Diagnostic, Statement};
+use super::waves::Arrangement;
 use crate::arena::column::NULL_INDICATOR;
-use crate::arena::{Batch, Values};
+use crate::arena::{Batch, KeyNumbers, Values};
 use crate::record::RejectClass;
 use crate::sink::{RowReject, Sink, SinkError};
 
@@ -36,45 +37,56 @@ enum Transaction {
     Failed,
 }
 
+/// What a load sends, the same on every connection.
+#[derive(Debug)]
+pub(super) struct Shipment {
+    /// The columns of the batches.
+    pub(super) columns: Vec<CatalogColumn>,
+    /// The statement.
+    pub(super) sql: RowSql,
+    /// In which arrays.
+    pub(super) order: ArrayOrder,
+    /// The keys of rows, which `order` asks for.
+    pub(super) keys: KeyNumbers,
+}
+
 /// One writer's end.
 pub(super) struct OdbcSink {
     plan: Arc<Plan>,
-    table: TableName,
-    columns: Vec<CatalogColumn>,
+    shipment: Shipment,
     sending: Sending,
+    arrangement: Arrangement,
     transaction: Transaction,
 }
 
 /// What belongs to one connection.
 struct Sending {
-    insert: Statement,
+    statement: Statement,
     control: Statement,
     encoder: Box<dyn Encode>,
     session: Session,
 }
 
 impl Sending {
-    fn open(plan: &Plan, table: &TableName, columns: &[CatalogColumn]) -> Result<Self, SinkError> {
+    fn open(plan: &Plan, shipment: &Shipment) -> Result<Self, SinkError> {
         let profile = profile(plan.facts.profile);
         let session = Session::open(&plan.spec, profile, plan.facts.width)?;
-        let quote = plan.facts.quote;
-        let sql = profile.insert_sql(&table.sql(quote), columns, quote);
-        let mut insert = session.statement()?;
+        let mut statement = session.statement()?;
         if !profile.server_keeps_query_timeout() {
             let seconds = usize::try_from(plan.spec.query_timeout.as_secs()).unwrap_or(0);
             // A driver may refuse it (HYC00); the probe's facts say that it was only asked.
-            let _ = insert.set_query_timeout_seconds(seconds);
+            let _ = statement.set_query_timeout_seconds(seconds);
         }
         for &(attribute, value) in profile.statement_attributes() {
             // The probe has noted a refusal, and then believes no status array.
-            let _ = insert.set_number(attribute, value);
+            let _ = statement.set_number(attribute, value);
         }
-        let prepared = insert.prepare(&sql).ok();
+        let prepared = statement.prepare(&shipment.sql.text).ok();
         prepared.map_err(|outcome| session.error(&outcome))?;
         Ok(Self {
-            insert,
+            statement,
             control: session.statement()?,
-            encoder: profile.encoder(columns, plan.facts.width),
+            encoder: profile.encoder(&shipment.columns, plan.facts.width),
             session,
         })
     }
@@ -107,22 +119,25 @@ impl Sending {
     fn attempt(
         &mut self,
         batch: &Batch,
-        rows: Range<usize>,
-        columns: &[CatalogColumn],
+        rows: &[usize],
+        shipment: &Shipment,
     ) -> Result<Attempt, SinkError> {
         let savepoint = self.session.profile.savepoint();
         self.control(savepoint.set)?;
         let expected = rows.len();
-        let (parameters, sets) = self.encoder.encode(batch, rows);
-        let result = self.insert.execute_array(&parameters, sets);
+        let (columns, sets) = self.encoder.encode(batch, rows);
+        let marks = shipment.sql.marks.iter();
+        let parameters: Vec<_> = marks.map(|&column| columns[column]).collect();
+        let result = self.statement.execute_array(&parameters, sets);
         let warnings = if result.outcome.is_ok() { self.warnings()? } else { Vec::new() };
         let answer = Answer {
             result: &result,
-            statuses: self.insert.statuses(),
+            statuses: self.statement.statuses(),
             rows: expected,
+            counted: shipment.sql.counted,
             warnings: &warnings,
         };
-        let attempt = judge(&self.session, &answer, columns)?;
+        let attempt = judge(&self.session, &answer, &shipment.columns)?;
         let after = match &attempt {
             Attempt::In => savepoint.keep,
             Attempt::Refused(_) => savepoint.undo,
@@ -136,13 +151,10 @@ impl Sending {
 
 impl OdbcSink {
     /// Connects and prepares.
-    pub(super) fn open(
-        plan: Arc<Plan>,
-        table: TableName,
-        columns: Vec<CatalogColumn>,
-    ) -> Result<Self, SinkError> {
-        let sending = Sending::open(&plan, &table, &columns)?;
-        Ok(Self { plan, table, columns, sending, transaction: Transaction::None })
+    pub(super) fn open(plan: Arc<Plan>, shipment: Shipment) -> Result<Self, SinkError> {
+        let sending = Sending::open(&plan, &shipment)?;
+        let arrangement = Arrangement::default();
+        Ok(Self { plan, shipment, sending, arrangement, transaction: Transaction::None })
     }
 
     fn send(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
@@ -152,7 +164,7 @@ impl OdbcSink {
             }
             self.transaction = Transaction::Open;
         }
-        let (sending, columns) = (&mut self.sending, &self.columns);
+        let Self { sending, shipment, arrangement, .. } = self;
         let mut rejects = Vec::new();
         for request in requests(batch, self.plan.facts.request_bytes) {
             let rows = match request {
@@ -162,11 +174,22 @@ impl OdbcSink {
                     continue;
                 }
             };
-            let mut attempt = |rows| sending.attempt(batch, rows, columns);
-            if let Attempt::Refused(fault) = attempt(rows.clone())? {
-                rejects.extend(isolate(rows, fault, attempt)?);
+            arrangement.of_batch(shipment.order, rows, &shipment.keys, batch);
+            let order = &arrangement.rows;
+            for positions in arrangement.statements.iter().cloned() {
+                let mut attempt =
+                    |part: Range<usize>| sending.attempt(batch, &order[part], shipment);
+                if let Attempt::Refused(fault) = attempt(positions.clone())? {
+                    let bad = isolate(positions, fault, attempt)?;
+                    rejects.extend(
+                        bad.into_iter()
+                            .map(|reject| RowReject { row: order[reject.row], ..reject }),
+                    );
+                }
             }
         }
+        // Waves find them out of order.
+        rejects.sort_unstable_by_key(|reject| reject.row);
         Ok(rejects)
     }
 }
@@ -204,7 +227,7 @@ impl Sink for OdbcSink {
     }
 
     fn reconnect(&mut self) -> Result<(), SinkError> {
-        self.sending = Sending::open(&self.plan, &self.table, &self.columns)?;
+        self.sending = Sending::open(&self.plan, &self.shipment)?;
         self.transaction = Transaction::None;
         Ok(())
     }

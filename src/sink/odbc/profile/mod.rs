@@ -3,13 +3,15 @@
 mod array_literal;
 mod db2;
 mod generic;
+mod keyed;
 mod mariadb;
 mod postgresql;
 
 use std::fmt;
-use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub(super) use keyed::{ArrayOrder, Counted, KeyFacts, RowSql};
 
 use super::catalog::{CatalogColumn, TableName};
 use super::connect::Session;
@@ -18,7 +20,7 @@ use super::raw::Diagnostic;
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType};
 use crate::record::RejectClass;
-use crate::sink::{ErrorClass, SinkError};
+use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// Name of a profile, as `--profile` takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -149,12 +151,11 @@ pub(super) type RequiredKeyword = (&'static [&'static str], &'static str);
 
 /// Turns rows of an arena into parameters; holds the buffers that this takes.
 pub(super) trait Encode {
-    /// Parameters for some rows, and how many parameter sets they are.
-    fn encode<'a>(
-        &'a mut self,
-        batch: &'a Batch,
-        rows: Range<usize>,
-    ) -> (Vec<Parameter<'a>>, usize);
+    /// Parameters for some rows, one a column, and how many parameter sets they are.
+    ///
+    /// Only where [`KeyFacts::order`] asks for it are rows left out between the first and the
+    /// last.
+    fn encode<'a>(&'a mut self, batch: &'a Batch, rows: &[usize]) -> (Vec<Parameter<'a>>, usize);
 }
 
 /// One kind of database.
@@ -254,7 +255,52 @@ pub(super) trait Profile: Send + Sync {
         format!("INSERT INTO {table} ({}) VALUES ({marks})", names.join(", "))
     }
 
-    /// Turns batches into the parameters of [`Self::insert_sql`].
+    /// The statement for the rows of an action.
+    ///
+    /// # Errors
+    /// An action that this database cannot do directly.
+    fn row_sql(
+        &self,
+        action: &RowAction,
+        table: &str,
+        columns: &[CatalogColumn],
+        quote: char,
+    ) -> Result<RowSql, SinkError> {
+        match action {
+            RowAction::Insert => {
+                let text = self.insert_sql(table, columns, quote);
+                Ok(RowSql::new(text, columns.len(), Counted::Each))
+            }
+            RowAction::Delete { .. } => {
+                Ok(keyed::delete_sql(table, columns, quote, |_| "?".to_owned()))
+            }
+            RowAction::Stage { .. } | RowAction::Upsert { .. } => {
+                Err(keyed::not_direct(action, self.name().name()))
+            }
+        }
+    }
+
+    /// What the catalog says about finding the rows of `table` by the key of `action`.
+    ///
+    /// # Errors
+    /// A table whose rows cannot be found by it.
+    fn key_facts(
+        &self,
+        _session: &Session,
+        _table: &TableName,
+        columns: &[CatalogColumn],
+        action: &RowAction,
+    ) -> Result<KeyFacts, SinkError> {
+        let is_text = |&index: &usize| {
+            matches!(columns[index].column.ty, SqlType::Char(_) | SqlType::VarChar(_))
+        };
+        let one_writer = action.key().iter().any(is_text).then(|| {
+            "which texts are equal is not known of this database, and the key has one".to_owned()
+        });
+        Ok(KeyFacts { one_writer, ..KeyFacts::FREE })
+    }
+
+    /// Turns batches into the parameters of [`Self::row_sql`], one for each column.
     fn encoder(&self, columns: &[CatalogColumn], width: IndicatorWidth) -> Box<dyn Encode>;
 
     /// Types for `CREATE TABLE`, one a column.
@@ -369,18 +415,19 @@ impl Arrays {
 }
 
 impl Encode for Arrays {
-    fn encode<'a>(
-        &'a mut self,
-        batch: &'a Batch,
-        rows: Range<usize>,
-    ) -> (Vec<Parameter<'a>>, usize) {
+    fn encode<'a>(&'a mut self, batch: &'a Batch, rows: &[usize]) -> (Vec<Parameter<'a>>, usize) {
+        let first = rows.first().copied().unwrap_or(0);
+        assert!(
+            rows.last().is_none_or(|&last| last + 1 - first == rows.len()),
+            "plain arrays hold rows that follow each other"
+        );
         let parameters = batch.columns.iter().zip(&self.types);
         let parameters = parameters
             .map(|(column, announced)| {
                 let size =
                     if announced.size == 0 { column.stride().max(1) } else { announced.size };
                 let announced = ParameterType { size, ..*announced };
-                Parameter::of_column(column, rows.start, rows.len(), announced)
+                Parameter::of_column(column, first, rows.len(), announced)
             })
             .collect();
         (parameters, rows.len())

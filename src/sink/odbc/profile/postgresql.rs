@@ -1,13 +1,15 @@
 //! PostgreSQL through psqlodbc: one array parameter a column, unfolded by the server, because the
 //! driver turns parameter arrays into statement texts that the server must parse.
 
-use std::ops::Range;
+mod key;
+
 use std::time::Duration;
 
 use super::array_literal;
+use super::keyed;
 use super::{
-    Bounds, Encode, Profile, ProfileName, RequiredKeyword, Savepoint, TextCheck, Verdict,
-    announced, hex, quoted, standard_verdict,
+    Bounds, Counted, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword, RowSql, Savepoint,
+    TextCheck, Verdict, announced, hex, quoted, standard_verdict,
 };
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -17,7 +19,7 @@ use crate::sink::odbc::catalog::{CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::parameter::{LengthWord, Parameter};
 use crate::sink::odbc::raw::Diagnostic;
-use crate::sink::{ErrorClass, SinkError};
+use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// The profile.
 pub(super) struct Postgresql;
@@ -128,28 +130,43 @@ impl Profile for Postgresql {
     }
 
     fn insert_sql(&self, table: &str, columns: &[CatalogColumn], quote: char) -> String {
-        let names: Vec<String> =
-            columns.iter().map(|column| quoted(&column.column.name, quote)).collect();
-        let arrays: Vec<String> = columns
-            .iter()
-            .map(|column| format!("?::{}[]", element_type(column.column.ty)))
-            .collect();
-        let aliases: Vec<String> = (1..=columns.len()).map(|n| format!("c{n}")).collect();
-        let cells: Vec<String> = columns
-            .iter()
-            .zip(&aliases)
-            .map(|(column, alias)| match column.server_type.as_str() {
-                "" => format!("u.{alias}"),
-                cast => format!("u.{alias}::{cast}"),
-            })
-            .collect();
+        let Unfolded { names, cells, rows } = Unfolded::new(columns, quote);
         format!(
-            "INSERT INTO {table} ({}) SELECT {} FROM unnest({}) AS u({})",
+            "INSERT INTO {table} ({}) SELECT {} FROM {rows}",
             names.join(", "),
             cells.join(", "),
-            arrays.join(", "),
-            aliases.join(", "),
         )
+    }
+
+    fn row_sql(
+        &self,
+        action: &RowAction,
+        table: &str,
+        columns: &[CatalogColumn],
+        quote: char,
+    ) -> Result<RowSql, SinkError> {
+        let insert = || self.insert_sql(table, columns, quote);
+        let (text, counted) = match action {
+            RowAction::Insert => (insert(), Counted::Each),
+            RowAction::Stage { .. } => return Err(keyed::not_direct(action, self.name().name())),
+            RowAction::Upsert { key } => {
+                let names = Unfolded::new(columns, quote).names;
+                let (then, counted) = key::conflict_sql(&names, key);
+                (format!("{} {then}", insert()), counted)
+            }
+            RowAction::Delete { .. } => (key::delete_sql(table, columns, quote), Counted::Free),
+        };
+        Ok(RowSql::new(text, columns.len(), counted))
+    }
+
+    fn key_facts(
+        &self,
+        session: &Session,
+        table: &TableName,
+        columns: &[CatalogColumn],
+        action: &RowAction,
+    ) -> Result<KeyFacts, SinkError> {
+        key::facts(session, table, columns, action)
     }
 
     fn encoder(&self, columns: &[CatalogColumn], width: IndicatorWidth) -> Box<dyn Encode> {
@@ -174,6 +191,8 @@ impl Profile for Postgresql {
             // Raised by a trigger; an index entry or tuple too large.
             "P0001" => Verdict::Row(RejectClass::Constraint),
             "54000" => Verdict::Row(RejectClass::Length),
+            // A key twice in one upsert: equal to the server and not to us. Alone it goes in.
+            "21000" => Verdict::Row(RejectClass::Other),
             // Lock not available, statement timeout, out of memory or slots.
             "55P03" | "57014" | "53200" | "53300" | "53400" => {
                 Verdict::World(ErrorClass::Transient)
@@ -196,6 +215,36 @@ impl Profile for Postgresql {
         super::HARMLESS_STATES.contains(&diagnostic.sqlstate.as_str())
             || diagnostic.sqlstate == "01000"
             || diagnostic.sqlstate == "00000"
+    }
+}
+
+/// The parts of a statement that unfolds one array a column.
+struct Unfolded {
+    /// Columns of the table.
+    names: Vec<String>,
+    /// What is assigned to each.
+    cells: Vec<String>,
+    /// Where the cells come from.
+    rows: String,
+}
+
+impl Unfolded {
+    fn new(columns: &[CatalogColumn], quote: char) -> Self {
+        let arrays: Vec<String> = columns
+            .iter()
+            .map(|column| format!("?::{}[]", element_type(column.column.ty)))
+            .collect();
+        let aliases: Vec<String> = (1..=columns.len()).map(|n| format!("c{n}")).collect();
+        let cells = columns.iter().zip(&aliases);
+        let cells = cells.map(|(column, alias)| match column.server_type.as_str() {
+            "" => format!("u.{alias}"),
+            cast => format!("u.{alias}::{cast}"),
+        });
+        Self {
+            names: columns.iter().map(|column| quoted(&column.column.name, quote)).collect(),
+            cells: cells.collect(),
+            rows: format!("unnest({}) AS u({})", arrays.join(", "), aliases.join(", ")),
+        }
     }
 }
 
@@ -265,7 +314,11 @@ fn base_type(column: &str, name: &str, typmod: i32) -> Result<Option<SqlType>, S
         "bool" => SqlType::Boolean,
         "text" => SqlType::VarChar(None),
         "varchar" => SqlType::VarChar(characters(typmod)),
-        "bpchar" => characters(typmod).map_or(SqlType::VarChar(None), SqlType::Char),
+        // Without a length it is loaded as text with a cast: its blanks do not count.
+        "bpchar" => match characters(typmod) {
+            Some(length) => SqlType::Char(length),
+            None => return Ok(None),
+        },
         "name" => SqlType::VarChar(Some(TextLength { max: 63, unit: LengthUnit::Bytes })),
         "char" => SqlType::Char(TextLength { max: 1, unit: LengthUnit::Bytes }),
         "bytea" => SqlType::VarBinary(None),
@@ -344,14 +397,10 @@ struct Literals {
 }
 
 impl Encode for Literals {
-    fn encode<'a>(
-        &'a mut self,
-        batch: &'a Batch,
-        rows: Range<usize>,
-    ) -> (Vec<Parameter<'a>>, usize) {
+    fn encode<'a>(&'a mut self, batch: &'a Batch, rows: &[usize]) -> (Vec<Parameter<'a>>, usize) {
         self.lengths.clear();
         for (column, text) in batch.columns.iter().zip(&mut self.texts) {
-            array_literal::render(column, rows.clone(), text);
+            array_literal::render(column, rows, text);
             self.lengths.push(LengthWord::length(text.len(), self.width));
         }
         let parameters = self.texts.iter().zip(&self.lengths);
