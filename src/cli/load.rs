@@ -12,13 +12,14 @@ use super::render::{effective_table, summary, summary_csv};
 use super::{exit, signals};
 use crate::config::Mode;
 use crate::config::resolve::{OutputOptions, Resolved};
+use crate::config::schema::Column;
 use crate::config::setting::{OutputFormat, Setting as _};
 use crate::dialect::presets::as_flags;
 use crate::engine::{Control, Load, TargetHandle, row_action};
 use crate::error::{Error, Result};
 use crate::report::{MoveState, Report, StagingReport};
-use crate::sink::Target;
 use crate::sink::null::NullTarget;
+use crate::sink::{Routing, Target};
 use crate::staging::Staging;
 
 /// What is done with the rows.
@@ -186,7 +187,7 @@ fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) ->
         prepared.config.columns.iter().map(|column| column.column.clone()).collect();
     let staging = Staging::plan(target, &prepared.config)?;
     let action = staging.as_ref().map_or_else(|| row_action(&prepared.config), Staging::action);
-    let statement = target.layout(&prepared.config.table, &columns, &action)?.statement;
+    let layout = target.layout(&prepared.config.table, &columns, &action)?;
     let mut effective = resolved.effective.clone();
     effective.append(&mut prepared.effective);
     let mut text = effective_table(&effective);
@@ -203,17 +204,36 @@ fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) ->
         text.push_str(&target.create_table_sql(&prepared.config.table, columns));
         text.push('\n');
     }
-    if !statement.is_empty() {
+    for statement in staging.iter().flat_map(Staging::first_statements) {
         text.push_str(&format!("{statement}\n"));
     }
-    for statement in staging.iter().flat_map(Staging::statements) {
+    if !layout.statement.is_empty() {
+        text.push_str(&format!("{}\n", layout.statement));
+    }
+    for statement in staging.iter().flat_map(Staging::later_statements) {
         text.push_str(&format!("{statement}\n"));
     }
+    text.push_str(&routing_text(&layout.routing, &columns));
     for warning in &prepared.warnings {
         text.push_str(&format!("warning: {warning}\n"));
     }
     print(text.as_bytes())?;
     Ok(exit::OK)
+}
+
+/// Which writer takes which rows, where their order counts.
+fn routing_text(routing: &Routing, columns: &[Column]) -> String {
+    match routing {
+        Routing::Any => String::new(),
+        Routing::ByKey { key } => {
+            let names: Vec<&str> = key.iter().map(|&index| columns[index].name.as_str()).collect();
+            let names = names.join(", ");
+            format!("rows with equal {names} go to the same writer, in the order of the file\n")
+        }
+        Routing::InOrder { why } => {
+            format!("all rows go to one writer, in the order of the file: {why}\n")
+        }
+    }
 }
 
 /// Asks before rows are deleted; without a terminal `--yes` must be given.

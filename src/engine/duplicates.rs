@@ -11,10 +11,7 @@ use crate::config::Duplicates;
 use crate::error::{BadRecord, Error, ErrorKind, Result};
 use crate::record::{ByteRange, Position, RejectClass};
 use crate::rejects::{RejectRecord, RejectSegment};
-use crate::staging::Pair;
-
-/// Records that are asked for at once.
-const PAGE: u64 = 100_000;
+use crate::staging::{PAGE_ROWS, Pair};
 
 /// Leaves one record of each key in the staging table.
 pub(super) fn settle(
@@ -56,7 +53,7 @@ fn reject_all(
     let mut last: Option<Pair> = None;
     loop {
         let page = staged.attempt(watch, |staging, session| {
-            Ok(staging.losers(session, Duplicates::Reject, last.as_ref(), PAGE)?)
+            Ok(staging.losers(session, Duplicates::Reject, last.as_ref(), PAGE_ROWS)?)
         })?;
         for pair in &page {
             if shared.is_stopped() {
@@ -73,7 +70,7 @@ fn reject_all(
             segment.append(&reject(shared, pair, &found)?)?;
             rejected[pair.file] += 1;
         }
-        if (page.len() as u64) < PAGE {
+        if (page.len() as u64) < PAGE_ROWS {
             break;
         }
         last = page.last().copied();

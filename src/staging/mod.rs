@@ -11,10 +11,10 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 
 pub use moving::{MoveFailure, Moved};
-pub use settling::Pair;
+pub use settling::{PAGE_ROWS, Pair};
 
 use crate::config::schema::Column;
-use crate::config::{LoadConfig, Mode, StagingConfig};
+use crate::config::{Duplicates, LoadConfig, Mode, StagingConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::staging::{Part, StagingSpec, StagingSql, StagingTable, Step};
 use crate::sink::{RowAction, SinkError, SqlSession, Target};
@@ -38,6 +38,7 @@ pub struct Staging {
     settings: StagingConfig,
     mode: Mode,
     has_key: bool,
+    duplicates: Duplicates,
     /// The target as the user wrote it.
     target: String,
 }
@@ -67,6 +68,7 @@ impl Staging {
             settings: settings.clone(),
             mode: config.mode,
             has_key: !config.key.is_empty(),
+            duplicates: config.duplicates,
             target: config.table.clone(),
         }))
     }
@@ -111,22 +113,31 @@ impl Staging {
         &*self.table.sql
     }
 
-    /// Every statement that a load will run, in order, for `--explain`.
+    /// The statements before the first row, for `--explain`.
     #[must_use]
-    pub fn statements(&self) -> Vec<String> {
+    pub fn first_statements(&self) -> Vec<String> {
+        if self.table.problems.is_none() { self.sql().create() } else { Vec::new() }
+    }
+
+    /// The statements after the last row, in order, for `--explain`.
+    #[must_use]
+    pub fn later_statements(&self) -> Vec<String> {
         let sql = self.sql();
-        let mut statements = Vec::new();
-        if self.table.problems.is_none() {
-            statements.extend(sql.create());
-        }
-        statements.push(sql.count(None));
+        let mut statements = vec![sql.count(None)];
+        statements.extend(sql.staged());
         if self.has_key {
-            statements.extend(sql.key_index().map(|(create, _)| create));
+            statements.extend(self.settling_statements());
         }
-        let part = self.settings.merge_rows.map(|_| Part { after: 0, through: 0 });
+        let part = self.settings.merge_rows.map(|rows| {
+            statements.push(sql.part_end(0, rows));
+            Part { after: 0, through: 0 }
+        });
         statements.extend(sql.steps(self.mode, part).iter().map(|step| step.sql().to_owned()));
-        statements.extend(part.map(|part| sql.delete_part(part)));
-        statements.push(if self.is_own() { sql.drop() } else { sql.clean(self.run_id()) });
+        match part {
+            Some(part) => statements.push(sql.delete_part(part)),
+            None => statements.push(sql.last_row()),
+        }
+        statements.push(self.removal());
         statements
     }
 

@@ -19,6 +19,9 @@ pub struct Pair {
     pub kept_record: u64,
 }
 
+/// Records that are asked for at once where their bytes are needed.
+pub const PAGE_ROWS: u64 = 100_000;
+
 const fn kept(rule: Duplicates) -> Keep {
     match rule {
         Duplicates::Last => Keep::Last,
@@ -31,6 +34,22 @@ impl Staging {
     #[must_use]
     pub const fn has_key(&self) -> bool {
         self.has_key
+    }
+
+    /// The statements that settle equal keys, in order.
+    pub(super) fn settling_statements(&self) -> Vec<String> {
+        let (sql, rule) = (self.sql(), self.duplicates);
+        let (create, drop) = sql.key_index().unzip();
+        let mut statements: Vec<String> = create.into_iter().collect();
+        if matches!(rule, Duplicates::Error | Duplicates::Reject) {
+            let rows = if rule == Duplicates::Error { 1 } else { PAGE_ROWS };
+            statements.push(sql.losers(kept(rule), None, rows));
+        }
+        if rule != Duplicates::Error {
+            statements.push(sql.delete_losers(kept(rule)));
+        }
+        statements.extend(drop.filter(|_| !self.is_own()));
+        statements
     }
 
     /// Makes what the questions about equal keys need.
