@@ -10,6 +10,7 @@ use super::judge::{Answer, judge};
 use super::probe::Facts;
 use super::profile::{ArrayOrder, Encode, RowSql, profile};
 use super::raw::{Diagnostic, Statement};
+use super::stamp::Stamped;
 use super::waves::Arrangement;
 use crate::arena::column::NULL_INDICATOR;
 use crate::arena::{Batch, KeyNumbers, Values};
@@ -48,6 +49,8 @@ pub(super) struct Shipment {
     pub(super) order: ArrayOrder,
     /// The keys of rows, which `order` asks for.
     pub(super) keys: KeyNumbers,
+    /// Whether file and record stand before the columns.
+    pub(super) is_stamped: bool,
 }
 
 /// One writer's end.
@@ -83,12 +86,11 @@ impl Sending {
         }
         let prepared = statement.prepare(&shipment.sql.text).ok();
         prepared.map_err(|outcome| session.error(&outcome))?;
-        Ok(Self {
-            statement,
-            control: session.statement()?,
-            encoder: profile.encoder(&shipment.columns, plan.facts.width),
-            session,
-        })
+        let mut encoder = profile.encoder(&shipment.columns, plan.facts.width);
+        if shipment.is_stamped {
+            encoder = Box::new(Stamped::new(profile, encoder, plan.facts.width));
+        }
+        Ok(Self { statement, control: session.statement()?, encoder, session })
     }
 
     fn control(&mut self, sql: &str) -> Result<(), SinkError> {

@@ -17,6 +17,9 @@ mod parameter;
 mod probe;
 mod profile;
 mod raw;
+mod session;
+mod staging;
+mod stamp;
 mod waves;
 
 use std::sync::Arc;
@@ -29,11 +32,13 @@ use catalog::{TableName, check_name};
 use connect::{Connection, Session};
 use execute::{OdbcSink, Plan, Shipment};
 use probe::{Facts, probe, profile_of};
-use profile::{KeyFacts, Profile, profile, quoted};
+use profile::{Counted, KeyFacts, Profile, RowSql, profile, quoted};
+use session::OdbcSession;
 
 use crate::arena::KeyNumbers;
 use crate::config::schema::{Column, SqlType};
-use crate::sink::{Layout, Routing, RowAction, Sink, SinkError, Target, TargetInfo};
+use crate::sink::staging::{StagingSpec, StagingTable};
+use crate::sink::{Layout, Routing, RowAction, Sink, SinkError, SqlSession, Target, TargetInfo};
 
 /// A database behind an ODBC driver.
 ///
@@ -108,13 +113,24 @@ impl OdbcTarget {
         self.profile().check_table(&session, &name)?;
         let selected = catalog::select(&found, columns, table)?;
         let quote = self.facts().quote;
-        let sql = self.profile().row_sql(action, &name.sql(quote), &selected, quote)?;
+        let sql = match action {
+            RowAction::Stage { table, run_id } => {
+                let mut columns = stamp::columns().to_vec();
+                columns.extend(selected.iter().cloned());
+                let staging = self.sql_name(table)?;
+                let text = self.profile().stage_sql(&staging, &columns, run_id, quote);
+                RowSql::new(text, columns.len(), Counted::Each)
+            }
+            _ => self.profile().row_sql(action, &name.sql(quote), &selected, quote)?,
+        };
         let facts = match action.key() {
             [] => KeyFacts::FREE,
             _ => self.profile().key_facts(&session, &name, &selected, action)?,
         };
         let keys = KeyNumbers::new(columns, action.key());
-        Ok((Shipment { columns: selected, sql, order: facts.order, keys }, facts.one_writer))
+        let is_stamped = matches!(action, RowAction::Stage { .. });
+        let shipment = Shipment { columns: selected, sql, order: facts.order, keys, is_stamped };
+        Ok((shipment, facts.one_writer))
     }
 
     fn in_transaction(&self, sql: &str) -> Result<(), SinkError> {
@@ -250,5 +266,13 @@ impl Target for OdbcTarget {
         let (shipment, _) = self.shipment(table, columns, action)?;
         let sink = OdbcSink::open(Arc::clone(&self.plan), shipment)?;
         Ok(Box::new(sink))
+    }
+
+    fn session(&self) -> Result<Box<dyn SqlSession>, SinkError> {
+        Ok(Box::new(OdbcSession::open(&self.plan)?))
+    }
+
+    fn staging(&self, spec: &StagingSpec<'_>) -> Result<StagingTable, SinkError> {
+        self.staging_table(spec)
     }
 }

@@ -1,11 +1,13 @@
 //! MariaDB and MySQL through MariaDB Connector/ODBC: typed arrays, which the driver sends in the
 //! server's bulk protocol.
 
+mod staging;
+
 use std::time::Duration;
 
 use super::{
-    Arrays, Bounds, Encode, Profile, ProfileName, RequiredKeyword, TextCheck, Verdict, announced,
-    hex, quoted, standard_verdict,
+    Arrays, Bounds, Encode, Profile, ProfileName, RequiredKeyword, StagingFacts, TextCheck,
+    Verdict, announced, hex, quoted, standard_verdict,
 };
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -14,6 +16,8 @@ use crate::record::RejectClass;
 use crate::sink::odbc::catalog::{self, CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::raw::Diagnostic;
+use crate::sink::odbc::staging::{DeclaredType, StagingForm};
+use crate::sink::staging::{StagingNames, StagingSql};
 use crate::sink::{ErrorClass, SinkError};
 
 /// The profile.
@@ -144,6 +148,40 @@ impl Profile for Mariadb {
             SqlType::Boolean => CellType::Bit,
             SqlType::Binary(_) | SqlType::VarBinary(_) => CellType::Bytes,
         }
+    }
+
+    fn staging_form(&self) -> StagingForm {
+        staging::FORM
+    }
+
+    fn declared_types(
+        &self,
+        session: &Session,
+        table: &TableName,
+    ) -> Result<Option<Vec<DeclaredType>>, SinkError> {
+        staging::declared_types(session, table).map(Some)
+    }
+
+    fn folds_columns(&self) -> bool {
+        true
+    }
+
+    fn staging_sql(
+        &self,
+        facts: &StagingFacts<'_>,
+        names: StagingNames,
+        create: String,
+    ) -> Result<Box<dyn StagingSql>, SinkError> {
+        facts.spec.refuse_attributes("MariaDB")?;
+        Ok(Box::new(staging::MariadbStaging::new(facts, names, create)?))
+    }
+
+    fn own_id_sql(&self) -> Option<&'static str> {
+        Some("SELECT CONNECTION_ID()")
+    }
+
+    fn stop_sql(&self, id: &str) -> Option<String> {
+        Some(format!("KILL QUERY {id}"))
     }
 
     fn encoder(&self, columns: &[CatalogColumn], _width: IndicatorWidth) -> Box<dyn Encode> {

@@ -5,17 +5,20 @@
 
 mod columns;
 mod errors;
+mod staging;
 mod types;
 
 use std::time::Duration;
 
-use super::{Arrays, Bounds, Encode, Profile, ProfileName, TextCheck, Verdict};
+use super::{Arrays, Bounds, Encode, Profile, ProfileName, StagingFacts, TextCheck, Verdict};
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType};
 use crate::sink::SinkError;
 use crate::sink::odbc::catalog::{CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::raw::Diagnostic;
+use crate::sink::odbc::staging::DeclaredType;
+use crate::sink::staging::{StagingNames, StagingSql};
 
 /// The profile.
 pub(super) struct Db2;
@@ -116,6 +119,23 @@ impl Profile for Db2 {
 
     fn type_names(&self, columns: &[Column], _quote: char) -> Vec<String> {
         columns.iter().map(|column| types::type_name(column.ty)).collect()
+    }
+
+    fn declared_types(
+        &self,
+        session: &Session,
+        table: &TableName,
+    ) -> Result<Option<Vec<DeclaredType>>, SinkError> {
+        staging::declared_types(session, table)
+    }
+
+    fn staging_sql(
+        &self,
+        facts: &StagingFacts<'_>,
+        names: StagingNames,
+        create: String,
+    ) -> Result<Box<dyn StagingSql>, SinkError> {
+        Ok(Box::new(staging::Db2Staging::new(facts, names, create)))
     }
 
     fn verdict(&self, diagnostic: &Diagnostic) -> Verdict {
