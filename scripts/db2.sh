@@ -67,8 +67,8 @@ db2_compile_wide() {
     local source=$repository/tests/rig/wide_lengths.c lib=$db2_driver/clidriver/lib
     [ "$source" -nt "$db2_wide" ] || return 0
     cc -std=c11 -O2 -Wall -Wextra -Werror -shared -fPIC "$source" -o "$db2_wide.new" \
-        -Wl,--no-as-needed -L"$lib" -l:libdb2.so.1 -ldl -Wl,-rpath,"$lib" \
-        -Wl,--allow-shlib-undefined || die "tests/rig/wide_lengths.c does not compile"
+        -Wl,--no-as-needed -L"$lib" -l:libdb2.so.1 -ldl -Wl,--allow-shlib-undefined \
+        -Wl,-rpath,"\$ORIGIN/clidriver/lib" || die "tests/rig/wide_lengths.c does not compile"
     mv "$db2_wide.new" "$db2_wide"
 }
 

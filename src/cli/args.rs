@@ -169,12 +169,25 @@ pub struct GenArgs {
 }
 
 /// `fastload conn`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub enum ConnCommand {
+    /// Connect and say what driver and database really do
+    Test(Box<TestArgs>),
     /// ODBC drivers of this machine
     Drivers,
     /// ODBC data sources of this machine
     Dsns,
+}
+
+/// `fastload conn test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Target.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `fastload config`.
@@ -559,6 +572,15 @@ impl From<CheckArgs> for Given {
         args.work.fill(&mut flags);
         args.output.fill(&mut flags);
         Self { job_file: args.files.config, flags }
+    }
+}
+
+impl From<TestArgs> for Given {
+    fn from(args: TestArgs) -> Self {
+        let mut flags = Options::default();
+        args.target.fill(&mut flags);
+        args.output.fill(&mut flags);
+        Self { job_file: None, flags }
     }
 }
 

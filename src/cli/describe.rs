@@ -1,5 +1,6 @@
-//! `fastload describe TABLE`.
+//! `fastload describe TABLE`: its columns, and the statement that would make such a table.
 
+use super::bad_record::escape;
 use super::load::print;
 use super::prepare::open_target;
 use super::render::columns_table;
@@ -7,6 +8,7 @@ use crate::config::resolve::Resolved;
 use crate::config::schema::Column;
 use crate::config::setting::OutputFormat;
 use crate::error::{Error, Result};
+use crate::sink::Target;
 
 /// Shows the columns of the table as a load sees them.
 ///
@@ -23,9 +25,18 @@ pub(super) fn describe(resolved: &Resolved) -> Result<()> {
     };
     let columns = target.columns(table)?.ok_or_else(none)?;
     match resolved.output.format {
-        OutputFormat::Text => print(columns_table(&columns).as_bytes()),
+        OutputFormat::Text => print(text(&*target, table, &columns).as_bytes()),
         OutputFormat::Json => print(format!("{}\n", json(&columns)).as_bytes()),
     }
+}
+
+fn text(target: &dyn Target, table: &str, columns: &[Column]) -> String {
+    let mut text = columns_table(columns);
+    text.push_str(&format!("\n{};\n", target.create_table_sql(table, columns)));
+    for remark in target.remarks(columns) {
+        text.push_str(&format!("-- {}\n", escape(remark.as_bytes())));
+    }
+    text
 }
 
 fn json(columns: &[Column]) -> serde_json::Value {

@@ -203,6 +203,9 @@ fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) ->
     if let Some(columns) = &prepared.new_table {
         text.push_str(&target.create_table_sql(&prepared.config.table, columns));
         text.push('\n');
+        for remark in target.remarks(columns) {
+            text.push_str(&format!("-- {remark}\n"));
+        }
     }
     for statement in staging.iter().flat_map(Staging::first_statements) {
         text.push_str(&format!("{statement}\n"));

@@ -27,7 +27,7 @@ use crate::config::resolve::{Resolved, resolve};
 use crate::config::setting::ColorMode;
 use crate::config::target::TargetUrl;
 use crate::error::{Error, Result};
-use args::{Cli, Command, ConfigCommand, Given};
+use args::{Cli, Command, ConfigCommand, ConnCommand, Given};
 use load::{Purpose, print};
 use messages::Messages;
 
@@ -74,7 +74,12 @@ fn command(cli: Cli, environment: &[(OsString, OsString)], messages: &mut Messag
             bench::bench(&resolved, runs).map(|()| exit::OK)
         }
         Command::Gen(args) => r#gen::generate(&args).map(|()| exit::OK),
-        Command::Conn(command) => conn::conn(command).map(|()| exit::OK),
+        Command::Conn(ConnCommand::Test(args)) => {
+            let resolved = start((*args).into(), environment, messages)?;
+            conn::test(&resolved, *messages).map(|()| exit::OK)
+        }
+        Command::Conn(ConnCommand::Drivers) => conn::list_drivers().map(|()| exit::OK),
+        Command::Conn(ConnCommand::Dsns) => conn::list_data_sources().map(|()| exit::OK),
         Command::Config(ConfigCommand::Check { file }) => {
             print(config::check(file)?.as_bytes()).map(|()| exit::OK)
         }

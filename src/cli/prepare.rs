@@ -19,7 +19,7 @@ use crate::infer::ColumnGuess;
 use crate::limits;
 use crate::sink::csv::CsvTarget;
 use crate::sink::null::NullTarget;
-use crate::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget, ProfileName};
+use crate::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget, ProfileName, environment};
 use crate::sink::sqlite::SqliteTarget;
 use crate::sink::{Routing, Target};
 use crate::staging::{Staging, new_run_id};
@@ -82,6 +82,7 @@ pub(super) fn prepare(
     let specs = resolved.require_inputs()?.to_vec();
     let table = resolved.require_table()?.to_owned();
     let mut warnings = resolved.warnings.clone();
+    warnings.extend(environment_notices(target));
     let existing = if target.has_tables() { target.columns(&table)? } else { None };
     if existing.is_some() && resolved.schema.is_some() {
         warnings.push("the table exists: its own columns count, not --schema".to_owned());
@@ -111,8 +112,15 @@ pub(super) fn prepare(
         }
         (None, _) => choice.new_table(&mut warnings)?,
     };
+    let mut new_table = new_table.filter(|_| target.has_tables());
+    let mut columns = columns;
+    if let Some(new) = &mut new_table {
+        let loaded = columns.iter_mut().map(|column| &mut column.column);
+        for column in new.iter_mut().chain(loaded) {
+            column.name = target.created_name(&column.name);
+        }
+    }
     let (columns, key) = keyed_columns(resolved, columns)?;
-    let new_table = new_table.filter(|_| target.has_tables());
     if new_table.is_some() && !resolved.create {
         return Err(Error::usage(
             format!("there is no table {table} in {}", target.info().url),
@@ -154,6 +162,14 @@ pub(super) fn prepare(
         effective,
         warnings,
     })
+}
+
+/// What a user of Db2 has set otherwise in the environment than its driver needs.
+pub(super) fn environment_notices(target: &dyn Target) -> Vec<String> {
+    if target.info().profile == ProfileName::Db2.name() {
+        return environment::notices();
+    }
+    Vec::new()
 }
 
 /// The columns that the mode needs, and which of them are the key. A key takes no NULL: a row

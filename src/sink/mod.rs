@@ -205,6 +205,18 @@ pub trait Target: Send + Sync {
     /// The statement that would create the table.
     fn create_table_sql(&self, table: &str, columns: &[Column]) -> String;
 
+    /// What a user should know about such a table, a sentence each: limits that its columns come
+    /// near, lengths that count something else than elsewhere.
+    fn remarks(&self, _columns: &[Column]) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The name that a new column gets: Db2 folds ordinary names to upper case, as it does in
+    /// statements, so that nobody has to quote them.
+    fn created_name(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
     /// Creates the table.
     ///
     /// # Errors

@@ -43,6 +43,12 @@ fn an_idle_writer_gives_its_locks_up_for_one_that_waits() {
                 }
                 (Call::Commit | Call::Rollback, true) => held.store(false, Ordering::Release),
                 (Call::Write(_), false) => {
+                    // Not before the first writer has its lock.
+                    let locked = || held.load(Ordering::Acquire);
+                    assert!(
+                        tried.load(Ordering::Acquire) || comes(locked),
+                        "one writer got everything"
+                    );
                     tried.store(true, Ordering::Release);
                     if held.load(Ordering::Acquire) {
                         return Err(failure(Transient));

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""What a loaded TPC-H table must hold, computed from its .tbl file without fastload.
+"""What a loaded table must hold, computed from its file without fastload.
 
     facts.py TABLE FILE > facts.json
 
-Python's csv and decimal only. The facts: number of rows, exact sum of every numeric column,
-smallest and largest value of every key column (BIGINT) and date, and a digest of all rows, every
-cell included, that does not depend on their order.
+A TPC-H table from its .tbl file, or `accounts` from the .csv file of `fastload gen`. Python's csv
+and decimal only. The facts: number of rows, exact sum of every numeric column, smallest and largest
+value of every key column (BIGINT) and date, and a digest of all rows, every cell included, that does
+not depend on their order.
 """
 
 import csv
 import decimal
 import hashlib
+import io
 import json
 import pathlib
 import re
@@ -22,10 +24,27 @@ decimal.getcontext().prec = 60
 DIGEST_BITS = 256
 
 
-def canonical(value, text):
-    """A DECIMAL(15,2) with both its fraction digits: 17 in the file is 17.00 in a table."""
-    padded = f"{value:.2f}"
-    return padded if decimal.Decimal(padded) == value else text
+EXACT = ("BIGINT", "INTEGER", "SMALLINT", "DECIMAL")
+
+# A field of a .csv file: quoted with quotes doubled, or bare; bare and empty is NULL.
+FIELD = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\n]*))(,|\n)')
+
+
+def canonical(kind, text):
+    """One text for equal values: 17 is 17.00 as a DECIMAL(15,2), 1.26e-3 is 0.00126 as a DOUBLE.
+    Digits beyond what a type holds stay, so that they differ."""
+    if text is None:
+        return "\0"
+    if kind == "DECIMAL":
+        value = decimal.Decimal(text)
+        padded = f"{value:.2f}"
+        return padded if decimal.Decimal(padded) == value else text
+    if kind == "DOUBLE":
+        return repr(float(text))
+    if kind == "TIMESTAMP":
+        moment, _, fraction = text.partition(".")
+        return f"{moment}.{fraction:0<6}"
+    return text
 
 
 def columns(table):
@@ -35,27 +54,26 @@ def columns(table):
 
 
 def compute(table, rows):
-    """The facts of `rows`: sequences of texts as they stand in a .tbl file."""
+    """The facts of `rows`: sequences of texts as they stand in the file, and None for NULL."""
     described = columns(table)
-    sums = {n: decimal.Decimal(0) for n, t in described if t in ("BIGINT", "INTEGER", "DECIMAL")}
+    sums = {name: decimal.Decimal(0) for name, kind in described if kind in EXACT}
     low, high = {}, {}
     digest = count = 0
     for row in rows:
         if len(row) != len(described):
             raise ValueError(f"{table}, row {count + 1}: {len(row)} fields, not {len(described)}")
         count += 1
-        cells = list(row)
-        for index, ((name, kind), text) in enumerate(zip(described, row)):
+        for (name, kind), text in zip(described, row):
+            if text is None:
+                continue
             if name in sums:
-                value = decimal.Decimal(text)
-                sums[name] += value
-                if kind == "DECIMAL":
-                    cells[index] = canonical(value, text)
+                sums[name] += decimal.Decimal(text)
             if kind in ("BIGINT", "DATE"):
                 key = int(text) if kind == "BIGINT" else text
                 low[name] = min(low.get(name, key), key)
                 high[name] = max(high.get(name, key), key)
-        line = hashlib.sha256("|".join(cells).encode()).digest()
+        cells = (canonical(kind, text) for (_, kind), text in zip(described, row))
+        line = hashlib.sha256("\x1f".join(cells).encode()).digest()
         digest = (digest + int.from_bytes(line)) % (1 << DIGEST_BITS)
     return {
         "rows": count,
@@ -66,8 +84,31 @@ def compute(table, rows):
     }
 
 
+def csv_rows(text):
+    """The rows of a .csv text: texts, and None for NULL. Python's own reader does not tell NULL from
+    an empty text, but must agree about everything else."""
+    at, reader = 0, csv.reader(io.StringIO(text, newline=""), strict=True)
+    for expected in reader:
+        row = []
+        while True:
+            found = FIELD.match(text, at)
+            quoted, bare, end = found.groups()
+            row.append(quoted.replace('""', '"') if quoted is not None else bare or None)
+            at = found.end()
+            if end == "\n":
+                break
+        if [cell or "" for cell in row] != expected:
+            raise ValueError(f"two readers differ: {row} and {expected}")
+        yield row
+
+
 def file_rows(path):
-    """Rows of a .tbl file, without the empty field behind the last delimiter."""
+    """Rows of a file: of a .csv behind its header, of a .tbl without the empty field at the end."""
+    if str(path).endswith(".csv"):
+        rows = csv_rows(pathlib.Path(path).read_text(encoding="utf-8"))
+        next(rows)
+        yield from rows
+        return
     with open(path, newline="", encoding="utf-8") as file:
         for row in csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE):
             if row.pop() != "":

@@ -46,8 +46,8 @@ impl OdbcSpec {
     /// The complete connection string in parts, with what the profile must have.
     pub(super) fn keywords(&self, profile: Option<&dyn Profile>) -> Result<Keywords, SinkError> {
         let mut keywords = Keywords::parse(&self.connection)?;
-        for (names, value) in profile.map_or(&[][..], Profile::connection_keywords) {
-            keywords.set(names, value);
+        if let Some(profile) = profile {
+            profile.complete(&mut keywords, self.connect_timeout);
         }
         if let Some(user) = &self.user {
             keywords.set(USER_KEYWORDS, no_nul("user", user)?);
@@ -65,6 +65,13 @@ fn no_nul<'a>(what: &str, text: &'a str) -> Result<&'a str, SinkError> {
         return Err(SinkError::permanent(format!("the {what} holds a NUL character")));
     }
     Ok(text)
+}
+
+/// A message about a statement without the texts that stand in its quotes: one may be a secret,
+/// and databases repeat what they do not understand.
+fn without_literals(message: &str, sql: &str) -> String {
+    let literals = sql.split('\'').skip(1).step_by(2).filter(|literal| !literal.is_empty());
+    literals.fold(message.to_owned(), |message, literal| message.replace(literal, "***"))
 }
 
 /// An open connection with autocommit off. Statements share it; the last one closes it.
@@ -189,9 +196,15 @@ impl Session {
         let connection = Connection::open(&keywords, spec.connect_timeout)?;
         connection.set_width(width);
         let session = Self { connection, profile };
-        let own = profile.session_sql(spec.query_timeout);
-        for sql in own.iter().chain(&spec.session_sql) {
-            session.run(sql)?;
+        for sql in profile.session_sql(spec.query_timeout) {
+            session.run(&sql)?;
+        }
+        for (index, sql) in spec.session_sql.iter().enumerate() {
+            session.run(sql).map_err(|error| {
+                let words = without_literals(&error.message, sql);
+                let message = format!("statement {} of --session-sql: {words}", index + 1);
+                SinkError { message, ..error }
+            })?;
         }
         // PostgreSQL takes a SET back when its transaction is rolled back.
         session.commit()?;
@@ -290,8 +303,9 @@ const LOGIN_TEXTS: &[&str] = &[
 ];
 
 /// MariaDB's codes of a refused login: access denied, access to the database denied, access
-/// denied without password, account locked.
-const LOGIN_NATIVES: &[i32] = &[1044, 1045, 1698, 4151];
+/// denied without password, account locked. Db2's: security processing failed, user or password
+/// wrong, no privilege to connect.
+const LOGIN_NATIVES: &[i32] = &[1044, 1045, 1698, 4151, -30082, -1403, -1060];
 
 fn connect_error(keywords: &Keywords, error: odbc_api::Error) -> SinkError {
     let (sqlstate, native, message) = match error {
@@ -312,5 +326,19 @@ fn connect_error(keywords: &Keywords, error: odbc_api::Error) -> SinkError {
         sqlstate,
         native,
         message: keywords.scrub(&message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_quotes_is_not_repeated() {
+        let sql = "SET ENCRYPTION PASSWORD = 'top secret' WITH HINT ''";
+        let message = "syntax error at or near \"top secret\" in SET ENCRYPTION";
+        let shown = "syntax error at or near \"***\" in SET ENCRYPTION";
+        assert_eq!(without_literals(message, sql), shown);
+        assert_eq!(without_literals("it's", "SET it's"), "it***");
     }
 }

@@ -61,6 +61,13 @@ impl Keywords {
         }
     }
 
+    /// The value of a keyword under one of its names.
+    pub(super) fn get(&self, names: &[&str]) -> Option<&str> {
+        let named = |key: &str| names.iter().any(|name| key.eq_ignore_ascii_case(name));
+        let found = self.pairs.iter().find(|(key, _)| named(key));
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// Sets a keyword, in place of every earlier setting under one of its names.
     pub(super) fn set(&mut self, names: &[&str], value: &str) {
         self.pairs.retain(|(key, _)| !names.iter().any(|name| key.eq_ignore_ascii_case(name)));
@@ -187,15 +194,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    impl Keywords {
-        fn get(&self, names: &[&str]) -> Option<&str> {
-            self.pairs
-                .iter()
-                .find(|(key, _)| names.iter().any(|name| key.eq_ignore_ascii_case(name)))
-                .map(|(_, value)| value.as_str())
-        }
-    }
 
     fn keywords(text: &str) -> Keywords {
         Keywords::parse(&ConnectionText::Keywords(text.to_owned())).unwrap()

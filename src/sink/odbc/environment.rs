@@ -78,12 +78,9 @@ pub(super) fn missing() -> Option<String> {
 }
 
 /// The variables with their present values, to be shown.
-pub(super) fn shown() -> Vec<(&'static str, String)> {
+pub(super) fn shown() -> [(&'static str, String); 2] {
     let value = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    NEEDED
-        .into_iter()
-        .map(|(name, ..)| (name, value(name).unwrap_or_else(|| "not set".to_owned())))
-        .collect()
+    NEEDED.map(|(name, ..)| (name, value(name).unwrap_or_else(|| "not set".to_owned())))
 }
 
 fn assignments(variables: &[(&str, &str)]) -> String {

@@ -11,6 +11,7 @@ use super::probe::Facts;
 use super::profile::{ArrayOrder, Encode, RowSql, profile};
 use super::raw::{Diagnostic, Statement};
 use super::stamp::Stamped;
+use super::statuses::{self, Partly, StatusArray};
 use super::waves::Arrangement;
 use crate::arena::column::NULL_INDICATOR;
 use crate::arena::{Batch, KeyNumbers, Values};
@@ -19,6 +20,13 @@ use crate::sink::{RowReject, Sink, SinkError};
 
 /// Bytes counted for a cell beside its text: its length on the wire, or its number.
 const CELL_BYTES: u64 = 16;
+
+/// Bad rows of one array after which the next ones are short: the driver manager takes over one
+/// diagnostic a bad row, each more slowly than the one before.
+const MANY_BAD_ROWS: usize = 250;
+
+/// Rows of a short array; with fewer bad rows they double again.
+const ARRAY_ROWS_MIN: usize = 500;
 
 /// What every writer of one target shares.
 #[derive(Debug)]
@@ -66,6 +74,9 @@ pub(super) struct OdbcSink {
 struct Sending {
     statement: Statement,
     control: Statement,
+    statuses: StatusArray,
+    /// Most rows in the next array.
+    array_rows: usize,
     encoder: Box<dyn Encode>,
     session: Session,
 }
@@ -80,17 +91,25 @@ impl Sending {
             // A driver may refuse it (HYC00); the probe's facts say that it was only asked.
             let _ = statement.set_query_timeout_seconds(seconds);
         }
-        for &(attribute, value) in profile.statement_attributes() {
+        for &(_, attribute, value) in profile.statement_attributes() {
             // The probe has noted a refusal, and then believes no status array.
             let _ = statement.set_number(attribute, value);
         }
+        statement.set_numbered(plan.facts.statuses.exact);
         let prepared = statement.prepare(&shipment.sql.text).ok();
         prepared.map_err(|outcome| session.error(&outcome))?;
         let mut encoder = profile.encoder(&shipment.columns, plan.facts.width);
         if shipment.is_stamped {
             encoder = Box::new(Stamped::new(profile, encoder, plan.facts.width));
         }
-        Ok(Self { statement, control: session.statement()?, encoder, session })
+        Ok(Self {
+            statement,
+            statuses: plan.facts.statuses,
+            array_rows: usize::MAX,
+            control: session.statement()?,
+            encoder,
+            session,
+        })
     }
 
     fn control(&mut self, sql: &str) -> Result<(), SinkError> {
@@ -117,13 +136,54 @@ impl Sending {
         Ok(warnings.collect())
     }
 
-    /// Sends some rows under a savepoint: afterwards all of them are in, or none.
+    /// Sends some rows and returns the bad ones; the others are in.
+    fn send(
+        &mut self,
+        batch: &Batch,
+        rows: &[usize],
+        shipment: &Shipment,
+    ) -> Result<Vec<RowReject>, SinkError> {
+        let (mut rejects, mut rest) = (Vec::new(), rows);
+        while !rest.is_empty() {
+            let (array, later) = rest.split_at(rest.len().min(self.array_rows));
+            let bad = self.send_array(batch, array, shipment)?;
+            self.array_rows = match bad.len() > MANY_BAD_ROWS {
+                true => ARRAY_ROWS_MIN,
+                false => self.array_rows.saturating_mul(2),
+            };
+            // What was found is a position in the array.
+            rejects.extend(
+                bad.into_iter().map(|reject| RowReject { row: array[reject.row], ..reject }),
+            );
+            rest = later;
+        }
+        Ok(rejects)
+    }
+
+    fn send_array(
+        &mut self,
+        batch: &Batch,
+        rows: &[usize],
+        shipment: &Shipment,
+    ) -> Result<Vec<RowReject>, SinkError> {
+        match self.attempt(batch, rows, shipment, self.statuses.exact)? {
+            (Attempt::In, rejects) => Ok(rejects),
+            (Attempt::Refused(fault), _) => isolate(0..rows.len(), fault, |positions| {
+                let part = &rows[positions];
+                self.attempt(batch, part, shipment, false).map(|(attempt, _)| attempt)
+            }),
+        }
+    }
+
+    /// Sends some rows under a savepoint: afterwards all of them are in, or none; where `partly`
+    /// says that the status array is to be believed, all but those that come back.
     fn attempt(
         &mut self,
         batch: &Batch,
         rows: &[usize],
         shipment: &Shipment,
-    ) -> Result<Attempt, SinkError> {
+        partly: bool,
+    ) -> Result<(Attempt, Vec<RowReject>), SinkError> {
         let savepoint = self.session.profile.savepoint();
         self.control(savepoint.set)?;
         let expected = rows.len();
@@ -136,10 +196,20 @@ impl Sending {
             result: &result,
             statuses: self.statement.statuses(),
             rows: expected,
-            counted: shipment.sql.counted,
+            must_count: shipment.sql.counted,
             warnings: &warnings,
+            counted: (self.session.profile.counts_rows() || self.statuses.counts)
+                .then_some(result.row_count),
         };
-        let attempt = judge(&self.session, &answer, &shipment.columns)?;
+        let failed =
+            if partly { statuses::read(&self.session, &answer, &shipment.columns)? } else { None };
+        let (attempt, rejects) = match failed {
+            Some(Partly::Bad(rejects)) => (Attempt::In, rejects),
+            // Rows one by one say the same again, or what is wrong.
+            Some(Partly::Contradiction) | None => {
+                (judge(&self.session, &answer, &shipment.columns)?, Vec::new())
+            }
+        };
         let after = match &attempt {
             Attempt::In => savepoint.keep,
             Attempt::Refused(_) => savepoint.undo,
@@ -147,7 +217,7 @@ impl Sending {
         for sql in after {
             self.control(sql)?;
         }
-        Ok(attempt)
+        Ok((attempt, rejects))
     }
 }
 
@@ -177,17 +247,9 @@ impl OdbcSink {
                 }
             };
             arrangement.of_batch(shipment.order, rows, &shipment.keys, batch);
-            let order = &arrangement.rows;
-            for positions in arrangement.statements.iter().cloned() {
-                let mut attempt =
-                    |part: Range<usize>| sending.attempt(batch, &order[part], shipment);
-                if let Attempt::Refused(fault) = attempt(positions.clone())? {
-                    let bad = isolate(positions, fault, attempt)?;
-                    rejects.extend(
-                        bad.into_iter()
-                            .map(|reject| RowReject { row: order[reject.row], ..reject }),
-                    );
-                }
+            for positions in &arrangement.statements {
+                let rows = &arrangement.rows[positions.clone()];
+                rejects.extend(sending.send(batch, rows, shipment)?);
             }
         }
         // Waves find them out of order.

@@ -21,7 +21,8 @@ pub(super) struct RowFault {
 }
 
 impl RowFault {
-    fn of_row(self, row: usize) -> RowReject {
+    /// The fault as that of a row of the batch.
+    pub(super) fn of_row(self, row: usize) -> RowReject {
         RowReject {
             row,
             class: self.class,

@@ -10,7 +10,7 @@ use crate::sink::{ErrorClass, SinkError};
 
 /// Status values of a row that went in (`SQL_PARAM_SUCCESS`, `SQL_PARAM_SUCCESS_WITH_INFO`): the
 /// diagnostics say what there is to say about the second.
-const STATUS_IN: [u16; 2] = [0, 6];
+pub(super) const STATUS_IN: [u16; 2] = [0, 6];
 
 /// Everything a driver and its server say about one array.
 pub(super) struct Answer<'a> {
@@ -21,9 +21,11 @@ pub(super) struct Answer<'a> {
     /// Rows that were sent.
     pub(super) rows: usize,
     /// What the number of changed rows must be.
-    pub(super) counted: Counted,
+    pub(super) must_count: Counted,
     /// Warnings that the server was asked for, because its driver keeps them to itself.
     pub(super) warnings: &'a [Diagnostic],
+    /// Rows that went in, where the row count is known to say it.
+    pub(super) counted: Option<i64>,
 }
 
 /// What the answer to an array means.
@@ -50,7 +52,7 @@ pub(super) fn judge(
         };
     }
     // A delete that finds no row is done, and says so (02000).
-    let is_nothing = |d: &Diagnostic| d.sqlstate == "02000" && answer.counted == Counted::Free;
+    let is_nothing = |d: &Diagnostic| d.sqlstate == "02000" && answer.must_count == Counted::Free;
     let infos = outcome.diagnostics.iter().filter(|d| !profile.is_harmless(d) && !is_nothing(d));
     let warnings = answer.warnings.iter().filter(|d| profile.is_data_warning(d));
     if let Some(telling) = infos.chain(warnings).next() {
@@ -60,25 +62,24 @@ pub(super) fn judge(
         };
         return Ok(refused(class, Some(telling), "", columns));
     }
-    let counted = profile.counts_rows().then_some(answer.result.row_count);
-    Ok(shortfall(answer, counted).map_or(Attempt::In, |words| {
+    Ok(shortfall(answer).map_or(Attempt::In, |words| {
         refused(RejectClass::Other, answer.warnings.first(), &words, columns)
     }))
 }
 
 /// What contradicts the success that a driver reports.
-fn shortfall(answer: &Answer<'_>, counted: Option<i64>) -> Option<String> {
+fn shortfall(answer: &Answer<'_>) -> Option<String> {
     let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let (rows, sets) = (number(answer.rows), number(answer.statuses.len()));
-    if answer.result.outcome.is_no_data() && answer.counted != Counted::Free {
+    if answer.result.outcome.is_no_data() && answer.must_count != Counted::Free {
         return Some("the statement changed no row".to_owned());
     }
-    let falls_short = |&counted: &i64| match answer.counted {
+    let falls_short = |&counted: &i64| match answer.must_count {
         Counted::Each => counted != rows,
         Counted::EachOrMore => counted < rows,
         Counted::Free => false,
     };
-    if let Some(counted) = counted.filter(falls_short) {
+    if let Some(counted) = answer.counted.filter(falls_short) {
         return Some(format!(
             "the database reports success, and {counted} rows in for {rows} sent (a trigger or a \
              rule may have dropped them)"
@@ -99,14 +100,31 @@ fn refused(
     otherwise: &str,
     columns: &[CatalogColumn],
 ) -> Attempt {
-    let message = words.map_or(otherwise, |d| d.message.as_str());
-    Attempt::Refused(RowFault {
+    Attempt::Refused(words.map_or_else(
+        || RowFault {
+            class,
+            column: None,
+            sqlstate: None,
+            native: None,
+            message: otherwise.to_owned(),
+        },
+        |words| fault_of(class, words, columns),
+    ))
+}
+
+/// A row's fault in the words of a diagnostic.
+pub(super) fn fault_of(
+    class: RejectClass,
+    words: &Diagnostic,
+    columns: &[CatalogColumn],
+) -> RowFault {
+    RowFault {
         class,
-        column: named_column(message, columns),
-        sqlstate: words.map(|d| d.sqlstate.clone()),
-        native: words.map(|d| d.native),
-        message: message.to_owned(),
-    })
+        column: named_column(&words.message, columns),
+        sqlstate: Some(words.sqlstate.clone()),
+        native: Some(words.native),
+        message: words.message.clone(),
+    }
 }
 
 /// The column that a message names: `column "x"` (PostgreSQL) or `column 'x'` (MariaDB) at its
@@ -135,11 +153,17 @@ mod tests {
         processed: Option<i64>,
         counted: Option<i64>,
     ) -> Option<String> {
-        let result = ArrayOutcome { outcome: Outcome::success(), processed, row_count: 0 };
-        let counted_as = Counted::Each;
-        let answer =
-            Answer { result: &result, statuses, rows: 3, counted: counted_as, warnings: &[] };
-        shortfall(&answer, counted)
+        let numbered = Vec::new();
+        let result =
+            ArrayOutcome { outcome: Outcome::success(), processed, row_count: 0, numbered };
+        shortfall(&Answer {
+            result: &result,
+            statuses,
+            rows: 3,
+            must_count: Counted::Each,
+            warnings: &[],
+            counted,
+        })
     }
 
     #[test]
@@ -163,11 +187,18 @@ mod tests {
     #[test]
     fn what_is_found_by_key_counts_otherwise() {
         let (success, statuses) = (Outcome::success(), [0, 0, 0]);
-        let result = ArrayOutcome { outcome: success, processed: Some(3), row_count: 0 };
-        let short = |counted, rows| {
-            let answer =
-                Answer { result: &result, statuses: &statuses, rows: 3, counted, warnings: &[] };
-            shortfall(&answer, Some(rows)).is_some()
+        let numbered = Vec::new();
+        let result = ArrayOutcome { outcome: success, processed: Some(3), row_count: 0, numbered };
+        let short = |must_count, rows| {
+            let answer = Answer {
+                result: &result,
+                statuses: &statuses,
+                rows: 3,
+                must_count,
+                warnings: &[],
+                counted: Some(rows),
+            };
+            shortfall(&answer).is_some()
         };
         for (counted, rows, is_short) in [
             (Counted::Each, 3, false),

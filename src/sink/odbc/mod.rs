@@ -20,6 +20,7 @@ mod raw;
 mod session;
 mod staging;
 mod stamp;
+mod statuses;
 mod waves;
 
 use std::sync::Arc;
@@ -38,7 +39,9 @@ use session::OdbcSession;
 use crate::arena::KeyNumbers;
 use crate::config::schema::{Column, SqlType};
 use crate::sink::staging::{StagingSpec, StagingTable};
-use crate::sink::{Layout, Routing, RowAction, Sink, SinkError, SqlSession, Target, TargetInfo};
+use crate::sink::{
+    ErrorClass, Layout, Routing, RowAction, Sink, SinkError, SqlSession, Target, TargetInfo,
+};
 
 /// A database behind an ODBC driver.
 ///
@@ -74,7 +77,17 @@ impl OdbcTarget {
         }
         // Again, with the keywords that this profile must have.
         let session = Session::open(&spec, profile, crate::arena::IndicatorWidth::Wide)?;
-        let facts = probe(&session)?;
+        let mut facts = probe(&session)?;
+        let completed = spec.keywords(Some(profile))?;
+        let of_connection = profile.connection_facts(&completed).into_iter();
+        facts.shown.extend(of_connection.map(|(name, value)| (name.to_owned(), value)));
+        let mut settings = profile.session_sql(spec.query_timeout);
+        if !spec.session_sql.is_empty() {
+            // Some statements of that kind hold a password.
+            settings.push(format!("{} of --session-sql", spec.session_sql.len()));
+        }
+        let settings = if settings.is_empty() { "none".to_owned() } else { settings.join("; ") };
+        facts.shown.push(("session settings".to_owned(), settings));
         Ok(Self { url: keywords.url(), plan: Arc::new(Plan { spec, facts }) })
     }
 
@@ -141,7 +154,7 @@ impl OdbcTarget {
 
     fn create_sql(&self, table: &str, columns: &[Column]) -> String {
         let quote = self.facts().quote;
-        let types = self.profile().type_names(columns, quote);
+        let types = self.profile().type_names(columns, quote, self.facts().lengths);
         let lines: Vec<String> = columns
             .iter()
             .zip(types)
@@ -214,6 +227,14 @@ impl Target for OdbcTarget {
         self.create_sql(&name, columns)
     }
 
+    fn remarks(&self, columns: &[Column]) -> Vec<String> {
+        self.profile().remarks(columns, self.facts().lengths)
+    }
+
+    fn created_name(&self, name: &str) -> String {
+        self.profile().folded(name)
+    }
+
     fn create_table(&self, table: &str, columns: &[Column]) -> Result<(), SinkError> {
         let name = self.sql_name(table)?;
         self.check_creation(table, columns)?;
@@ -222,7 +243,15 @@ impl Target for OdbcTarget {
 
     fn truncate(&self, table: &str) -> Result<(), SinkError> {
         let name = self.sql_name(table)?;
-        self.in_transaction(&self.profile().truncate_sql(&name))
+        let mut refused = None;
+        for sql in self.profile().emptying_sql(&name) {
+            match self.in_transaction(&sql) {
+                Err(error) if error.class == ErrorClass::Permanent => refused = Some(error),
+                done => return done,
+            }
+        }
+        // The last form is the plain one, so its words say what is wrong.
+        Err(refused.unwrap_or_else(|| SinkError::permanent("nothing empties this table")))
     }
 
     fn run_sql(&self, sql: &str) -> Result<(), SinkError> {

@@ -6,7 +6,9 @@ use super::connect::{Connection, Session, fetch_all};
 use super::parameter::{LengthWord, Parameter};
 use super::profile::{Profile, ProfileName, profile};
 use super::raw::{self, Statement};
+use super::statuses::{self, StatusArray};
 use crate::arena::IndicatorWidth;
+use crate::config::schema::LengthUnit;
 use crate::sink::{ErrorClass, SinkError};
 
 /// Information types of `SQLGetInfo` (`sql.h`, `sqlext.h`).
@@ -32,6 +34,10 @@ pub(super) struct Facts {
     pub(super) width: IndicatorWidth,
     /// Character that quotes names; a blank where names cannot be quoted.
     pub(super) quote: char,
+    /// What is known of the driver's status array.
+    pub(super) statuses: StatusArray,
+    /// What the length of a text column counts on this server.
+    pub(super) lengths: LengthUnit,
     /// Most bytes of rows in one request.
     pub(super) request_bytes: Option<u64>,
     /// Name and value, in reading order.
@@ -58,7 +64,8 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
     }
     let (width, width_source) = width(session)?;
     connection.set_width(width);
-    let characters = check_characters(session)?;
+    let (characters, lengths) = check_characters(session)?;
+    let (statuses, status_array) = statuses::prove(session)?;
     let profile = session.profile;
     let mut request_bytes = profile.bounds().request_bytes;
     if let Some(sql) = profile.request_bytes_sql() {
@@ -71,7 +78,7 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
         .quote()
         .unwrap_or_else(|| text(info::IDENTIFIER_QUOTE_CHAR).chars().next().unwrap_or(' '));
     let mut shown = vec![
-        ("database", format!("{} {}", text(info::DBMS_NAME), text(info::DBMS_VER))),
+        ("database", format!("{} {}", text(info::DBMS_NAME), text(info::DBMS_VER)).trim().into()),
         ("driver", format!("{} {}", text(info::DRIVER_NAME), text(info::DRIVER_VER))),
         ("profile", profile.name().to_string()),
         (
@@ -87,7 +94,7 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
         ("text", characters.to_owned()),
         ("largest array", format!("{} rows", profile.bounds().batch_rows_max)),
         ("array row counts", row_counts(connection).to_owned()),
-        ("bad rows of an array", "found by savepoint and halving".to_owned()),
+        ("bad rows of an array", status_array),
         ("names quoted by", quote.to_string()),
         (
             "query timeout",
@@ -98,16 +105,31 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
             },
         ),
     ];
+    for &(name, attribute, value) in profile.statement_attributes() {
+        let taken = session.statement()?.set_number(attribute, value).ok();
+        let said = match taken {
+            Ok(()) => "taken by the driver".to_owned(),
+            Err(outcome) => format!("refused by the driver: {}", session.error(&outcome)),
+        };
+        shown.push((name, format!("attribute {attribute} = {value}, {said}")));
+    }
     if let Some(bytes) = request_bytes {
         shown.push(("largest request", format!("{bytes} bytes of rows")));
     }
     let mut shown: Vec<_> = shown.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
     for (name, sql) in profile.fact_sql() {
-        let value = session.scalar(sql)?.unwrap_or_else(|| "NULL".to_owned());
+        let value = match session.scalar(sql) {
+            Ok(value) => value.unwrap_or_else(|| "NULL".to_owned()),
+            Err(error) if error.class == ErrorClass::Permanent => {
+                session.rollback()?;
+                "unknown".to_owned()
+            }
+            Err(error) => return Err(error),
+        };
         shown.push(((*name).to_owned(), value));
     }
     session.rollback()?;
-    Ok(Facts { profile: profile.name(), width, quote, request_bytes, shown })
+    Ok(Facts { profile: profile.name(), width, quote, statuses, lengths, request_bytes, shown })
 }
 
 /// Profile of an open connection, unless one is forced.
@@ -170,7 +192,7 @@ fn agreed(widths: &[IndicatorWidth]) -> Result<(IndicatorWidth, &'static str), S
 
 /// Sends a text and asks the server how many characters it sees: a driver that takes UTF-8 for
 /// something else stores wrong text that reads back right through the same driver.
-fn check_characters(session: &Session) -> Result<&'static str, SinkError> {
+fn check_characters(session: &Session) -> Result<(&'static str, LengthUnit), SinkError> {
     let mut refusal = None;
     for check in session.profile.text_checks() {
         let mut statement = session.statement()?;
@@ -196,11 +218,14 @@ fn check_characters(session: &Session) -> Result<&'static str, SinkError> {
                 check.answer,
             )));
         }
-        return Ok("UTF-8 arrives as UTF-8 (counted by the server)");
+        return Ok(("UTF-8 arrives as UTF-8 (counted by the server)", check.lengths));
     }
     match refusal {
         Some(error) => Err(error),
-        None => Ok("not checked on the server: this profile knows no query for it"),
+        None => Ok((
+            "not checked on the server: this profile knows no query for it",
+            LengthUnit::Characters,
+        )),
     }
 }
 

@@ -61,7 +61,7 @@ impl OdbcTarget {
             spec.columns.len() + OWN_COLUMNS.len(),
             bounds.columns,
         )?;
-        let there = declared(profile, &session, &target, quote)?;
+        let there = self.declared(&session, &target)?;
         let there = there
             .ok_or_else(|| SinkError::permanent(format!("there is no table {}", spec.table)))?;
         let types = spec
@@ -70,7 +70,7 @@ impl OdbcTarget {
             .map(|column| type_of(profile, &there, column).map(str::to_owned))
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| SinkError::permanent("a loaded column is not in the table"))?;
-        let existing = declared(profile, &session, &name, quote)?.map(|there| {
+        let existing = self.declared(&session, &name)?.map(|there| {
             let found = spec
                 .columns
                 .iter()
@@ -100,25 +100,25 @@ impl OdbcTarget {
             sql,
         })
     }
-}
 
-/// The columns of a table with their types as the server has them, or as we would declare them
-/// where it cannot be asked; `None` when there is no such table.
-fn declared(
-    profile: &dyn Profile,
-    session: &Session,
-    table: &TableName,
-    quote: char,
-) -> Result<Option<Vec<DeclaredType>>, SinkError> {
-    let Some(catalog) = profile.columns(session, table, quote)? else {
-        return Ok(None);
-    };
-    if let Some(types) = profile.declared_types(session, table)? {
-        return Ok(Some(types));
+    /// The columns of a table with their types as the server has them, or as we would declare them
+    /// where it cannot be asked; `None` when there is no such table.
+    fn declared(
+        &self,
+        session: &Session,
+        table: &TableName,
+    ) -> Result<Option<Vec<DeclaredType>>, SinkError> {
+        let (profile, facts) = (self.profile(), self.facts());
+        let Some(catalog) = profile.columns(session, table, facts.quote)? else {
+            return Ok(None);
+        };
+        if let Some(types) = profile.declared_types(session, table)? {
+            return Ok(Some(types));
+        }
+        let columns: Vec<Column> = catalog.into_iter().map(|column| column.column).collect();
+        let types = profile.type_names(&columns, facts.quote, facts.lengths);
+        Ok(Some(columns.into_iter().map(|column| column.name).zip(types).collect()))
     }
-    let columns: Vec<Column> = catalog.into_iter().map(|column| column.column).collect();
-    let types = profile.type_names(&columns, quote);
-    Ok(Some(columns.into_iter().map(|column| column.name).zip(types).collect()))
 }
 
 fn type_of<'t>(

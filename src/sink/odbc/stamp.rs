@@ -90,6 +90,7 @@ mod tests {
             base_line: 0,
             records: 2,
             first_row,
+            share_bytes: None,
             source: crate::input::RawSource::Owned { bytes: std::sync::Arc::default(), base: 0 },
         };
         batch.segments.extend([segment(0, 10, 0), segment(4, 100, 2)]);

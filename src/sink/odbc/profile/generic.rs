@@ -75,7 +75,7 @@ impl Profile for Generic {
         Box::new(Arrays::new(columns.iter().map(|column| column.announced).collect()))
     }
 
-    fn type_names(&self, columns: &[Column], _quote: char) -> Vec<String> {
+    fn type_names(&self, columns: &[Column], _quote: char, _lengths: LengthUnit) -> Vec<String> {
         columns.iter().map(|column| type_name(column.ty)).collect()
     }
 }

@@ -1,13 +1,15 @@
 //! MariaDB and MySQL through MariaDB Connector/ODBC: typed arrays, which the driver sends in the
 //! server's bulk protocol.
 
+mod key;
 mod staging;
 
 use std::time::Duration;
 
+use super::keyed;
 use super::{
-    Arrays, Bounds, Encode, Profile, ProfileName, RequiredKeyword, StagingFacts, TextCheck,
-    Verdict, announced, hex, quoted, standard_verdict,
+    Arrays, Bounds, Counted, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword, RowSql,
+    StagingFacts, TextCheck, Verdict, announced, hex, quoted, standard_verdict,
 };
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -15,10 +17,11 @@ use crate::limits::DECIMAL_DIGITS;
 use crate::record::RejectClass;
 use crate::sink::odbc::catalog::{self, CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
+use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::raw::Diagnostic;
 use crate::sink::odbc::staging::{DeclaredType, StagingForm};
 use crate::sink::staging::{StagingNames, StagingSql};
-use crate::sink::{ErrorClass, SinkError};
+use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// The profile.
 pub(super) struct Mariadb;
@@ -26,6 +29,16 @@ pub(super) struct Mariadb;
 /// A silent reconnect would lose the open transaction and load half a batch as a whole one.
 const KEYWORDS: &[RequiredKeyword] =
     &[(&["AUTO_RECONNECT"], "0"), (&["CHARSET"], "utf8mb4"), (&["NO_PROMPT"], "1")];
+
+/// The driver's options as one number, under its names.
+const OPTION: &[&str] = &["OPTION", "OPTIONS"];
+
+/// Rows that a statement finds are counted, not only those that it changes: a row that an upsert
+/// leaves as it is counts 1 then, and fewer than were sent are a loss.
+const FOUND_ROWS: u64 = 2;
+
+/// The driver asks nobody. Named again, because the number stands above the single keywords.
+const NO_PROMPT: u64 = 16;
 
 /// A mode in which nothing is stored but what was sent: no cut or clamped value
 /// (`STRICT_ALL_TABLES`), no number made out of 0, and no mode of the server's configuration that
@@ -58,6 +71,15 @@ impl Profile for Mariadb {
         KEYWORDS
     }
 
+    fn complete(&self, keywords: &mut Keywords, _connect_timeout: Duration) {
+        for (names, value) in self.connection_keywords() {
+            keywords.set(names, value);
+        }
+        let given = keywords.get(OPTION).and_then(|text| text.trim().parse::<u64>().ok());
+        let option = given.unwrap_or(0) | FOUND_ROWS | NO_PROMPT;
+        keywords.set(OPTION, &option.to_string());
+    }
+
     fn session_sql(&self, query_timeout: Duration) -> Vec<String> {
         vec![
             format!("SET SESSION sql_mode = '{SQL_MODE}'"),
@@ -74,7 +96,11 @@ impl Profile for Mariadb {
     }
 
     fn text_checks(&self) -> &'static [TextCheck] {
-        &[TextCheck { sql: "SELECT CHAR_LENGTH(?)", answer: "4" }]
+        &[TextCheck { sql: "SELECT CHAR_LENGTH(?)", answer: "4", lengths: LengthUnit::Characters }]
+    }
+
+    fn connection_facts(&self, _keywords: &Keywords) -> Vec<(&'static str, String)> {
+        vec![("reconnection", "never by the driver (AUTO_RECONNECT=0)".to_owned())]
     }
 
     fn fact_sql(&self) -> &'static [(&'static str, &'static str)] {
@@ -82,6 +108,11 @@ impl Profile for Mariadb {
             ("sql_mode", "SELECT @@SESSION.sql_mode"),
             ("character set", "SELECT @@SESSION.character_set_client"),
             ("time zone", "SELECT @@SESSION.time_zone"),
+            (
+                "encryption",
+                "SELECT CASE variable_value WHEN '' THEN 'none' ELSE variable_value END \
+                 FROM information_schema.session_status WHERE variable_name = 'SSL_CIPHER'",
+            ),
             ("innodb_flush_log_at_trx_commit", "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit"),
         ]
     }
@@ -150,6 +181,35 @@ impl Profile for Mariadb {
         }
     }
 
+    fn row_sql(
+        &self,
+        action: &RowAction,
+        table: &str,
+        columns: &[CatalogColumn],
+        quote: char,
+    ) -> Result<RowSql, SinkError> {
+        let insert = self.insert_sql(table, columns, quote);
+        match action {
+            RowAction::Insert => Ok(RowSql::new(insert, columns.len(), Counted::Each)),
+            RowAction::Stage { .. } => Err(keyed::not_direct(action, self.name().name())),
+            RowAction::Upsert { key } => {
+                let text = format!("{insert} {}", key::duplicate_sql(columns, key, quote));
+                Ok(RowSql::new(text, columns.len(), key::COUNTED))
+            }
+            RowAction::Delete { .. } => Ok(key::delete_sql(table, columns, quote)),
+        }
+    }
+
+    fn key_facts(
+        &self,
+        session: &Session,
+        table: &TableName,
+        columns: &[CatalogColumn],
+        action: &RowAction,
+    ) -> Result<KeyFacts, SinkError> {
+        key::facts(session, table, columns, action)
+    }
+
     fn staging_form(&self) -> StagingForm {
         staging::FORM
     }
@@ -188,7 +248,7 @@ impl Profile for Mariadb {
         Box::new(Arrays::new(columns.iter().map(|column| announced(column.column.ty)).collect()))
     }
 
-    fn type_names(&self, columns: &[Column], quote: char) -> Vec<String> {
+    fn type_names(&self, columns: &[Column], quote: char, _lengths: LengthUnit) -> Vec<String> {
         let mut bytes: u64 = columns.iter().map(|column| row_bytes(column.ty)).sum();
         let mut order: Vec<usize> = (0..columns.len()).collect();
         order.sort_by_key(|&index| std::cmp::Reverse(row_bytes(columns[index].ty)));
@@ -452,7 +512,7 @@ mod tests {
                 generated: false,
             })
             .collect();
-        let names = Mariadb.type_names(&columns, '`');
+        let names = Mariadb.type_names(&columns, '`', LengthUnit::Characters);
         let inside = names.iter().filter(|name| name.as_str() == "VARCHAR(4000)").count();
         assert_eq!(inside, 4);
         assert_eq!(names[0], "TEXT CHECK (CHAR_LENGTH(`c0`) <= 4000)");

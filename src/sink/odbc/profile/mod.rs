@@ -15,11 +15,12 @@ pub(super) use keyed::{ArrayOrder, Counted, KeyFacts, RowSql};
 
 use super::catalog::{CatalogColumn, TableName};
 use super::connect::Session;
+use super::connection_text::Keywords;
 use super::parameter::{Parameter, ParameterType, sql_type};
 use super::raw::Diagnostic;
 use super::staging::{DeclaredType, StagingForm};
 use crate::arena::{Batch, CellType, IndicatorWidth};
-use crate::config::schema::{Column, LengthUnit, SqlType};
+use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
 use crate::record::RejectClass;
 use crate::sink::staging::{OWN_COLUMNS, StagingNames, StagingSpec, StagingSql, Standard};
 use crate::sink::{ErrorClass, RowAction, SinkError};
@@ -135,6 +136,35 @@ pub(super) struct TextCheck {
     pub(super) sql: &'static str,
     /// What a server answers that was sent UTF-8 as UTF-8.
     pub(super) answer: &'static str,
+    /// What the length of a text column counts on a server that knows this query.
+    pub(super) lengths: LengthUnit,
+}
+
+/// A temporary table of a key that takes no NULL and a text of four, to try a driver's status
+/// array with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Experiment {
+    /// Makes the table in the open transaction, which takes it away again; the first form that the
+    /// server takes counts.
+    pub(super) create: &'static [&'static str],
+    /// Adds a row of its two columns.
+    pub(super) insert: &'static str,
+    /// Its keys in ascending order.
+    pub(super) read: &'static str,
+}
+
+impl Experiment {
+    /// The table's columns.
+    pub(super) fn columns(&self) -> Vec<CatalogColumn> {
+        let length = TextLength { max: 4, unit: LengthUnit::Bytes };
+        [("ID", SqlType::Integer, false), ("TEXT", SqlType::VarChar(Some(length)), true)]
+            .map(|(name, ty, nullable)| CatalogColumn {
+                column: Column { name: name.to_owned(), ty, nullable, generated: false },
+                server_type: String::new(),
+                announced: announced(ty),
+            })
+            .into()
+    }
 }
 
 /// Statements around one array, so that all of its rows are in or none.
@@ -190,6 +220,14 @@ pub(super) trait Profile: Send + Sync {
         &[]
     }
 
+    /// Completes a connection string with what every connection must have, and with what it
+    /// should have where the user says nothing.
+    fn complete(&self, keywords: &mut Keywords, _connect_timeout: Duration) {
+        for (names, value) in self.connection_keywords() {
+            keywords.set(names, value);
+        }
+    }
+
     /// Statements run on every connect and reconnect.
     fn session_sql(&self, query_timeout: Duration) -> Vec<String>;
 
@@ -213,8 +251,8 @@ pub(super) trait Profile: Send + Sync {
         }
     }
 
-    /// Attributes that each statement must have: number and value.
-    fn statement_attributes(&self) -> &'static [(i32, usize)] {
+    /// Attributes that each statement must have: name, number and value.
+    fn statement_attributes(&self) -> &'static [(&'static str, i32, usize)] {
         &[]
     }
 
@@ -240,7 +278,12 @@ pub(super) trait Profile: Send + Sync {
         false
     }
 
-    /// Facts to ask the server for: name and query.
+    /// What connection string and environment say about a connection: name and value.
+    fn connection_facts(&self, _keywords: &Keywords) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Facts to ask the server for: name and query. A query that is refused is an unknown fact.
     fn fact_sql(&self) -> &'static [(&'static str, &'static str)] {
         &[]
     }
@@ -379,12 +422,18 @@ pub(super) trait Profile: Send + Sync {
     /// Turns batches into the parameters of [`Self::row_sql`], one for each column.
     fn encoder(&self, columns: &[CatalogColumn], width: IndicatorWidth) -> Box<dyn Encode>;
 
-    /// Types for `CREATE TABLE`, one a column.
-    fn type_names(&self, columns: &[Column], quote: char) -> Vec<String>;
+    /// Types for `CREATE TABLE`, one a column, on a server whose text columns count `lengths`.
+    fn type_names(&self, columns: &[Column], quote: char, lengths: LengthUnit) -> Vec<String>;
 
-    /// The statement that empties a table, in a transaction.
-    fn truncate_sql(&self, table: &str) -> String {
-        format!("DELETE FROM {table}")
+    /// What a user should know about such a table, a sentence each.
+    fn remarks(&self, _columns: &[Column], _lengths: LengthUnit) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Statements that empty a table, each first in a transaction of its own; the first one that
+    /// the server takes does it.
+    fn emptying_sql(&self, table: &str) -> Vec<String> {
+        vec![format!("DELETE FROM {table}")]
     }
 
     /// What an error means.
@@ -400,7 +449,12 @@ pub(super) trait Profile: Send + Sync {
         }
     }
 
-    /// Whether `SQLRowCount` after an array is the number of rows inserted.
+    /// How the driver's status array is tried; without it none is believed.
+    fn status_experiment(&self) -> Option<&'static Experiment> {
+        None
+    }
+
+    /// Whether `SQLRowCount` after an array is the number of rows inserted, untried.
     fn counts_rows(&self) -> bool {
         false
     }

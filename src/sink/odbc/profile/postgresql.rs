@@ -18,6 +18,7 @@ use crate::limits::DECIMAL_DIGITS;
 use crate::record::RejectClass;
 use crate::sink::odbc::catalog::{CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
+use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::parameter::{LengthWord, Parameter};
 use crate::sink::odbc::raw::Diagnostic;
 use crate::sink::odbc::staging::{DeclaredType, StagingForm};
@@ -91,7 +92,12 @@ impl Profile for Postgresql {
             sql: "SELECT CASE WHEN getdatabaseencoding() = 'SQL_ASCII' AND octet_length(t) = 10 \
                   THEN 4 ELSE char_length(t) END FROM (SELECT ?::text AS t) AS s",
             answer: "4",
+            lengths: LengthUnit::Characters,
         }]
+    }
+
+    fn connection_facts(&self, _keywords: &Keywords) -> Vec<(&'static str, String)> {
+        vec![("reconnection", "never by the driver".to_owned())]
     }
 
     fn fact_sql(&self) -> &'static [(&'static str, &'static str)] {
@@ -99,6 +105,11 @@ impl Profile for Postgresql {
             ("server encoding", "SHOW server_encoding"),
             ("time zone", "SHOW TimeZone"),
             ("synchronous_commit", "SHOW synchronous_commit"),
+            (
+                "encryption",
+                "SELECT CASE WHEN ssl THEN version || ' ' || cipher ELSE 'none' END \
+                 FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+            ),
         ]
     }
 
@@ -229,13 +240,13 @@ impl Profile for Postgresql {
         })
     }
 
-    fn type_names(&self, columns: &[Column], _quote: char) -> Vec<String> {
+    fn type_names(&self, columns: &[Column], _quote: char, _lengths: LengthUnit) -> Vec<String> {
         columns.iter().map(|column| type_name(column.ty)).collect()
     }
 
-    fn truncate_sql(&self, table: &str) -> String {
+    fn emptying_sql(&self, table: &str) -> Vec<String> {
         // Part of the transaction, and free of the dead rows that DELETE leaves.
-        format!("TRUNCATE TABLE {table}")
+        vec![format!("TRUNCATE TABLE {table}")]
     }
 
     fn verdict(&self, diagnostic: &Diagnostic) -> Verdict {

@@ -15,7 +15,9 @@ mod diagnostics;
 use std::ptr;
 use std::rc::Rc;
 
-pub(super) use diagnostics::{Diagnostic, Outcome, connection_outcome, info_number, info_text};
+pub(super) use diagnostics::{
+    Diagnostic, NumberedDiagnostic, Outcome, connection_outcome, info_number, info_text,
+};
 use odbc_sys::{
     CDataType, FreeStmtOption, HStmt, Handle, HandleType, Len, Nullability, ParamType, Pointer,
     SQLAllocHandle, SQLBindParameter, SQLDescribeColW, SQLDescribeParam, SQLExecDirectW,
@@ -51,6 +53,9 @@ pub(super) struct ArrayOutcome {
     pub(super) processed: Option<i64>,
     /// Rows that the statement is said to have inserted; -1 is unknown.
     pub(super) row_count: i64,
+    /// Every diagnostic with its row, where [`Statement::set_numbered`] asked for them and the
+    /// execute did not plainly succeed.
+    pub(super) numbered: Vec<NumberedDiagnostic>,
 }
 
 /// One column of a result.
@@ -97,6 +102,7 @@ const fn c_type(cell: CellType) -> CDataType {
 pub(super) struct Statement {
     handle: HStmt,
     statuses: Vec<u16>,
+    numbered: bool,
     // Last: the handle above is freed before the connection can go.
     connection: Rc<Connection>,
 }
@@ -124,6 +130,7 @@ impl Statement {
         Ok(Self {
             handle: handle.as_hstmt(),
             statuses: Vec::new(),
+            numbered: false,
             connection: Rc::clone(connection),
         })
     }
@@ -174,6 +181,11 @@ impl Statement {
         self.set_number(ATTR_QUERY_TIMEOUT, seconds)
     }
 
+    /// Whether all diagnostics of an array are to be read, with the rows that they belong to.
+    pub(super) fn set_numbered(&mut self, numbered: bool) {
+        self.numbered = numbered;
+    }
+
     /// Executes the prepared statement once for each of the first `sets` rows of `parameters`,
     /// or, with no parameters, once.
     ///
@@ -200,13 +212,18 @@ impl Statement {
             let code = unsafe { SQLExecute(self.handle) };
             self.outcome(code)
         };
+        let plain = [SqlReturn::SUCCESS, SqlReturn::NO_DATA].contains(&outcome.code);
+        let numbered = if self.numbered && !plain {
+            // A row fails with one record, now and then with two.
+            diagnostics::read_numbered(self.handle, self.width(), sets.saturating_mul(2) + 1)
+        } else {
+            Vec::new()
+        };
+        // It takes the diagnostics with it.
+        let row_count = self.row_count();
         self.unbind();
         let processed = processed.written_width().map(|_| processed.read(self.width()));
-        ArrayOutcome {
-            row_count: if outcome.is_ok() { self.row_count() } else { -1 },
-            outcome,
-            processed,
-        }
+        ArrayOutcome { row_count, outcome, processed, numbered }
     }
 
     /// Rows that the last statement inserted, by the driver's words; -1 is unknown.

@@ -4,18 +4,23 @@
 //! tests run this profile through IBM's driver against Derby's network server.
 
 mod columns;
+mod ddl;
 mod errors;
 mod staging;
 mod types;
 
 use std::time::Duration;
 
-use super::{Arrays, Bounds, Encode, Profile, ProfileName, StagingFacts, TextCheck, Verdict};
+use super::{
+    Arrays, Bounds, Encode, Experiment, Profile, ProfileName, StagingFacts, TextCheck, Verdict,
+};
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType};
 use crate::sink::SinkError;
 use crate::sink::odbc::catalog::{CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
+use crate::sink::odbc::connection_text::Keywords;
+use crate::sink::odbc::environment;
 use crate::sink::odbc::raw::Diagnostic;
 use crate::sink::odbc::staging::DeclaredType;
 use crate::sink::staging::{StagingNames, StagingSql};
@@ -25,14 +30,41 @@ pub(super) struct Db2;
 
 /// `SQL_ATTR_PARAMOPT_ATOMIC` (`sqlcli1.h`), and its value "no". The driver's default is yes: one
 /// bad row would undo its array, and no status would tell which row it was.
-const PARAMOPT_ATOMIC: (i32, usize) = (1260, 0);
+const PARAMOPT_ATOMIC: (&str, i32, usize) = ("atomic arrays", 1260, 0);
+
+/// Keywords of the connection string (IBM's CLI/ODBC configuration keywords).
+const CONNECT_TIMEOUT: &str = "ConnectTimeout";
+const SECURITY: &[&str] = &["Security", "SecurityTransportMode"];
+const HOSTNAME_VALIDATION: &str = "SSLClientHostnameValidation";
 
 /// Characters of the probe's text, counted by the server: Db2 by `CODEUNITS32`; Derby does not
 /// know that function and counts UTF-16 units, of which the last character has two.
 const TEXT_CHECKS: &[TextCheck] = &[
-    TextCheck { sql: "VALUES CHARACTER_LENGTH(CAST(? AS VARCHAR(40)), CODEUNITS32)", answer: "4" },
-    TextCheck { sql: "VALUES LENGTH(CAST(? AS VARCHAR(40)))", answer: "5" },
+    TextCheck {
+        sql: "VALUES CHARACTER_LENGTH(CAST(? AS VARCHAR(40)), CODEUNITS32)",
+        answer: "4",
+        lengths: LengthUnit::Bytes,
+    },
+    TextCheck {
+        sql: "VALUES LENGTH(CAST(? AS VARCHAR(40)))",
+        answer: "5",
+        lengths: LengthUnit::Characters,
+    },
 ];
+
+/// A declared table belongs to the session, needs no privilege but a user temporary table space,
+/// and goes with the transaction. Derby's takes only the second form, which on Db2 would lose all
+/// rows with the first bad one.
+const EXPERIMENT: Experiment = Experiment {
+    create: &[
+        "DECLARE GLOBAL TEMPORARY TABLE SESSION.FASTLOAD_PROBE (ID INTEGER NOT NULL, \
+         TEXT VARCHAR(4)) ON COMMIT DELETE ROWS LOGGED",
+        "DECLARE GLOBAL TEMPORARY TABLE SESSION.FASTLOAD_PROBE (ID INTEGER NOT NULL, \
+         TEXT VARCHAR(4)) ON COMMIT DELETE ROWS NOT LOGGED",
+    ],
+    insert: "INSERT INTO SESSION.FASTLOAD_PROBE (ID, TEXT) VALUES (?, ?)",
+    read: "SELECT ID FROM SESSION.FASTLOAD_PROBE ORDER BY ID",
+};
 
 impl Profile for Db2 {
     fn name(&self) -> ProfileName {
@@ -61,11 +93,36 @@ impl Profile for Db2 {
         if is_ordinary(name) { name.to_ascii_uppercase() } else { name.to_owned() }
     }
 
+    fn complete(&self, keywords: &mut Keywords, connect_timeout: Duration) {
+        if keywords.get(&[CONNECT_TIMEOUT]).is_none() {
+            let seconds = connect_timeout.as_secs().max(1);
+            keywords.set(&[CONNECT_TIMEOUT], &seconds.to_string());
+        }
+        let encrypted = keywords.get(SECURITY).is_some_and(|way| way.eq_ignore_ascii_case("ssl"));
+        if encrypted && keywords.get(&[HOSTNAME_VALIDATION]).is_none() {
+            // The driver's default takes any certificate that it trusts for any host.
+            keywords.set(&[HOSTNAME_VALIDATION], "Basic");
+        }
+    }
+
+    fn connection_facts(&self, keywords: &Keywords) -> Vec<(&'static str, String)> {
+        let [code_page, retries] = environment::shown();
+        let reconnection = match retries.1.as_str() {
+            "0" => "never by the driver",
+            _ => "by the driver, without a word but an error 08506; a commit after that is not one",
+        };
+        vec![
+            ("code page of the driver", format!("{}={}", code_page.0, code_page.1)),
+            ("reconnection", format!("{reconnection} ({}={})", retries.0, retries.1)),
+            ("encryption", encryption(keywords)),
+        ]
+    }
+
     fn session_sql(&self, _query_timeout: Duration) -> Vec<String> {
         Vec::new()
     }
 
-    fn statement_attributes(&self) -> &'static [(i32, usize)] {
+    fn statement_attributes(&self) -> &'static [(&'static str, i32, usize)] {
         &[PARAMOPT_ATOMIC]
     }
 
@@ -117,8 +174,27 @@ impl Profile for Db2 {
         Box::new(Arrays::new(columns.iter().map(|column| column.announced).collect()))
     }
 
-    fn type_names(&self, columns: &[Column], _quote: char) -> Vec<String> {
-        columns.iter().map(|column| types::type_name(column.ty)).collect()
+    fn type_names(&self, columns: &[Column], _quote: char, lengths: LengthUnit) -> Vec<String> {
+        ddl::type_names(columns, lengths)
+    }
+
+    fn remarks(&self, columns: &[Column], lengths: LengthUnit) -> Vec<String> {
+        ddl::remarks(columns, lengths)
+    }
+
+    fn emptying_sql(&self, table: &str) -> Vec<String> {
+        vec![
+            // Nothing is logged but the extents, so no table is too large for the log. It must be
+            // first in its transaction, cannot be undone, and does not call delete triggers:
+            // where there are any, or a foreign key points here, it is refused. Derby does not
+            // know this form.
+            format!("TRUNCATE TABLE {table} RESTRICT WHEN DELETE TRIGGERS IMMEDIATE"),
+            format!("DELETE FROM {table}"),
+        ]
+    }
+
+    fn status_experiment(&self) -> Option<&'static Experiment> {
+        Some(&EXPERIMENT)
     }
 
     fn declared_types(
@@ -143,6 +219,21 @@ impl Profile for Db2 {
     }
 }
 
+/// What the connection string says about encryption: the driver tells no cipher.
+fn encryption(keywords: &Keywords) -> String {
+    let value = |names: &[&str]| keywords.get(names).unwrap_or("not set").to_owned();
+    match keywords.get(SECURITY) {
+        Some(way) if way.eq_ignore_ascii_case("ssl") => format!(
+            "TLS by the connection string; host name validation {}; the driver tells no cipher",
+            value(&[HOSTNAME_VALIDATION])
+        ),
+        None if keywords.get(&["DSN"]).is_some() => {
+            "not set in the connection string; see the data source's own settings".to_owned()
+        }
+        other => format!("none by the connection string (Security={})", other.unwrap_or("not set")),
+    }
+}
+
 /// Whether Db2 would take the name without quotes, and so fold it to upper case.
 fn is_ordinary(name: &str) -> bool {
     let mut bytes = name.bytes();
@@ -153,6 +244,31 @@ fn is_ordinary(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::odbc::connection_text::ConnectionText;
+
+    fn completed(text: &str) -> Keywords {
+        let text = ConnectionText::Keywords(text.to_owned());
+        let mut keywords = Keywords::parse(&text).unwrap();
+        Db2.complete(&mut keywords, Duration::from_secs(30));
+        keywords
+    }
+
+    #[test]
+    fn host_names_are_validated_unless_the_user_says_otherwise() {
+        let of = |text: &str| completed(text).get(&[HOSTNAME_VALIDATION]).map(str::to_owned);
+        assert_eq!(of("HOSTNAME=h"), None);
+        assert_eq!(of("HOSTNAME=h;security=ssl").as_deref(), Some("Basic"));
+        assert_eq!(of("SecurityTransportMode=SSL").as_deref(), Some("Basic"));
+        let chosen = "Security=SSL;sslclienthostnamevalidation=OFF";
+        assert_eq!(of(chosen).as_deref(), Some("OFF"));
+    }
+
+    #[test]
+    fn the_connect_timeout_is_passed_on() {
+        let of = |text: &str| completed(text).get(&["connecttimeout"]).map(str::to_owned);
+        assert_eq!(of("HOSTNAME=h").as_deref(), Some("30"));
+        assert_eq!(of("CONNECTTIMEOUT=3").as_deref(), Some("3"));
+    }
 
     #[test]
     fn ordinary_names_fold() {
