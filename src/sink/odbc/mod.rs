@@ -131,7 +131,7 @@ impl OdbcTarget {
                 let mut columns = stamp::columns().to_vec();
                 columns.extend(selected.iter().cloned());
                 let staging = self.sql_name(table)?;
-                let text = self.profile().stage_sql(&staging, &columns, run_id, quote);
+                let text = self.profile().staging().stage_sql(&staging, &columns, run_id, quote);
                 RowSql::new(text, columns.len(), Counted::Each)
             }
             _ => self.profile().row_sql(action, &name.sql(quote), &selected, quote)?,

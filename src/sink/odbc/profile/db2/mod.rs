@@ -12,7 +12,7 @@ mod types;
 use std::time::Duration;
 
 use super::{
-    Arrays, Bounds, Encode, Experiment, Profile, ProfileName, StagingFacts, TextCheck, Verdict,
+    Arrays, Bounds, Encode, Experiment, Profile, ProfileName, StagingProfile, TextCheck, Verdict,
 };
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType};
@@ -22,8 +22,6 @@ use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::environment;
 use crate::sink::odbc::raw::Diagnostic;
-use crate::sink::odbc::staging::DeclaredType;
-use crate::sink::staging::{StagingNames, StagingSql};
 
 /// The profile.
 pub(super) struct Db2;
@@ -170,6 +168,10 @@ impl Profile for Db2 {
         }
     }
 
+    fn staging(&self) -> &'static dyn StagingProfile {
+        &staging::Db2Tables
+    }
+
     fn encoder(&self, columns: &[CatalogColumn], _width: IndicatorWidth) -> Box<dyn Encode> {
         Box::new(Arrays::new(columns.iter().map(|column| column.announced).collect()))
     }
@@ -195,23 +197,6 @@ impl Profile for Db2 {
 
     fn status_experiment(&self) -> Option<&'static Experiment> {
         Some(&EXPERIMENT)
-    }
-
-    fn declared_types(
-        &self,
-        session: &Session,
-        table: &TableName,
-    ) -> Result<Option<Vec<DeclaredType>>, SinkError> {
-        staging::declared_types(session, table)
-    }
-
-    fn staging_sql(
-        &self,
-        facts: &StagingFacts<'_>,
-        names: StagingNames,
-        create: String,
-    ) -> Result<Box<dyn StagingSql>, SinkError> {
-        Ok(Box::new(staging::Db2Staging::new(facts, names, create)))
     }
 
     fn verdict(&self, diagnostic: &Diagnostic) -> Verdict {
