@@ -116,16 +116,11 @@ pub(super) fn prepare(
     let columns = as_created(target, columns, new_table.as_mut());
     let (columns, key) = keyed_columns(resolved, columns)?;
     if new_table.is_some() && !resolved.create {
-        return Err(Error::usage(
-            format!("there is no table {table} in {}", target.info().url),
-            "make it with --create",
-        ));
+        return Err(no_table(&table, target));
     }
     let Settled { work, effective, warnings: settled } = resolved.work.settle(&around)?;
     warnings.extend(settled);
-    warnings.extend(inputs.iter().flat_map(|input| {
-        input.notes.iter().map(|note| format!("{}: {note}", input.path.display()))
-    }));
+    warnings.extend(inputs.iter().flat_map(notes));
     Ok(Prepared {
         config: LoadConfig {
             rejects: reject_paths(&specs, resolved.rejects.as_deref())?,
@@ -164,6 +159,16 @@ pub(super) fn environment_notices(target: &dyn Target) -> Vec<String> {
         return environment::notices();
     }
     Vec::new()
+}
+
+fn no_table(table: &str, target: &dyn Target) -> Error {
+    let what = format!("there is no table {table} in {}", target.info().url);
+    Error::usage(what, "make it with --create")
+}
+
+/// What an input has to say of itself.
+fn notes(input: &InputFile) -> impl Iterator<Item = String> {
+    input.notes.iter().map(|note| format!("{}: {note}", input.path.display()))
 }
 
 /// Columns under the names that a new table gives them.
