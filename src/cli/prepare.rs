@@ -99,10 +99,9 @@ pub(super) fn prepare(
     let choice = Choice { resolved, inputs: &inputs, fields, heads: &heads, control };
     let (columns, field_count, new_table) = match (known, &existing) {
         (Some(columns), _) => {
-            let mapping = match delete_selection(resolved, fields.header) {
-                Some(selection) => map_columns(columns, fields, &selection)?,
-                None => map_columns(columns, fields, &resolved.selection)?,
-            };
+            let of_keys = delete_selection(resolved, fields.header);
+            let selection = of_keys.as_ref().unwrap_or(&resolved.selection);
+            let mapping = map_columns(columns, fields, selection)?;
             // Of a row that is deleted no column is left to anything.
             if resolved.mode != Mode::Delete {
                 warnings.extend(mapping.warnings);
@@ -134,10 +133,7 @@ pub(super) fn prepare(
             mode: resolved.mode,
             key,
             duplicates: resolved.duplicates,
-            staging: resolved
-                .staging
-                .clone()
-                .map(|staging| StagingConfig { run_id: new_run_id(), ..staging }),
+            staging: resolved.staging.clone().map(with_run_id),
             before: resolved.before.clone(),
             after: resolved.after.clone(),
             max_errors: resolved.max_errors,
@@ -164,6 +160,10 @@ pub(super) fn environment_notices(target: &dyn Target) -> Vec<String> {
 fn no_table(table: &str, target: &dyn Target) -> Error {
     let what = format!("there is no table {table} in {}", target.info().url);
     Error::usage(what, "make it with --create")
+}
+
+fn with_run_id(staging: StagingConfig) -> StagingConfig {
+    StagingConfig { run_id: new_run_id(), ..staging }
 }
 
 /// What an input has to say of itself.
