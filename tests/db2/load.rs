@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{create_table, query_at, variable};
+use crate::support::{PATIENCE, create_table, query_at, variable};
 
 /// Rows of a batch: one array of the driver.
 pub(crate) const BATCH_ROWS: u64 = 100;
@@ -156,13 +158,24 @@ impl Drop for Running {
 impl Running {
     /// Waits for its end; nothing is asserted about its status.
     pub(crate) fn end(mut self) -> Ended {
-        let mut errors = self.0.stderr.take().expect("a pipe");
-        let (stdout, stderr) = std::thread::scope(|scope| {
-            let stderr = scope.spawn(move || std::io::read_to_string(&mut errors).unwrap());
-            let stdout = std::io::read_to_string(self.0.stdout.as_mut().expect("a pipe")).unwrap();
-            (stdout, stderr.join().unwrap())
-        });
-        let status = self.0.wait().unwrap().code().expect("no signal ends the program");
+        let read = |pipe: Option<Box<dyn Read + Send>>| {
+            let pipe = pipe.expect("a pipe");
+            std::thread::spawn(|| std::io::read_to_string(pipe).expect("UTF-8"))
+        };
+        let stdout = read(self.0.stdout.take().map(|pipe| Box::new(pipe) as _));
+        let stderr = read(self.0.stderr.take().map(|pipe| Box::new(pipe) as _));
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                break status.code().expect("no signal ends the program");
+            }
+            if began.elapsed() > PATIENCE {
+                let _ = self.0.kill();
+                panic!("the load does not end\n{}", stderr.join().unwrap());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
         let report: Value = serde_json::from_str(&stdout)
             .unwrap_or_else(|error| panic!("status {status}: {error}\n{stdout}\n{stderr}"));
         let ended = Ended { status, report, stderr };
