@@ -111,12 +111,12 @@ type Spoil = fn(&mut Row);
 const FAULTS: [(&str, Spoil, RejectClass); 8] = [
     ("duplicate key", |row| row.0 = Some(0), RejectClass::Duplicate),
     ("NULL in a key", |row| row.0 = None, RejectClass::Null),
-    ("text too long", |row| row.1 = "eleven chars".to_owned(), RejectClass::Length),
-    ("no number", |row| row.2 = "abc".to_owned(), RejectClass::Conversion),
-    ("number too large", |row| row.2 = "1234.5".to_owned(), RejectClass::Range),
-    ("CHECK", |row| row.1 = "forbidden".to_owned(), RejectClass::Constraint),
+    ("text too long", |row| row.1 = "eleven chars".into(), RejectClass::Length),
+    ("no number", |row| row.2 = "abc".into(), RejectClass::Conversion),
+    ("number too large", |row| row.2 = "1234.5".into(), RejectClass::Range),
+    ("CHECK", |row| row.1 = "forbidden".into(), RejectClass::Constraint),
     ("foreign key", |row| row.3 = 4_711, RejectClass::Constraint),
-    ("trigger", |row| row.4 = "refused".to_owned(), RejectClass::Constraint),
+    ("trigger", |row| row.4 = "refused".into(), RejectClass::Constraint),
 ];
 
 fn one_bad_row(variable_name: &str, name: &str) {
@@ -172,7 +172,9 @@ fn every_row_bad() {
     let target = target("FASTLOAD_TEST_DB2");
     let columns = constrained("ALL_BAD");
     let mut rows = good_rows();
-    rows.iter_mut().for_each(|row| row.0 = Some(0));
+    for row in &mut rows {
+        row.0 = Some(0);
+    }
     let rejects = load(&target, "ALL_BAD", &columns, &rows);
     assert!(rejects.iter().map(|reject| reject.row).eq(0..rows.len()));
     assert!(rejects.iter().all(|reject| reject.class == RejectClass::Duplicate));

@@ -8,4 +8,5 @@ mod driver;
 mod faults;
 mod load;
 mod support;
+mod target;
 mod values;
