@@ -125,7 +125,8 @@ impl OdbcTarget {
             _ => self.profile().key_facts(&session, &name, &selected, action)?,
         };
         let keys = KeyNumbers::new(columns, action.key());
-        Ok((Shipment { columns: selected, sql, order: facts.order, keys }, facts.one_writer))
+        let KeyFacts { order, one_writer, remembers } = facts;
+        Ok((Shipment { columns: selected, sql, order, remembers, keys }, one_writer))
     }
 
     fn in_transaction(&self, sql: &str) -> Result<(), SinkError> {

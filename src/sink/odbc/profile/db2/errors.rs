@@ -44,9 +44,6 @@ fn of_state(sqlstate: &str) -> Option<Verdict> {
     Some(match sqlstate {
         // Derby: lock timeout. Its state is in no class of the standard.
         "40XL1" | "40XL2" => Verdict::World(ErrorClass::Transient),
-        // More than one row where there may be one: in a trigger, or Derby's MERGE behind one that
-        // failed. Rows one by one tell which.
-        "21000" => Verdict::Row(RejectClass::Other),
         // The driver went to another server, or back to the same one, and the transaction is gone.
         "08506" => Verdict::World(ErrorClass::ConnectionLost),
         // A trigger's own error (SIGNAL, RAISE_ERROR) without -438.

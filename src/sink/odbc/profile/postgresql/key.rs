@@ -71,7 +71,8 @@ pub(super) fn facts(
         _ => ArrayOrder::AsSent,
     };
     meeting.extend(unknown);
-    Ok(KeyFacts { order, one_writer: (!meeting.is_empty()).then(|| meeting.join(", ")) })
+    let one_writer = (!meeting.is_empty()).then(|| meeting.join(", "));
+    Ok(KeyFacts { order, one_writer, ..KeyFacts::FREE })
 }
 
 /// A key column of which we cannot say when two values are equal.
