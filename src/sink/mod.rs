@@ -251,6 +251,12 @@ pub trait Target: Send + Sync {
         Err(SinkError::permanent("this target runs no statements"))
     }
 
+    /// Calls of this target's sinks that were given up and have not come back, with what to say
+    /// of each. Their threads are lost: nobody can end them, and the engine leaves them behind.
+    fn stuck_calls(&self) -> Vec<SinkError> {
+        Vec::new()
+    }
+
     /// Called once after the last commit of a load that ended well.
     ///
     /// # Errors

@@ -94,7 +94,7 @@ pub(super) fn a_lock_that_is_held(server: &Server) {
     let target = OdbcTarget::connect(spec).unwrap();
     let mut waiting = target.open(&table.name, &table.columns, &RowAction::Insert).unwrap();
     let error = waiting.write(&rows).unwrap_err();
-    assert_eq!(error.class, ErrorClass::Transient, "{error}");
+    assert_eq!(error.class, ErrorClass::TimedOut, "{error}");
     waiting.rollback().unwrap();
     holder.rollback().unwrap();
     assert_eq!(waiting.write(&rows).unwrap(), []);

@@ -6,6 +6,7 @@ mod bad_rows;
 mod catalog;
 mod connections;
 mod support;
+mod timeouts;
 mod values;
 
 use bad_rows::*;
@@ -13,6 +14,7 @@ use catalog::*;
 use connections::*;
 use fastload::sink::odbc::ProfileName;
 use support::Server;
+use timeouts::*;
 use values::*;
 
 macro_rules! for_both {
@@ -44,6 +46,9 @@ for_both!(
     a_failed_transaction_cannot_commit,
     a_killed_connection,
     a_lock_that_is_held,
+    a_statement_that_the_server_ends,
+    a_statement_that_only_we_end,
+    a_commit_that_the_server_refuses,
     refused_connections,
     passwords_with_special_characters,
     too_many_columns,

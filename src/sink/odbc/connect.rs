@@ -10,7 +10,7 @@ use odbc_api::{ConnectionOptions, environment};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::connection_text::{ConnectionText, Keywords};
-use super::profile::{Profile, ProfileName};
+use super::profile::{Profile, ProfileName, telling};
 use super::raw::{self, Diagnostic, Outcome, Statement};
 use crate::arena::IndicatorWidth;
 use crate::sink::{ErrorClass, SinkError};
@@ -241,8 +241,11 @@ impl Session {
 
     /// Ends the transaction.
     pub(super) fn commit(&self) -> Result<(), SinkError> {
-        let result = self.connection.commit();
-        result.map_err(|outcome| self.error(&outcome))
+        self.connection.commit().map_err(|outcome| {
+            let words = telling(self.profile, outcome.diagnostics.iter());
+            let class = words.map_or(ErrorClass::Permanent, |d| self.profile.commit_class(d));
+            self.described(class, words)
+        })
     }
 
     /// Undoes the transaction.
@@ -253,27 +256,29 @@ impl Session {
 
     /// What a refused call means for the load.
     pub(super) fn error(&self, outcome: &Outcome) -> SinkError {
-        let first = outcome.diagnostics.first();
-        let class = first.map_or(ErrorClass::Permanent, |d| self.profile.error_class(d));
-        self.described(class, first)
+        let words = telling(self.profile, outcome.diagnostics.iter());
+        let class = words.map_or(ErrorClass::Permanent, |d| self.profile.error_class(d));
+        self.described(class, words)
     }
 
     /// An error of a known class with the words of a diagnostic; a connection that the driver
     /// knows to be gone overrides the class.
     pub(super) fn described(&self, class: ErrorClass, words: Option<&Diagnostic>) -> SinkError {
         let class = if self.connection.is_dead() { ErrorClass::ConnectionLost } else { class };
-        words.map_or_else(
-            || SinkError {
-                class,
-                ..SinkError::permanent("the driver refused a call and gave no diagnostic")
-            },
-            |d| SinkError {
-                class,
-                sqlstate: Some(d.sqlstate.clone()),
-                native: Some(d.native),
-                message: d.message.clone(),
-            },
-        )
+        let Some(d) = words else {
+            let refused = SinkError::permanent("the driver refused a call and gave no diagnostic");
+            return SinkError { class, ..refused };
+        };
+        let error = SinkError {
+            class,
+            sqlstate: Some(d.sqlstate.clone()),
+            native: Some(d.native),
+            message: d.message.clone(),
+        };
+        match self.profile.advice(d) {
+            Some(advice) => error.with_note(&advice),
+            None => error,
+        }
     }
 }
 
@@ -302,9 +307,9 @@ const LOGIN_TEXTS: &[&str] = &[
     "is not permitted to log in",
 ];
 
-/// MariaDB's codes of a refused login: access denied, access to the database denied, access
-/// denied without password, account locked. Db2's: security processing failed, user or password
-/// wrong, no privilege to connect.
+/// Codes of a refused login, which must not be tried twice. MariaDB: access denied, access to the
+/// database denied, access denied without password, account locked. Db2: security processing
+/// failed (its state is 08001, as for a server that is not there), no password, no CONNECT.
 const LOGIN_NATIVES: &[i32] = &[1044, 1045, 1698, 4151, -30082, -1403, -1060];
 
 fn connect_error(keywords: &Keywords, error: odbc_api::Error) -> SinkError {
@@ -339,6 +344,6 @@ mod tests {
         let message = "syntax error at or near \"top secret\" in SET ENCRYPTION";
         let shown = "syntax error at or near \"***\" in SET ENCRYPTION";
         assert_eq!(without_literals(message, sql), shown);
-        assert_eq!(without_literals("it's", "SET it's"), "it***");
+        assert_eq!(without_literals("it's", "SET it's"), "it'***");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::catalog::CatalogColumn;
 use super::connect::{OdbcSpec, Session, fetch_all};
@@ -11,6 +12,7 @@ use super::probe::Facts;
 use super::profile::{ArrayOrder, Encode, RowSql, profile};
 use super::raw::{Diagnostic, Statement};
 use super::statuses::{self, Partly, StatusArray};
+use super::watchdog::{Doing, Watch, Watchdog, cancelled};
 use super::waves::Arrangement;
 use crate::arena::column::NULL_INDICATOR;
 use crate::arena::{Batch, KeyNumbers, Values};
@@ -34,6 +36,8 @@ pub(super) struct Plan {
     pub(super) spec: OdbcSpec,
     /// What the probe found.
     pub(super) facts: Facts,
+    /// Keeps the time of all writers' calls.
+    pub(super) watchdog: Watchdog,
 }
 
 /// Where the sink's transaction stands.
@@ -48,6 +52,8 @@ enum Transaction {
 /// What a load sends, the same on every connection.
 #[derive(Debug)]
 pub(super) struct Shipment {
+    /// The table, as statements name it.
+    pub(super) table: String,
     /// The columns of the batches.
     pub(super) columns: Vec<CatalogColumn>,
     /// The statement.
@@ -78,10 +84,18 @@ struct Sending {
     array_rows: usize,
     encoder: Box<dyn Encode>,
     session: Session,
+    watch: Arc<Watch>,
+    query_timeout: Duration,
 }
 
 impl Sending {
-    fn open(plan: &Plan, shipment: &Shipment) -> Result<Self, SinkError> {
+    /// Connects and prepares, watched by `watch`, as every later call is.
+    fn open(plan: &Plan, watch: &Arc<Watch>, shipment: &Shipment) -> Result<Self, SinkError> {
+        let open = || Self::prepare(plan, Arc::clone(watch), shipment);
+        watch.during(Doing::Connect, None, open).0
+    }
+
+    fn prepare(plan: &Plan, watch: Arc<Watch>, shipment: &Shipment) -> Result<Self, SinkError> {
         let profile = profile(plan.facts.profile);
         let session = Session::open(&plan.spec, profile, plan.facts.width)?;
         let mut statement = session.statement()?;
@@ -96,7 +110,7 @@ impl Sending {
         }
         statement.set_numbered(plan.facts.statuses.exact);
         let prepared = statement.prepare(&shipment.sql.text).ok();
-        prepared.map_err(|outcome| session.error(&outcome))?;
+        prepared.map_err(|outcome| profile.explained(&shipment.table, session.error(&outcome)))?;
         Ok(Self {
             statement,
             statuses: plan.facts.statuses,
@@ -104,12 +118,34 @@ impl Sending {
             control: session.statement()?,
             encoder: profile.encoder(&shipment.columns, plan.facts.width),
             session,
+            watch,
+            query_timeout: plan.spec.query_timeout,
         })
     }
 
     fn control(&mut self, sql: &str) -> Result<(), SinkError> {
-        let outcome = self.control.execute_direct(sql).ok();
-        outcome.map_err(|outcome| self.session.error(&outcome))
+        let canceller = self.control.canceller();
+        let control = &mut self.control;
+        let (outcome, was_cancelled) =
+            self.watch.during(Doing::Statement, Some(canceller), || control.execute_direct(sql));
+        let result = outcome.ok().map_err(|outcome| self.session.error(&outcome));
+        self.told(result, was_cancelled)
+    }
+
+    /// What a statement gave, where its error may be our own doing.
+    fn told<T>(&self, result: Result<T, SinkError>, was_cancelled: bool) -> Result<T, SinkError> {
+        match result {
+            Err(error) if was_cancelled => Err(cancelled(self.query_timeout, error)),
+            result => result,
+        }
+    }
+
+    fn commit(&self) -> Result<(), SinkError> {
+        self.watch.during(Doing::EndOfTransaction, None, || self.session.commit()).0
+    }
+
+    fn rollback(&self) -> Result<(), SinkError> {
+        self.watch.during(Doing::EndOfTransaction, None, || self.session.rollback()).0
     }
 
     /// What the server has to say about the statement before, where the driver does not pass it
@@ -185,7 +221,14 @@ impl Sending {
         let (columns, sets) = self.encoder.encode(batch, rows);
         let marks = shipment.sql.marks.iter();
         let parameters: Vec<_> = marks.map(|&column| columns[column]).collect();
-        let result = self.statement.execute_array(&parameters, sets);
+        let canceller = self.statement.canceller();
+        let statement = &mut self.statement;
+        let execute = || statement.execute_array(&parameters, sets);
+        let (result, was_cancelled) = self.watch.during(Doing::Statement, Some(canceller), execute);
+        if was_cancelled && !result.outcome.is_ok() {
+            // Whatever the driver says of single rows then.
+            return Err(cancelled(self.query_timeout, self.session.error(&result.outcome)));
+        }
         let warnings = if result.outcome.is_ok() { self.warnings()? } else { Vec::new() };
         let answer = Answer {
             result: &result,
@@ -223,7 +266,8 @@ impl Sending {
 impl OdbcSink {
     /// Connects and prepares.
     pub(super) fn open(plan: Arc<Plan>, shipment: Shipment) -> Result<Self, SinkError> {
-        let sending = Sending::open(&plan, &shipment)?;
+        let watch = plan.watchdog.watch();
+        let sending = Sending::open(&plan, &watch, &shipment)?;
         let arrangement = Arrangement::default();
         Ok(Self { plan, shipment, sending, arrangement, transaction: Transaction::None })
     }
@@ -264,7 +308,9 @@ impl Sink for OdbcSink {
                 "rows after a failed statement: the transaction must be rolled back first",
             ));
         }
-        let result = self.send(batch);
+        let result = self
+            .send(batch)
+            .map_err(|error| self.sending.session.profile.explained(&self.shipment.table, error));
         if result.is_err() {
             self.transaction = Transaction::Failed;
         }
@@ -278,19 +324,23 @@ impl Sink for OdbcSink {
                 "a commit after a failed statement: the transaction must be rolled back first",
             ));
         }
-        self.sending.session.commit()?;
+        self.sending.commit()?;
         self.transaction = Transaction::None;
         Ok(())
     }
 
     fn rollback(&mut self) -> Result<(), SinkError> {
-        self.sending.session.rollback()?;
+        self.sending.rollback()?;
         self.transaction = Transaction::None;
         Ok(())
     }
 
     fn reconnect(&mut self) -> Result<(), SinkError> {
-        self.sending = Sending::open(&self.plan, &self.shipment)?;
+        let watch = Arc::clone(&self.sending.watch);
+        let new = Sending::open(&self.plan, &watch, &self.shipment)?;
+        let old = std::mem::replace(&mut self.sending, new);
+        // Its driver may still try to say goodbye to a server that is gone.
+        watch.during(Doing::EndOfTransaction, None, || drop(old));
         self.transaction = Transaction::None;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::catalog::CatalogColumn;
 use super::connect::Session;
 use super::isolate::{Attempt, RowFault};
-use super::profile::{Counted, Verdict};
+use super::profile::{Counted, Profile, Verdict, telling};
 use super::raw::{ArrayOutcome, Diagnostic, NumberedDiagnostic, STATUS_UNTOUCHED};
 use crate::record::RejectClass;
 use crate::sink::{ErrorClass, SinkError};
@@ -35,7 +35,7 @@ impl Answer<'_> {
     }
 
     /// The diagnostics of rows, but for those that say nothing.
-    pub(super) fn telling(&self) -> impl Iterator<Item = &NumberedDiagnostic> {
+    pub(super) fn telling(&self) -> impl Iterator<Item = &NumberedDiagnostic> + Clone {
         self.result.numbered.iter().filter(|numbered| !self.is_nothing(&numbered.diagnostic))
     }
 }
@@ -53,19 +53,36 @@ pub(super) fn judge(
     answer: &Answer<'_>,
     columns: &[CatalogColumn],
 ) -> Result<Attempt, SinkError> {
+    opinion(session.profile, answer, columns)
+        .map_err(|failure| session.described(failure.class, failure.words))
+}
+
+/// An answer for which no row is at fault.
+#[derive(Debug)]
+struct Failure<'d> {
+    class: ErrorClass,
+    words: Option<&'d Diagnostic>,
+}
+
+/// [`judge`] without a connection: a function of what the driver returned.
+fn opinion<'d>(
+    profile: &dyn Profile,
+    answer: &Answer<'d>,
+    columns: &[CatalogColumn],
+) -> Result<Attempt, Failure<'d>> {
     let outcome = &answer.result.outcome;
-    let profile = session.profile;
     if !outcome.is_ok() {
-        let first = outcome.diagnostics.iter().find(|d| !answer.is_nothing(d));
-        return match first.map(|d| profile.verdict(d)) {
-            Some(Verdict::Row(class)) => Ok(refused(class, first, "", columns)),
-            Some(Verdict::World(class)) => Err(session.described(class, first)),
-            None => Err(session.described(ErrorClass::Permanent, None)),
+        let diagnostics = outcome.diagnostics.iter().filter(|d| !answer.is_nothing(d));
+        let words = telling(profile, diagnostics);
+        return match words.map(|d| profile.verdict(d)) {
+            Some(Verdict::Row(class)) => Ok(refused(class, words, "", columns)),
+            Some(Verdict::World(class)) => Err(Failure { class, words }),
+            None => Err(Failure { class: ErrorClass::Permanent, words: None }),
         };
     }
     // A delete that finds no row is done, and says so (02000).
-    let is_nothing = |d: &Diagnostic| d.sqlstate == "02000" && answer.must_count == Counted::Free;
-    let infos = outcome.diagnostics.iter().filter(|d| !profile.is_harmless(d) && !is_nothing(d));
+    let says = |d: &&Diagnostic| !profile.is_harmless(d) && !answer.is_nothing(d);
+    let infos = outcome.diagnostics.iter().filter(says);
     let warnings = answer.warnings.iter().filter(|d| profile.is_data_warning(d));
     if let Some(telling) = infos.chain(warnings).next() {
         let class = match profile.verdict(telling) {
@@ -155,9 +172,11 @@ fn named_column(message: &str, columns: &[CatalogColumn]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use odbc_api::sys::SqlReturn;
+
     use super::*;
     use crate::config::schema::{Column, SqlType};
-    use crate::sink::odbc::profile::announced;
+    use crate::sink::odbc::profile::{ProfileName, announced, profile};
     use crate::sink::odbc::raw::Outcome;
 
     fn contradiction(
@@ -176,6 +195,63 @@ mod tests {
             warnings: &[],
             counted,
         })
+    }
+
+    /// What a profile makes of an array of three rows for which a driver returns these records:
+    /// the rows' class, or that of the error.
+    fn opinion_of(name: ProfileName, records: &[(&str, i32)]) -> Result<RejectClass, ErrorClass> {
+        let record = |&(sqlstate, native): &(&str, i32)| Diagnostic {
+            sqlstate: sqlstate.to_owned(),
+            native,
+            message: String::new(),
+        };
+        let diagnostics = records.iter().map(record).collect();
+        let outcome = Outcome { code: SqlReturn::ERROR, diagnostics };
+        let numbered = Vec::new();
+        let result = ArrayOutcome { outcome, numbered, processed: Some(3), row_count: -1 };
+        // All but one row in, as IBM's driver has it.
+        let statuses = &[0, 5, 0];
+        let answer = Answer {
+            result: &result,
+            statuses,
+            rows: 3,
+            must_count: Counted::Each,
+            warnings: &[],
+            counted: None,
+        };
+        match opinion(profile(name), &answer, &[]) {
+            Ok(Attempt::Refused(fault)) => Ok(fault.class),
+            Ok(Attempt::In) => panic!("a failed array is not in: {records:?}"),
+            Err(failure) => Err(failure.class),
+        }
+    }
+
+    #[test]
+    fn answers_that_no_server_here_gives() {
+        use ErrorClass as E;
+        use ProfileName::{Db2, Mariadb, Postgresql};
+        for (name, records, expected) in [
+            (Db2, &[("23505", -803)][..], Ok(RejectClass::Duplicate)),
+            // A bad row, and then what undid all of them.
+            (Db2, &[("23505", -803), ("40001", -911)], Err(E::Transient)),
+            (Db2, &[("22001", -433), ("57011", -964)], Err(E::Resources)),
+            (Db2, &[("57011", -912)], Err(E::Resources)),
+            (Db2, &[("57011", -289)], Err(E::Permanent)),
+            // The driver is connected again, and every status says that the row went in.
+            (Db2, &[("08506", -30108)], Err(E::ConnectionLost)),
+            (Db2, &[("40003", -30081)], Err(E::ConnectionLost)),
+            (Db2, &[("55032", -1224)], Err(E::ConnectionLost)),
+            (Db2, &[("57014", -952)], Err(E::TimedOut)),
+            (Db2, &[], Err(E::Permanent)),
+            (Postgresql, &[("53200", 1)], Err(E::Resources)),
+            (Postgresql, &[("53100", 1)], Err(E::Permanent)),
+            (Mariadb, &[("HY000", 1206)], Err(E::Resources)),
+            (Mariadb, &[("HY000", 1114)], Err(E::Permanent)),
+            (Mariadb, &[("08S01", 1153)], Err(E::Permanent)),
+            (Mariadb, &[("23000", 1062), ("HY000", 2013)], Err(E::ConnectionLost)),
+        ] {
+            assert_eq!(opinion_of(name, records), expected, "{name} {records:?}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod probe;
 mod profile;
 mod raw;
 mod statuses;
+mod watchdog;
 mod waves;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use connect::{Connection, Session};
 use execute::{OdbcSink, Plan, Shipment};
 use probe::{Facts, probe, profile_of};
 use profile::{KeyFacts, Profile, profile, quoted};
+use watchdog::Watchdog;
 
 use crate::arena::KeyNumbers;
 use crate::config::schema::{Column, SqlType};
@@ -81,7 +83,8 @@ impl OdbcTarget {
         }
         let settings = if settings.is_empty() { "none".to_owned() } else { settings.join("; ") };
         facts.shown.push(("session settings".to_owned(), settings));
-        Ok(Self { url: keywords.url(), plan: Arc::new(Plan { spec, facts }) })
+        let watchdog = Watchdog::new(spec.query_timeout, spec.connect_timeout);
+        Ok(Self { url: keywords.url(), plan: Arc::new(Plan { spec, facts, watchdog }) })
     }
 
     fn facts(&self) -> &Facts {
@@ -104,29 +107,37 @@ impl OdbcTarget {
         Ok(self.table(name)?.sql(self.facts().quote))
     }
 
-    /// What a load sends: the catalog's columns, the statement, and what the key asks for.
+    /// What a load sends: the catalog's columns, the statement, and what the key asks for. Columns
+    /// of a table that is yet to be made are taken as they will be where it is only `planned`.
     fn shipment(
         &self,
         table: &str,
         columns: &[Column],
         action: &RowAction,
+        planned: bool,
     ) -> Result<(Shipment, Option<String>), SinkError> {
         let name = self.table(table)?;
         let session = self.session()?;
         let found = self.profile().columns(&session, &name, self.facts().quote)?;
-        let found =
-            found.ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
-        self.profile().check_table(&session, &name)?;
-        let selected = catalog::select(&found, columns, table)?;
+        let selected = match found {
+            Some(found) => {
+                self.profile().check_table(&session, &name)?;
+                catalog::select(&found, columns, table)?
+            }
+            None if planned => columns.iter().map(|c| self.profile().planned(c)).collect(),
+            None => return Err(SinkError::permanent(format!("there is no table {table}"))),
+        };
         let quote = self.facts().quote;
-        let sql = self.profile().row_sql(action, &name.sql(quote), &selected, quote)?;
+        let table = name.sql(quote);
+        let sql = self.profile().row_sql(action, &table, &selected, quote)?;
         let facts = match action.key() {
             [] => KeyFacts::FREE,
             _ => self.profile().key_facts(&session, &name, &selected, action)?,
         };
         let keys = KeyNumbers::new(columns, action.key());
         let KeyFacts { order, one_writer, remembers } = facts;
-        Ok((Shipment { columns: selected, sql, order, remembers, keys }, one_writer))
+        let shipment = Shipment { table, columns: selected, sql, order, remembers, keys };
+        Ok((shipment, one_writer))
     }
 
     fn in_transaction(&self, sql: &str) -> Result<(), SinkError> {
@@ -185,6 +196,10 @@ fn check_column_count(table: &str, count: usize, most: Option<usize>) -> Result<
 }
 
 impl Target for OdbcTarget {
+    fn stuck_calls(&self) -> Vec<SinkError> {
+        self.plan.watchdog.stuck()
+    }
+
     fn info(&self) -> TargetInfo {
         TargetInfo {
             url: self.url.clone(),
@@ -250,7 +265,7 @@ impl Target for OdbcTarget {
         let profile = self.profile();
         let bounds = profile.bounds();
         check_column_count(table, columns.len(), bounds.columns)?;
-        let (shipment, one_writer) = self.shipment(table, columns, action)?;
+        let (shipment, one_writer) = self.shipment(table, columns, action, true)?;
         let routing = match (action.key(), one_writer) {
             ([], _) => Routing::Any,
             (key, None) => Routing::ByKey { key: key.to_vec() },
@@ -275,7 +290,7 @@ impl Target for OdbcTarget {
         columns: &[Column],
         action: &RowAction,
     ) -> Result<Box<dyn Sink>, SinkError> {
-        let (shipment, _) = self.shipment(table, columns, action)?;
+        let (shipment, _) = self.shipment(table, columns, action, false)?;
         let sink = OdbcSink::open(Arc::clone(&self.plan), shipment)?;
         Ok(Box::new(sink))
     }

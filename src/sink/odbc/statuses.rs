@@ -65,10 +65,14 @@ pub(super) fn read(
     if !answer.statuses.contains(&STATUS_ERROR) {
         return Ok(None);
     }
-    for numbered in answer.telling() {
-        if let Verdict::World(class) = verdict(numbered) {
-            return Err(session.described(class, Some(&numbered.diagnostic)));
-        }
+    let worlds = answer.telling().filter_map(|numbered| match verdict(numbered) {
+        Verdict::World(class) => Some((class, &numbered.diagnostic)),
+        Verdict::Row(_) => None,
+    });
+    // What undid the transaction or ended the connection tells before anything else.
+    let undone = worlds.clone().find(|(class, _)| class.asks_for_replay());
+    if let Some((class, words)) = undone.or_else(|| worlds.clone().next()) {
+        return Err(session.described(class, Some(words)));
     }
     let faults = faults(answer, |numbered| {
         let Verdict::Row(class) = verdict(numbered) else {
@@ -161,7 +165,7 @@ fn run(session: &Session, experiment: &Experiment) -> Result<StatusArray, SinkEr
     }
     insert.set_numbered(true);
     insert.prepare(experiment.insert).ok().map_err(|outcome| session.error(&outcome))?;
-    let columns = experiment.columns();
+    let columns = Experiment::columns();
     let mut encoder = session.profile.encoder(&columns, insert.width());
     let rows: Vec<usize> = (0..ROWS).collect();
     let mut send = |batch: &Batch| {

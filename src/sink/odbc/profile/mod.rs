@@ -6,12 +6,15 @@ mod generic;
 mod keyed;
 mod mariadb;
 mod postgresql;
+mod verdict;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 pub(super) use keyed::{ArrayOrder, Counted, KeyFacts, RowSql};
+pub(super) use verdict::{Verdict, telling};
+use verdict::{standard_commit_class, standard_verdict};
 
 use super::catalog::{CatalogColumn, TableName};
 use super::connect::Session;
@@ -20,7 +23,6 @@ use super::parameter::{Parameter, ParameterType, sql_type};
 use super::raw::Diagnostic;
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
-use crate::record::RejectClass;
 use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// Name of a profile, as `--profile` takes it.
@@ -97,15 +99,6 @@ pub(super) fn profile(name: ProfileName) -> &'static dyn Profile {
     }
 }
 
-/// What a diagnostic of a failed statement means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// A row is at fault: the others of the batch can go in.
-    Row(RejectClass),
-    /// Something else is.
-    World(ErrorClass),
-}
-
 /// Bounds of a database and what it likes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
@@ -152,8 +145,8 @@ pub(super) struct Experiment {
 }
 
 impl Experiment {
-    /// The table's columns.
-    pub(super) fn columns(&self) -> Vec<CatalogColumn> {
+    /// The columns of every such table.
+    pub(super) fn columns() -> Vec<CatalogColumn> {
         let length = TextLength { max: 4, unit: LengthUnit::Bytes };
         [("ID", SqlType::Integer, false), ("TEXT", SqlType::VarChar(Some(length)), true)]
             .map(|(name, ty, nullable)| CatalogColumn {
@@ -282,9 +275,23 @@ pub(super) trait Profile: Send + Sync {
         quote: char,
     ) -> Result<Option<Vec<CatalogColumn>>, SinkError>;
 
+    /// A column of a table that is yet to be made.
+    fn planned(&self, column: &Column) -> CatalogColumn {
+        CatalogColumn {
+            column: column.clone(),
+            server_type: String::new(),
+            announced: announced(column.ty),
+        }
+    }
+
     /// Refuses a table that cannot be loaded safely.
     fn check_table(&self, _session: &Session, _table: &TableName) -> Result<(), SinkError> {
         Ok(())
+    }
+
+    /// An error of a statement on a table, with what it means for that table in words.
+    fn explained(&self, _table: &str, error: SinkError) -> SinkError {
+        error
     }
 
     /// Form of a column's cells.
@@ -373,6 +380,18 @@ pub(super) trait Profile: Send + Sync {
         }
     }
 
+    /// What an error of a commit means: a class that is
+    /// [rolled back for certain](ErrorClass::is_rolled_back) only where the database says so, and
+    /// anything else where nobody can tell.
+    fn commit_class(&self, diagnostic: &Diagnostic) -> ErrorClass {
+        standard_commit_class(&diagnostic.sqlstate)
+    }
+
+    /// What the operator can do about an error, where its message does not tell.
+    fn advice(&self, _diagnostic: &Diagnostic) -> Option<String> {
+        None
+    }
+
     /// How the driver's status array is tried; without it none is believed.
     fn status_experiment(&self) -> Option<&'static Experiment> {
         None
@@ -403,38 +422,6 @@ pub(super) trait Profile: Send + Sync {
 /// States of successful calls that concern no value: an option was replaced (01S02), NULL was
 /// left out by an aggregate (01003), a privilege was not revoked or granted (01006, 01007).
 const HARMLESS_STATES: &[&str] = &["01S02", "01003", "01006", "01007"];
-
-/// What a SQLSTATE means by the standard; profiles put their own codes before it.
-pub(super) fn standard_verdict(sqlstate: &str) -> Verdict {
-    use RejectClass as R;
-    let row = match sqlstate {
-        "22001" | "01004" => Some(R::Length),
-        "22003" | "01S07" => Some(R::Range),
-        "22021" => Some(R::Encoding),
-        "22002" | "22004" | "23502" => Some(R::Null),
-        "23505" => Some(R::Duplicate),
-        _ => match sqlstate.get(..2) {
-            Some("22") => Some(R::Conversion),
-            Some("23" | "44") => Some(R::Constraint),
-            Some("01") => Some(R::Other),
-            _ => None,
-        },
-    };
-    if let Some(class) = row {
-        return Verdict::Row(class);
-    }
-    let class = match sqlstate {
-        "40003" | "HYT01" => ErrorClass::ConnectionLost,
-        "HYT00" | "HY008" => ErrorClass::Transient,
-        _ => match sqlstate.get(..2) {
-            Some("40") => ErrorClass::Transient,
-            Some("08") => ErrorClass::ConnectionLost,
-            Some("28") => ErrorClass::LoginRefused,
-            _ => ErrorClass::Permanent,
-        },
-    };
-    Verdict::World(class)
-}
 
 /// A name in quotes, with quotes inside doubled.
 pub(super) fn quoted(name: &str, quote: char) -> String {
@@ -545,26 +532,5 @@ mod tests {
     fn quotes_are_doubled() {
         assert_eq!(quoted("a\"b\"; DROP", '"'), "\"a\"\"b\"\"; DROP\"");
         assert_eq!(quoted("a`b", '`'), "`a``b`");
-    }
-
-    #[test]
-    fn states_mean_what_the_standard_says() {
-        use RejectClass as R;
-        for (state, verdict) in [
-            ("23505", Verdict::Row(R::Duplicate)),
-            ("23502", Verdict::Row(R::Null)),
-            ("23503", Verdict::Row(R::Constraint)),
-            ("22001", Verdict::Row(R::Length)),
-            ("01004", Verdict::Row(R::Length)),
-            ("22003", Verdict::Row(R::Range)),
-            ("22007", Verdict::Row(R::Conversion)),
-            ("40001", Verdict::World(ErrorClass::Transient)),
-            ("08S01", Verdict::World(ErrorClass::ConnectionLost)),
-            ("28000", Verdict::World(ErrorClass::LoginRefused)),
-            ("42S02", Verdict::World(ErrorClass::Permanent)),
-            ("", Verdict::World(ErrorClass::Permanent)),
-        ] {
-            assert_eq!(standard_verdict(state), verdict, "{state}");
-        }
     }
 }

@@ -10,11 +10,14 @@
 
 #![expect(unsafe_code, reason = "calls of the ODBC C interface")]
 
+mod cancel;
 mod diagnostics;
 
 use std::ptr;
 use std::rc::Rc;
+use std::sync::Arc;
 
+pub(super) use cancel::Canceller;
 pub(super) use diagnostics::{
     Diagnostic, NumberedDiagnostic, Outcome, connection_outcome, info_number, info_text,
 };
@@ -103,12 +106,15 @@ pub(super) struct Statement {
     handle: HStmt,
     statuses: Vec<u16>,
     numbered: bool,
+    canceller: Arc<Canceller>,
     // Last: the handle above is freed before the connection can go.
     connection: Rc<Connection>,
 }
 
 impl Drop for Statement {
     fn drop(&mut self) {
+        // Waits for a cancellation that is under way; after it there is none.
+        self.canceller.disarm();
         // SAFETY: the handle was allocated by `new`, is not used again, and its connection is
         // still open, because this statement holds it.
         // A refusal leaves nothing that could be done here.
@@ -127,12 +133,19 @@ impl Statement {
         if code != SqlReturn::SUCCESS && code != SqlReturn::SUCCESS_WITH_INFO {
             return Err(connection_outcome(connection, code));
         }
+        let handle = handle.as_hstmt();
         Ok(Self {
-            handle: handle.as_hstmt(),
+            canceller: Canceller::new(handle),
+            handle,
             statuses: Vec::new(),
             numbered: false,
             connection: Rc::clone(connection),
         })
+    }
+
+    /// What another thread can end this statement's call with.
+    pub(super) fn canceller(&self) -> Arc<Canceller> {
+        Arc::clone(&self.canceller)
     }
 
     /// Width of the driver's words.
@@ -223,7 +236,7 @@ impl Statement {
         let row_count = self.row_count();
         self.unbind();
         let processed = processed.written_width().map(|_| processed.read(self.width()));
-        ArrayOutcome { row_count, outcome, processed, numbered }
+        ArrayOutcome { outcome, processed, row_count, numbered }
     }
 
     /// Rows that the last statement inserted, by the driver's words; -1 is unknown.

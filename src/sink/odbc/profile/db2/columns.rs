@@ -10,6 +10,7 @@ use crate::sink::odbc::catalog::{self, CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::raw::DescribedColumn;
 
+use super::pending::{self, Pending};
 use super::types;
 
 /// Columns of a table, or `None` when there is no such table.
@@ -57,6 +58,33 @@ pub(super) fn answer(
         }
         Err(error) => Err(error),
     }
+}
+
+/// What keeps a table from taking rows, by the catalogs that only Db2 has. The second one needs
+/// privileges that not every loader has; without them the first must do.
+pub(super) fn pending(session: &Session, table: &TableName) -> Result<Option<Pending>, SinkError> {
+    let [full, plain] = state_sqls(table);
+    let rows = match answer(session, &full)? {
+        Some(rows) => Some(rows),
+        None => answer(session, &plain)?,
+    };
+    Ok(rows.and_then(|rows| pending::of_catalog(rows.first()?)))
+}
+
+/// The question for a table's state, with and without the administrative view.
+fn state_sqls(table: &TableName) -> [String; 2] {
+    let (schema, name) = (schema_of(table), literal(&table.table));
+    [
+        format!(
+            "SELECT T.STATUS, T.ACCESS_MODE, I.LOAD_STATUS, I.REORG_PENDING FROM SYSCAT.TABLES T \
+             LEFT JOIN SYSIBMADM.ADMINTABINFO I ON I.TABSCHEMA = T.TABSCHEMA \
+             AND I.TABNAME = T.TABNAME WHERE T.TABSCHEMA = {schema} AND T.TABNAME = {name}"
+        ),
+        format!(
+            "SELECT STATUS, ACCESS_MODE FROM SYSCAT.TABLES \
+             WHERE TABSCHEMA = {schema} AND TABNAME = {name}"
+        ),
+    ]
 }
 
 /// Whether a state says that the statement itself cannot be: no such name, no privilege, syntax.

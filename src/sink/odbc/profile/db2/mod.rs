@@ -7,6 +7,7 @@ mod columns;
 mod ddl;
 mod errors;
 mod key;
+mod pending;
 mod types;
 
 use std::time::Duration;
@@ -22,7 +23,7 @@ use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::environment;
 use crate::sink::odbc::raw::Diagnostic;
-use crate::sink::{RowAction, SinkError};
+use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// The profile.
 pub(super) struct Db2;
@@ -152,16 +153,30 @@ impl Profile for Db2 {
         columns::columns(session, table, quote)
     }
 
+    fn check_table(&self, session: &Session, table: &TableName) -> Result<(), SinkError> {
+        match columns::pending(session, table)? {
+            Some(pending) => Err(pending::error(&table.sql('"'), pending, None)),
+            None => Ok(()),
+        }
+    }
+
+    fn explained(&self, table: &str, error: SinkError) -> SinkError {
+        match pending::of_error(&error) {
+            Some(pending) => pending::error(table, pending, Some(&error)),
+            None => error,
+        }
+    }
+
     fn cell(&self, column: &CatalogColumn) -> CellType {
         match column.column.ty {
             SqlType::SmallInt => CellType::I16,
-            SqlType::Integer => CellType::I32,
+            // The driver refuses SQL_C_BIT (07006).
+            SqlType::Integer | SqlType::Boolean => CellType::I32,
             SqlType::BigInt => CellType::I64,
             SqlType::Real => CellType::F32,
             SqlType::Double => CellType::F64,
-            // The driver refuses SQL_C_NUMERIC and SQL_C_BIT (HYC00, 07006).
+            // The driver refuses SQL_C_NUMERIC (HYC00).
             SqlType::Decimal { .. } | SqlType::Char(_) | SqlType::VarChar(_) => CellType::Text,
-            SqlType::Boolean => CellType::I32,
             SqlType::Date => CellType::Date,
             SqlType::Time => CellType::Time,
             SqlType::Timestamp { .. } => CellType::Timestamp,
@@ -228,6 +243,14 @@ impl Profile for Db2 {
 
     fn verdict(&self, diagnostic: &Diagnostic) -> Verdict {
         errors::verdict(diagnostic)
+    }
+
+    fn commit_class(&self, diagnostic: &Diagnostic) -> ErrorClass {
+        errors::commit_class(diagnostic)
+    }
+
+    fn advice(&self, diagnostic: &Diagnostic) -> Option<String> {
+        errors::advice(diagnostic)
     }
 }
 
