@@ -9,7 +9,7 @@ use crate::config::schema::Column;
 use crate::config::setting::{ColumnPick, EmptyAsNull, Profile};
 use crate::config::target::TargetUrl;
 use crate::config::work::{Effective, Settled, Surroundings};
-use crate::config::{FieldSource, LoadColumn, LoadConfig, Mode};
+use crate::config::{FieldSource, LoadColumn, LoadConfig, Mode, StagingConfig};
 use crate::dialect::header::{Preamble, read_preamble};
 use crate::dialect::mapping::{FileFields, Mapping, NewColumn, map_columns, new_table_columns};
 use crate::dialect::sniff::{Sniffed, field_count, find_dialect};
@@ -22,6 +22,7 @@ use crate::sink::null::NullTarget;
 use crate::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget, ProfileName, environment};
 use crate::sink::sqlite::SqliteTarget;
 use crate::sink::{Routing, Target};
+use crate::staging::{Staging, new_run_id};
 
 /// Largest block in which a stream is read, whatever `--chunk-bytes` says.
 const MAX_BLOCK_BYTES: u64 = 64 << 20;
@@ -109,16 +110,11 @@ pub(super) fn prepare(
     let columns = as_created(target, columns, new_table.as_mut());
     let (columns, key) = keyed_columns(resolved, columns)?;
     if new_table.is_some() && !resolved.create {
-        return Err(Error::usage(
-            format!("there is no table {table} in {}", target.info().url),
-            "make it with --create",
-        ));
+        return Err(no_table(&table, target));
     }
     let Settled { work, effective, warnings: settled } = resolved.work.settle(&around)?;
     warnings.extend(settled);
-    warnings.extend(inputs.iter().flat_map(|input| {
-        input.notes.iter().map(|note| format!("{}: {note}", input.path.display()))
-    }));
+    warnings.extend(inputs.iter().flat_map(notes));
     Ok(Prepared {
         config: LoadConfig {
             rejects: reject_paths(&specs, resolved.rejects.as_deref())?,
@@ -132,7 +128,10 @@ pub(super) fn prepare(
             mode: resolved.mode,
             key,
             duplicates: resolved.duplicates,
-            staging: resolved.staging.clone(),
+            staging: resolved
+                .staging
+                .clone()
+                .map(|staging| StagingConfig { run_id: new_run_id(), ..staging }),
             before: resolved.before.clone(),
             after: resolved.after.clone(),
             max_errors: resolved.max_errors,
@@ -154,6 +153,16 @@ pub(super) fn environment_notices(target: &dyn Target) -> Vec<String> {
         return environment::notices();
     }
     Vec::new()
+}
+
+fn no_table(table: &str, target: &dyn Target) -> Error {
+    let what = format!("there is no table {table} in {}", target.info().url);
+    Error::usage(what, "make it with --create")
+}
+
+/// What an input has to say of itself.
+fn notes(input: &InputFile) -> impl Iterator<Item = String> {
+    input.notes.iter().map(|note| format!("{}: {note}", input.path.display()))
 }
 
 /// Columns under the names that a new table gives them.
@@ -263,7 +272,8 @@ pub(super) fn settle_for(
 ) -> Result<()> {
     let columns: Vec<Column> =
         prepared.config.columns.iter().map(|column| column.column.clone()).collect();
-    let action = row_action(&prepared.config);
+    let staging = Staging::plan(target, &prepared.config)?;
+    let action = staging.map_or_else(|| row_action(&prepared.config), |staging| staging.action());
     let layout = target.layout(&prepared.config.table, &columns, &action)?;
     let mut around = machine(prepared.inputs.len());
     around.writers_max = layout.writers_max;

@@ -255,7 +255,13 @@ fn staging(options: &Options, mode: Mode) -> Option<StagingConfig> {
         None if mode == Mode::Replace => None,
         None | Some(StagingChoice::Off) => return None,
     };
-    Some(StagingConfig { table, merge_rows: options.merge_rows })
+    Some(StagingConfig {
+        table,
+        // Known when the load begins.
+        run_id: String::new(),
+        merge_rows: options.merge_rows,
+        attributes: Vec::new(),
+    })
 }
 
 /// What modes, keys and staging ask of each other.

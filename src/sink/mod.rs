@@ -9,11 +9,13 @@ pub mod memory;
 pub mod null;
 pub mod odbc;
 pub mod sqlite;
+pub mod staging;
 mod text;
 
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::Column;
 use crate::record::RejectClass;
+use staging::{StagingSpec, StagingTable};
 
 pub use crate::error::{ErrorClass, SinkError};
 
@@ -40,9 +42,11 @@ pub enum RowAction {
     /// It is added to the table.
     #[default]
     Insert,
-    /// It is added to a staging table, with the run's id, the index of its file and the number of
-    /// its record.
+    /// It is added to a staging table of the target's column types, with the run's id, the index
+    /// of its file and the number of its record.
     Stage {
+        /// The staging table; [`staging::StagingTable::name`].
+        table: String,
         /// Id of the run: letters, digits and `-` only.
         run_id: String,
     },
@@ -86,6 +90,17 @@ pub trait SqlSession {
     /// # Errors
     /// What the database says.
     fn rollback(&mut self) -> Result<(), SinkError>;
+
+    /// What ends a statement that runs in this session, from another thread; `None` where there is
+    /// no way.
+    fn statement_stop(&self) -> Option<Box<dyn StatementStop>>;
+}
+
+/// Ends the statement that runs in a session, if one does. That fails then, and the session must be
+/// rolled back.
+pub trait StatementStop: Send + Sync {
+    /// Asks for it; the session's own call returns when the database has obeyed.
+    fn stop(&self);
 }
 
 /// What a target asks of the arenas and of the engine for a given list of columns.
@@ -255,6 +270,14 @@ pub trait Target: Send + Sync {
     /// of each. Their threads are lost: nobody can end them, and the engine leaves them behind.
     fn stuck_calls(&self) -> Vec<SinkError> {
         Vec::new()
+    }
+
+    /// The statements for a load by way of a staging table; nothing is made or changed.
+    ///
+    /// # Errors
+    /// There is no target, the place has no tables, or what the catalog says.
+    fn staging(&self, _spec: &StagingSpec<'_>) -> Result<StagingTable, SinkError> {
+        Err(SinkError::permanent("this target has no staging tables"))
     }
 
     /// Called once after the last commit of a load that ended well.

@@ -11,6 +11,7 @@ use super::judge::{Answer, judge};
 use super::probe::Facts;
 use super::profile::{ArrayOrder, Encode, RowSql, profile};
 use super::raw::{Diagnostic, Statement};
+use super::stamp::Stamped;
 use super::statuses::{self, Partly, StatusArray};
 use super::watchdog::{Doing, Watch, Watchdog, cancelled};
 use super::waves::Arrangement;
@@ -64,6 +65,8 @@ pub(super) struct Shipment {
     pub(super) remembers: bool,
     /// The keys of rows, which `order` asks for.
     pub(super) keys: KeyNumbers,
+    /// Whether file and record stand before the columns.
+    pub(super) is_stamped: bool,
 }
 
 /// One writer's end.
@@ -111,12 +114,16 @@ impl Sending {
         statement.set_numbered(plan.facts.statuses.exact);
         let prepared = statement.prepare(&shipment.sql.text).ok();
         prepared.map_err(|outcome| profile.explained(&shipment.table, session.error(&outcome)))?;
+        let mut encoder = profile.encoder(&shipment.columns, plan.facts.width);
+        if shipment.is_stamped {
+            encoder = Box::new(Stamped::new(profile, encoder, plan.facts.width));
+        }
         Ok(Self {
             statement,
             statuses: plan.facts.statuses,
             array_rows: usize::MAX,
             control: session.statement()?,
-            encoder: profile.encoder(&shipment.columns, plan.facts.width),
+            encoder,
             session,
             watch,
             query_timeout: plan.spec.query_timeout,

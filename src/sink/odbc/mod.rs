@@ -17,6 +17,9 @@ mod parameter;
 mod probe;
 mod profile;
 mod raw;
+mod session;
+mod staging;
+mod stamp;
 mod statuses;
 mod watchdog;
 mod waves;
@@ -31,12 +34,16 @@ use catalog::{TableName, check_name};
 use connect::{Connection, Session};
 use execute::{OdbcSink, Plan, Shipment};
 use probe::{Facts, probe, profile_of};
-use profile::{KeyFacts, Profile, profile, quoted};
+use profile::{Counted, KeyFacts, Profile, RowSql, profile, quoted};
+use session::OdbcSession;
 use watchdog::Watchdog;
 
 use crate::arena::KeyNumbers;
 use crate::config::schema::{Column, SqlType};
-use crate::sink::{ErrorClass, Layout, Routing, RowAction, Sink, SinkError, Target, TargetInfo};
+use crate::sink::staging::{StagingSpec, StagingTable};
+use crate::sink::{
+    ErrorClass, Layout, Routing, RowAction, Sink, SinkError, SqlSession, Target, TargetInfo,
+};
 
 /// A database behind an ODBC driver.
 ///
@@ -128,15 +135,28 @@ impl OdbcTarget {
             None => return Err(SinkError::permanent(format!("there is no table {table}"))),
         };
         let quote = self.facts().quote;
-        let table = name.sql(quote);
-        let sql = self.profile().row_sql(action, &table, &selected, quote)?;
+        let table = match action {
+            RowAction::Stage { table, .. } => self.sql_name(table)?,
+            _ => name.sql(quote),
+        };
+        let sql = match action {
+            RowAction::Stage { run_id, .. } => {
+                let mut columns = stamp::columns().to_vec();
+                columns.extend(selected.iter().cloned());
+                let text = self.profile().staging().stage_sql(&table, &columns, run_id, quote);
+                RowSql::new(text, columns.len(), Counted::Each)
+            }
+            _ => self.profile().row_sql(action, &table, &selected, quote)?,
+        };
         let facts = match action.key() {
             [] => KeyFacts::FREE,
             _ => self.profile().key_facts(&session, &name, &selected, action)?,
         };
         let keys = KeyNumbers::new(columns, action.key());
+        let is_stamped = matches!(action, RowAction::Stage { .. });
         let KeyFacts { order, one_writer, remembers } = facts;
-        let shipment = Shipment { table, columns: selected, sql, order, remembers, keys };
+        let columns = selected;
+        let shipment = Shipment { table, columns, sql, order, remembers, keys, is_stamped };
         Ok((shipment, one_writer))
     }
 
@@ -293,5 +313,13 @@ impl Target for OdbcTarget {
         let (shipment, _) = self.shipment(table, columns, action, false)?;
         let sink = OdbcSink::open(Arc::clone(&self.plan), shipment)?;
         Ok(Box::new(sink))
+    }
+
+    fn session(&self) -> Result<Box<dyn SqlSession>, SinkError> {
+        Ok(Box::new(OdbcSession::open(&self.plan)?))
+    }
+
+    fn staging(&self, spec: &StagingSpec<'_>) -> Result<StagingTable, SinkError> {
+        self.staging_table(spec)
     }
 }

@@ -3,13 +3,22 @@
 use super::catalog::{TableName, quote};
 use super::errors::code_and_message;
 use super::sink_error;
+use crate::sink::staging::OWN_COLUMNS;
 use crate::sink::{RowAction, SinkError};
+use rusqlite::Connection;
 
 /// What becomes of the rows of a load in SQLite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rows {
     /// New rows.
     Insert,
+    /// New rows of a staging table, with file and record before their cells.
+    Stage {
+        /// The staging table.
+        table: String,
+        /// Id of the run.
+        run_id: String,
+    },
     /// Rows with a known key are changed: indices of the key's columns, ascending.
     Upsert(Vec<usize>),
     /// Rows with a known key are deleted; all columns are the key.
@@ -18,22 +27,44 @@ pub(super) enum Rows {
 
 impl Rows {
     /// Of an action.
+    pub(super) fn of(action: &RowAction) -> Self {
+        match action {
+            RowAction::Insert => Self::Insert,
+            RowAction::Upsert { key } => Self::Upsert(key.clone()),
+            RowAction::Delete { .. } => Self::Delete,
+            RowAction::Stage { table, run_id } => {
+                Self::Stage { table: table.clone(), run_id: run_id.clone() }
+            }
+        }
+    }
+
+    /// The table that the rows go to, for a load into `table`.
     ///
     /// # Errors
-    /// An action that is not done here.
-    pub(super) fn of(action: &RowAction) -> Result<Self, SinkError> {
-        match action {
-            RowAction::Insert => Ok(Self::Insert),
-            RowAction::Upsert { key } => Ok(Self::Upsert(key.clone())),
-            RowAction::Delete { .. } => Ok(Self::Delete),
-            RowAction::Stage { .. } => Err(SinkError::permanent("SQLite takes no staged rows")),
+    /// No such name can be.
+    pub(super) fn place(
+        &self,
+        connection: &Connection,
+        table: &str,
+    ) -> Result<TableName, SinkError> {
+        match self {
+            Self::Stage { table, .. } => TableName::resolve(connection, table),
+            _ => TableName::resolve(connection, table),
+        }
+    }
+
+    /// Parameters of a row of so many columns.
+    pub(super) const fn parameters(&self, columns: usize) -> usize {
+        match self {
+            Self::Stage { .. } => columns + 2,
+            _ => columns,
         }
     }
 
     /// The verb, for messages.
     pub(super) const fn doing(&self) -> &'static str {
         match self {
-            Self::Insert => "insert into",
+            Self::Insert | Self::Stage { .. } => "insert into",
             Self::Upsert(_) => "upsert into",
             Self::Delete => "delete from",
         }
@@ -42,7 +73,7 @@ impl Rows {
     /// Rows in one statement, of the `most` that its parameters allow.
     pub(super) const fn per_statement(&self, most: usize) -> usize {
         match self {
-            Self::Insert | Self::Upsert(_) => most,
+            Self::Insert | Self::Stage { .. } | Self::Upsert(_) => most,
             // Looked for one by one: a list of keys in one statement is a scan without an index.
             Self::Delete => 1,
         }
@@ -58,16 +89,23 @@ impl Rows {
             let conditions: Vec<_> = names.iter().map(|name| format!("{name} = ?")).collect();
             return format!("DELETE FROM {} WHERE {}", name.quoted(), conditions.join(" AND "));
         }
-        let row = format!("({})", vec!["?"; columns.len()].join(","));
+        let marks = vec!["?"; self.parameters(columns.len())].join(",");
+        let (own, row) = match self {
+            Self::Stage { run_id, .. } => {
+                let [_, run, file, record] = OWN_COLUMNS.map(quote);
+                (format!("{run},{file},{record},"), format!("('{run_id}',{marks})"))
+            }
+            _ => (String::new(), format!("({marks})")),
+        };
         let insert = format!(
-            "INSERT OR ABORT INTO {} ({}) VALUES {}",
+            "INSERT OR ABORT INTO {} ({own}{}) VALUES {}",
             name.quoted(),
             names.join(","),
             vec![row; rows].join(",")
         );
         match self {
             Self::Upsert(key) => format!("{insert} {}", on_conflict(&names, key)),
-            Self::Insert | Self::Delete => insert,
+            Self::Insert | Self::Stage { .. } | Self::Delete => insert,
         }
     }
 
@@ -75,7 +113,7 @@ impl Rows {
     /// every row of an insert or update is counted, a key that is not in the table changes none.
     pub(super) fn is_done(&self, rows: usize, changes: u64, columns: usize) -> bool {
         match self {
-            Self::Insert => u64::try_from(rows) == Ok(changes),
+            Self::Insert | Self::Stage { .. } => u64::try_from(rows) == Ok(changes),
             Self::Upsert(key) if key.len() < columns => u64::try_from(rows) == Ok(changes),
             Self::Upsert(_) | Self::Delete => true,
         }

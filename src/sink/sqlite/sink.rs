@@ -77,20 +77,22 @@ impl Session {
         rows: &Rows,
     ) -> Result<Self, SinkError> {
         let connection = target.connect()?;
-        let name = TableName::resolve(&connection, table)?;
-        check_column_count(&connection, columns.len())?;
-        let catalog = name
+        let name = rows.place(&connection, table)?;
+        let parameters = rows.parameters(columns.len());
+        check_column_count(&connection, parameters)?;
+        // Of a staged row the columns of its target decide what may be in it.
+        let catalog = TableName::resolve(&connection, table)?
             .catalog(&connection)?
             .ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
         let guards = Guards::new(columns, &catalog);
         let delicate = name.is_delicate(&connection)?;
-        let most = rows_per_statement(&connection, columns.len());
+        let most = rows_per_statement(&connection, parameters);
         let group_rows = if delicate { 1 } else { rows.per_statement(most) };
         let column_names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
         for column in &column_names {
             refuse_nul("column", column)?;
         }
-        let mut statements = Statements::new(connection);
+        let mut statements = Statements::new(connection, matches!(rows, Rows::Stage { .. }));
         let mut prepare = |count| {
             statements
                 .prepare(&rows.sql(&name, &column_names, count))

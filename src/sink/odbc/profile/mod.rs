@@ -6,11 +6,14 @@ mod generic;
 mod keyed;
 mod mariadb;
 mod postgresql;
+mod staging;
 mod verdict;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub(super) use staging::{StagingFacts, StagingProfile};
 
 pub(super) use keyed::{ArrayOrder, Counted, KeyFacts, RowSql};
 pub(super) use verdict::{Verdict, telling};
@@ -328,6 +331,21 @@ pub(super) trait Profile: Send + Sync {
                 Err(keyed::not_direct(action, self.name().name()))
             }
         }
+    }
+
+    /// What is particular about its staging tables.
+    fn staging(&self) -> &'static dyn StagingProfile {
+        &staging::StandardStaging
+    }
+
+    /// Query for what the server calls this connection.
+    fn own_id_sql(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Statement by which another connection ends what the connection of that id runs.
+    fn stop_sql(&self, _id: &str) -> Option<String> {
+        None
     }
 
     /// What the catalog says about finding the rows of `table` by the key of `action`.

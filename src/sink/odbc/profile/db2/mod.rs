@@ -8,13 +8,14 @@ mod ddl;
 mod errors;
 mod key;
 mod pending;
+mod staging;
 mod types;
 
 use std::time::Duration;
 
 use super::{
-    Arrays, Bounds, Counted, Encode, Experiment, KeyFacts, Profile, ProfileName, RowSql, TextCheck,
-    Verdict, keyed,
+    Arrays, Bounds, Counted, Encode, Experiment, KeyFacts, Profile, ProfileName, RowSql,
+    StagingProfile, TextCheck, Verdict, keyed,
 };
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType};
@@ -212,6 +213,10 @@ impl Profile for Db2 {
         action: &RowAction,
     ) -> Result<KeyFacts, SinkError> {
         key::facts(session, table, columns, action)
+    }
+
+    fn staging(&self) -> &'static dyn StagingProfile {
+        &staging::Db2Tables
     }
 
     fn encoder(&self, columns: &[CatalogColumn], _width: IndicatorWidth) -> Box<dyn Encode> {

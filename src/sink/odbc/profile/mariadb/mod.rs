@@ -2,13 +2,15 @@
 //! server's bulk protocol.
 
 mod key;
+mod staging;
 
 use std::time::Duration;
 
 use super::keyed;
 use super::{
     Arrays, Bounds, Counted, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword, RowSql,
-    TextCheck, Verdict, announced, hex, quoted, standard_commit_class, standard_verdict,
+    StagingProfile, TextCheck, Verdict, announced, hex, quoted, standard_commit_class,
+    standard_verdict,
 };
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -205,6 +207,18 @@ impl Profile for Mariadb {
         action: &RowAction,
     ) -> Result<KeyFacts, SinkError> {
         key::facts(session, table, columns, action)
+    }
+
+    fn own_id_sql(&self) -> Option<&'static str> {
+        Some("SELECT CONNECTION_ID()")
+    }
+
+    fn stop_sql(&self, id: &str) -> Option<String> {
+        Some(format!("KILL QUERY {id}"))
+    }
+
+    fn staging(&self) -> &'static dyn StagingProfile {
+        &staging::MariadbTables
     }
 
     fn encoder(&self, columns: &[CatalogColumn], _width: IndicatorWidth) -> Box<dyn Encode> {

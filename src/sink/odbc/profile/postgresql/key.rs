@@ -75,6 +75,17 @@ pub(super) fn facts(
     Ok(KeyFacts { order, one_writer, ..KeyFacts::FREE })
 }
 
+/// Whether an index says that a key stands in one row only.
+pub(super) fn has_unique_key(
+    session: &Session,
+    table: &TableName,
+    key: &[&str],
+) -> Result<bool, SinkError> {
+    let rows = session.query(&INDEX_SQL.replace("$NAME", &hex(&table.sql('"'))))?;
+    let indexes = unique_indexes(&rows, |_| true);
+    Ok(other_indexes(&table.table, indexes, key).is_ok())
+}
+
 /// A key column of which we cannot say when two values are equal.
 fn unknown_equality(
     columns: &[CatalogColumn],

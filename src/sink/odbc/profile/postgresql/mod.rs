@@ -2,6 +2,7 @@
 //! driver turns parameter arrays into statement texts that the server must parse.
 
 mod key;
+mod staging;
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::array_literal;
 use super::keyed;
 use super::{
     Bounds, Counted, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword, RowSql, Savepoint,
-    TextCheck, Verdict, announced, hex, quoted, standard_verdict,
+    StagingProfile, TextCheck, Verdict, announced, hex, quoted, standard_verdict,
 };
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -149,6 +150,14 @@ impl Profile for Postgresql {
         )
     }
 
+    fn own_id_sql(&self) -> Option<&'static str> {
+        Some("SELECT pg_backend_pid()")
+    }
+
+    fn stop_sql(&self, id: &str) -> Option<String> {
+        Some(format!("SELECT pg_cancel_backend({id})"))
+    }
+
     fn row_sql(
         &self,
         action: &RowAction,
@@ -178,6 +187,10 @@ impl Profile for Postgresql {
         action: &RowAction,
     ) -> Result<KeyFacts, SinkError> {
         key::facts(session, table, columns, action)
+    }
+
+    fn staging(&self) -> &'static dyn StagingProfile {
+        &staging::PostgresqlTables
     }
 
     fn encoder(&self, columns: &[CatalogColumn], width: IndicatorWidth) -> Box<dyn Encode> {
