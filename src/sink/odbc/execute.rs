@@ -61,6 +61,8 @@ pub(super) struct Shipment {
     pub(super) sql: RowSql,
     /// In which arrays.
     pub(super) order: ArrayOrder,
+    /// Whether the statement remembers a row that it failed on.
+    pub(super) remembers: bool,
     /// The keys of rows, which `order` asks for.
     pub(super) keys: KeyNumbers,
     /// Whether file and record stand before the columns.
@@ -202,7 +204,7 @@ impl Sending {
         rows: &[usize],
         shipment: &Shipment,
     ) -> Result<Vec<RowReject>, SinkError> {
-        match self.attempt(batch, rows, shipment, self.statuses.exact)? {
+        match self.attempt(batch, rows, shipment, self.statuses.exact && !shipment.remembers)? {
             (Attempt::In, rejects) => Ok(rejects),
             (Attempt::Refused(fault), _) => isolate(0..rows.len(), fault, |positions| {
                 let part = &rows[positions];
@@ -260,7 +262,7 @@ impl Sending {
         for sql in after {
             self.control(sql)?;
         }
-        if shipment.sql.prepared_anew && matches!(attempt, Attempt::Refused(_)) {
+        if shipment.remembers && matches!(attempt, Attempt::Refused(_)) {
             let prepared = self.statement.prepare(&shipment.sql.text).ok();
             prepared.map_err(|outcome| self.session.error(&outcome))?;
         }
