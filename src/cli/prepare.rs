@@ -11,7 +11,7 @@ use crate::config::target::TargetUrl;
 use crate::config::work::{Effective, Settled, Surroundings};
 use crate::config::{FieldSource, LoadColumn, LoadConfig, Mode, StagingConfig};
 use crate::dialect::header::{Preamble, read_preamble};
-use crate::dialect::mapping::{FileFields, NewColumn, map_columns, new_table_columns};
+use crate::dialect::mapping::{FileFields, Mapping, NewColumn, map_columns, new_table_columns};
 use crate::dialect::sniff::{Sniffed, field_count, find_dialect};
 use crate::engine::{Control, InferConfig, InferInput, InputFile, infer, row_action, topology};
 use crate::error::{Error, Result};
@@ -99,14 +99,8 @@ pub(super) fn prepare(
     let choice = Choice { resolved, inputs: &inputs, fields, heads: &heads, control };
     let (columns, field_count, new_table) = match (known, &existing) {
         (Some(columns), _) => {
-            let mapping = match delete_selection(resolved, fields.header) {
-                Some(selection) => map_columns(columns, fields, &selection)?,
-                None => map_columns(columns, fields, &resolved.selection)?,
-            };
-            // Of a row that is deleted no column is left to anything.
-            if resolved.mode != Mode::Delete {
-                warnings.extend(mapping.warnings);
-            }
+            let mapping = mapped(resolved, columns, fields)?;
+            warnings.extend(mapping.warnings);
             let new = existing.is_none().then(|| columns.clone());
             (mapping.columns, mapping.field_count, new)
         }
@@ -134,10 +128,7 @@ pub(super) fn prepare(
             mode: resolved.mode,
             key,
             duplicates: resolved.duplicates,
-            staging: resolved
-                .staging
-                .clone()
-                .map(|staging| StagingConfig { run_id: new_run_id(), ..staging }),
+            staging: resolved.staging.clone().map(with_run_id),
             before: resolved.before.clone(),
             after: resolved.after.clone(),
             max_errors: resolved.max_errors,
@@ -164,6 +155,10 @@ pub(super) fn environment_notices(target: &dyn Target) -> Vec<String> {
 fn no_table(table: &str, target: &dyn Target) -> Error {
     let what = format!("there is no table {table} in {}", target.info().url);
     Error::usage(what, "make it with --create")
+}
+
+fn with_run_id(staging: StagingConfig) -> StagingConfig {
+    StagingConfig { run_id: new_run_id(), ..staging }
 }
 
 /// What an input has to say of itself.
@@ -204,6 +199,18 @@ fn keyed_columns(
     }
     let key = (0..columns.len()).filter(|&index| is_key(&columns[index])).collect();
     Ok((columns, key))
+}
+
+/// Maps the fields to the columns of a table.
+fn mapped(resolved: &Resolved, columns: &[Column], fields: FileFields<'_>) -> Result<Mapping> {
+    let deleting = delete_selection(resolved, fields.header);
+    let selection = deleting.as_ref().unwrap_or(&resolved.selection);
+    let mut mapping = map_columns(columns, fields, selection)?;
+    if resolved.mode == Mode::Delete {
+        // Of a row that is deleted no column is left to anything.
+        mapping.warnings.clear();
+    }
+    Ok(mapping)
 }
 
 /// The fields of a file of keys, whose other fields nobody asks for: those of the key's names,

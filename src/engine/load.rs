@@ -390,9 +390,8 @@ impl Threads<'_> {
                 let body = move || {
                     let cores = &self.shared.config.work.pin_cores;
                     pin(cores, id);
-                    let parser =
-                        Parser::new(self.shared, id, rows, shape, out, back, sleeper, router);
-                    Some(parser.run())
+                    let parser = Parser::new(self.shared, id, rows, shape, out, back, sleeper);
+                    Some(parser.sharing(router).run())
                 };
                 parsers.push(self.spawn(scope, format!("fastload-parse-{id}"), body));
             }

@@ -62,6 +62,8 @@ pub(super) struct Shipment {
     pub(super) sql: RowSql,
     /// In which arrays.
     pub(super) order: ArrayOrder,
+    /// Whether the statement remembers a row that it failed on.
+    pub(super) remembers: bool,
     /// The keys of rows, which `order` asks for.
     pub(super) keys: KeyNumbers,
     /// Whether file and record stand before the columns.
@@ -217,7 +219,8 @@ impl Sending {
         rows: &[usize],
         shipment: &Shipment,
     ) -> Result<Vec<RowReject>, SinkError> {
-        match self.attempt(batch, rows, shipment, self.statuses.exact)? {
+        let believed = self.statuses.exact && !shipment.remembers;
+        match self.attempt(batch, rows, shipment, believed)? {
             Tried::In(rejects) => Ok(rejects),
             Tried::Refused(refusal) => isolate(0..rows.len(), refusal, |positions| {
                 Ok(match self.attempt(batch, &rows[positions], shipment, false)? {
@@ -285,7 +288,7 @@ impl Sending {
         for sql in after {
             self.control(sql)?;
         }
-        if shipment.sql.prepared_anew && matches!(tried, Tried::Refused(_)) {
+        if shipment.remembers && matches!(tried, Tried::Refused(_)) {
             let prepared = self.statement.prepare(&shipment.sql.text).ok();
             prepared.map_err(|outcome| self.session.error(&outcome))?;
         }

@@ -155,9 +155,10 @@ impl OdbcTarget {
         };
         let keys = KeyNumbers::new(columns, action.key());
         let is_stamped = matches!(action, RowAction::Stage { .. });
-        let shipment =
-            Shipment { table, columns: selected, sql, order: facts.order, keys, is_stamped };
-        Ok((shipment, facts.one_writer))
+        let KeyFacts { order, one_writer, remembers } = facts;
+        let columns = selected;
+        let shipment = Shipment { table, columns, sql, order, remembers, keys, is_stamped };
+        Ok((shipment, one_writer))
     }
 
     fn in_transaction(&self, sql: &str) -> Result<(), SinkError> {

@@ -71,7 +71,8 @@ pub(super) fn facts(
         _ => ArrayOrder::AsSent,
     };
     meeting.extend(unknown);
-    Ok(KeyFacts { order, one_writer: (!meeting.is_empty()).then(|| meeting.join(", ")) })
+    let one_writer = (!meeting.is_empty()).then(|| meeting.join(", "));
+    Ok(KeyFacts { order, one_writer, ..KeyFacts::FREE })
 }
 
 /// Whether an index says that a key stands in one row only.
