@@ -118,6 +118,7 @@ fn parse(c: &mut Criterion) {
         records: 0,
         first_row: 0,
         source,
+        share_bytes: None,
     };
     group.bench_function("accounts into arenas", |b| {
         b.iter(|| {

@@ -1,7 +1,8 @@
 //! The stable codes of rejects: what `fastload explain` knows and reject files carry.
 //!
 //! A code keeps its meaning for ever; new reasons get new numbers. 0301 to 0309: the grammar of
-//! the dialect; 0311 to 0339: values; 0351 to 0369: what the database refused.
+//! the dialect; 0311 to 0339: values; 0351 to 0369: what the database refused; 0371 to 0379: records
+//! among themselves.
 
 use crate::record::{Fault, Malformed, RejectClass};
 
@@ -44,6 +45,7 @@ pub const CODES: &[Code] = &[
     DB_LENGTH,
     DB_ENCODING,
     DB_OTHER,
+    SAME_KEY,
 ];
 
 const fn code(code: &'static str, text: &'static str, help: &'static str) -> Code {
@@ -161,7 +163,19 @@ const DB_ENCODING: Code =
     code("FL-0357", "the database could not store a text in its encoding", "");
 const DB_OTHER: Code = code("FL-0358", "the database refused the row", "");
 
+const SAME_KEY: Code = code(
+    "FL-0371",
+    "another record of the inputs has the same key",
+    "`--duplicates` says which one counts: reject, skip (the first) or last",
+);
+
 impl Code {
+    /// The code of a record whose key another one has too.
+    #[must_use]
+    pub const fn same_key() -> Self {
+        SAME_KEY
+    }
+
     /// The code of a record that breaks the grammar.
     #[must_use]
     pub const fn of_malformed(what: Malformed) -> Self {

@@ -122,3 +122,4 @@ pub mod report;
 pub mod ring;
 pub mod sink;
 pub mod split;
+pub mod staging;

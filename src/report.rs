@@ -141,6 +141,13 @@ pub struct CommitStage {
     pub busy_seconds: f64,
 }
 
+/// Time of a phase between the staging table and the target.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+pub struct StagingStage {
+    /// Seconds.
+    pub busy_seconds: f64,
+}
+
 /// Time by stage.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
 pub struct Stages {
@@ -152,12 +159,59 @@ pub struct Stages {
     pub write: WriteStage,
     /// Commits.
     pub commit: CommitStage,
+    /// Settling equal keys in the staging table.
+    pub settle: StagingStage,
+    /// Moving the staged rows to the target.
+    pub r#move: StagingStage,
+}
+
+/// What of a load's rows has reached the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum MoveState {
+    /// Nothing: it is as it was before the load.
+    #[default]
+    Nothing,
+    /// Nothing of this load; the rows that were in it are deleted.
+    Emptied,
+    /// Some of the rows (`--merge-rows`).
+    Part,
+    /// All of them.
+    Everything,
+    /// Nobody knows whether the last transaction took effect.
+    InDoubt,
+}
+
+/// The staging table's part in a load.
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
+pub struct StagingReport {
+    /// The staging table.
+    pub table: String,
+    /// Id of this run's rows in it.
+    pub run_id: String,
+    /// Rows that the writers committed to it.
+    pub rows_staged: u64,
+    /// Rows of them that reached the target.
+    pub rows_moved: u64,
+    /// Rows of the target that the database says were added, changed or deleted; a change may
+    /// count twice (MariaDB). `None`: it does not say.
+    pub rows_changed: Option<u64>,
+    /// Seconds in which equal keys were settled.
+    pub settle_seconds: f64,
+    /// Seconds in which rows were moved to the target.
+    pub move_seconds: f64,
+    /// Whether the target sees all rows of the load at once, or none.
+    pub all_or_nothing: bool,
+    /// What has reached the target.
+    pub moved: MoveState,
+    /// Whether rows of this run are still in the staging table.
+    pub rows_left: bool,
 }
 
 /// Which stage limits the load and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Bottleneck {
-    /// `input`, `parse`, `write` or `commit`.
+    /// `input`, `parse`, `write`, `commit`, `settle` or `move`.
     pub stage: String,
     /// A sentence.
     pub advice: String,
@@ -252,6 +306,8 @@ pub struct Report {
     pub bottleneck: Bottleneck,
     /// Rejects.
     pub rejects: RejectReport,
+    /// The staging table's part; `None`: rows went to the target directly.
+    pub staging: Option<StagingReport>,
     /// What was sent again.
     pub retries: RetryReport,
     /// Commits whose outcome is unknown.

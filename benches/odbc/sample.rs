@@ -131,6 +131,7 @@ impl Sample {
             records: 0,
             first_row: 0,
             source: RawSource::Owned { bytes: std::sync::Arc::new(Vec::new()), base: 0 },
+            share_bytes: None,
         });
         let window = Window { bytes: &bytes, byte_offset: 0, last: true };
         parser.seek(0);

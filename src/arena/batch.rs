@@ -38,6 +38,9 @@ pub struct Segment {
     pub first_row: usize,
     /// The bytes themselves, for the reject file.
     pub source: RawSource,
+    /// Bytes that are counted with this segment, where the rows of its range are shared among
+    /// several batches; `None`: all of the range.
+    pub share_bytes: Option<u64>,
 }
 
 /// Why a record did not become a row.
@@ -224,6 +227,33 @@ impl Batch {
         (rows_before + rejects_before - rows - rejects) as u64
     }
 
+    /// Adds `rows` of another batch behind the rows that are there; segments are the caller's
+    /// business.
+    ///
+    /// # Panics
+    /// If they do not fit, or the columns differ.
+    pub fn append_rows(&mut self, from: &Self, rows: &[usize]) {
+        let end = self.rows + rows.len();
+        assert!(end <= self.capacity && self.columns.len() == from.columns.len());
+        for (column, other) in self.columns.iter_mut().zip(&from.columns) {
+            column.copy_rows(self.rows, other, rows);
+        }
+        for (source, &row) in self.row_sources[self.rows..end].iter_mut().zip(rows) {
+            *source = from.row_sources[row];
+        }
+        self.rows = end;
+    }
+
+    /// Rows of a segment.
+    ///
+    /// # Panics
+    /// If there is no such segment.
+    #[must_use]
+    pub fn rows_of_segment(&self, segment: usize) -> std::ops::Range<usize> {
+        let next = self.segments.get(segment + 1);
+        self.segments[segment].first_row..next.map_or(self.rows, |next| next.first_row)
+    }
+
     /// Records in the batch: rows and rejects.
     #[must_use]
     pub fn records(&self) -> u64 {
@@ -263,6 +293,12 @@ impl Batch {
 }
 
 impl Segment {
+    /// Bytes that are counted with this segment: over all batches each byte of a file once.
+    #[must_use]
+    pub fn counted_bytes(&self) -> u64 {
+        self.share_bytes.unwrap_or_else(|| self.range.len())
+    }
+
     /// Position from numbers relative to this segment's base. Relative numbers count from 1.
     #[must_use]
     pub fn position(&self, byte_offset: u64, record: u32, line: u32) -> Position {

@@ -312,6 +312,43 @@ impl ColumnBuffer {
         }
     }
 
+    /// Copies `rows` of another column of the same form to the rows from `to` on. Values are no
+    /// longer than this column's stride.
+    ///
+    /// # Panics
+    /// If the forms differ, or a row is out of range.
+    pub fn copy_rows(&mut self, to: usize, from: &Self, rows: &[usize]) {
+        fn gather<T: Copy>(to: &mut [T], from: &[T], rows: &[usize]) {
+            for (cell, &row) in to.iter_mut().zip(rows) {
+                *cell = from[row];
+            }
+        }
+        for (index, &row) in rows.iter().enumerate() {
+            self.indicators.set(to + index, from.indicators.get(row));
+        }
+        let end = to + rows.len();
+        match (&mut self.values, &from.values) {
+            (Values::I16(v), Values::I16(w)) => gather(&mut v[to..end], w, rows),
+            (Values::I32(v), Values::I32(w)) => gather(&mut v[to..end], w, rows),
+            (Values::I64(v), Values::I64(w)) => gather(&mut v[to..end], w, rows),
+            (Values::F32(v), Values::F32(w)) => gather(&mut v[to..end], w, rows),
+            (Values::F64(v), Values::F64(w)) => gather(&mut v[to..end], w, rows),
+            (Values::Date(v), Values::Date(w)) => gather(&mut v[to..end], w, rows),
+            (Values::Time(v), Values::Time(w)) => gather(&mut v[to..end], w, rows),
+            (Values::Timestamp(v), Values::Timestamp(w)) => gather(&mut v[to..end], w, rows),
+            (Values::Bit(v), Values::Bit(w)) => gather(&mut v[to..end], w, rows),
+            (Values::Bytes { data, stride }, Values::Bytes { data: other, stride: step }) => {
+                for (index, &row) in rows.iter().enumerate() {
+                    // NULL is a negative word, and has no bytes.
+                    let length = usize::try_from(from.indicators.get(row)).unwrap_or(0);
+                    let value = &other[row * *step..][..length];
+                    data[(to + index) * *stride..][..length].copy_from_slice(value);
+                }
+            }
+            _ => panic!("columns of different forms"),
+        }
+    }
+
     /// Copies one row over another: how a block of records is closed over its rejected rows.
     pub fn copy_row(&mut self, from: usize, to: usize) {
         match &mut self.values {

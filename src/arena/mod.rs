@@ -2,6 +2,8 @@
 
 pub mod batch;
 pub mod column;
+mod key;
 
 pub use batch::{Batch, ParseReject, Reason, RowSource, Segment};
 pub use column::{CellRef, CellType, ColumnBuffer, IndicatorWidth, Indicators, Values};
+pub use key::KeyNumbers;

@@ -185,6 +185,7 @@ fn parse_file(rows: &mut RowParser, shape: &mut Shape, map: &MappedFile, body: u
             records: 0,
             first_row: 0,
             source: RawSource::Owned { bytes: Arc::default(), base: 0 },
+            share_bytes: None,
         });
         match rows.parse(window, until, &mut cursor, &mut batch) {
             Pause::NeedStride { column, bytes } => shape.widen(column, bytes),

@@ -12,13 +12,15 @@ use super::render::{effective_table, summary, summary_csv};
 use super::{exit, signals};
 use crate::config::Mode;
 use crate::config::resolve::{OutputOptions, Resolved};
+use crate::config::schema::Column;
 use crate::config::setting::{OutputFormat, Setting as _};
 use crate::dialect::presets::as_flags;
 use crate::engine::{Control, Load, TargetHandle, row_action};
 use crate::error::{Error, Result};
-use crate::report::Report;
-use crate::sink::Target;
+use crate::report::{MoveState, Report, StagingReport};
 use crate::sink::null::NullTarget;
+use crate::sink::{Routing, Target};
+use crate::staging::Staging;
 
 /// What is done with the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +119,9 @@ fn say_dialect(prepared: &Prepared, output: &OutputOptions) {
 
 /// What stands in the table after a load that did not finish.
 fn left_behind(report: &Report) -> String {
+    if let Some(staging) = &report.staging {
+        return left_staged(report, staging);
+    }
     let doubt = &report.in_doubt;
     if let Some(range) = doubt.ranges.first() {
         let sure = report.totals.rows_loaded;
@@ -141,16 +146,48 @@ fn left_behind(report: &Report) -> String {
     }
 }
 
+fn left_staged(report: &Report, staging: &StagingReport) -> String {
+    let table = &report.target.table;
+    match staging.moved {
+        MoveState::Nothing => {
+            format!("nothing reached {table}; the load can be started again")
+        }
+        MoveState::Emptied => format!(
+            "{table} was emptied and nothing of this load reached it; the load can be started again"
+        ),
+        MoveState::Part => format!(
+            "{} rows reached {table}; the others of this load wait in {} under run id {}",
+            staging.rows_moved, staging.table, staging.run_id
+        ),
+        MoveState::Everything => {
+            format!("all {} rows reached {table} and stay in it", staging.rows_moved)
+        }
+        MoveState::InDoubt => format!(
+            "whether the last rows reached {table} is not known; they are kept in {} under run id \
+             {}, which tells: look there before another run",
+            staging.table, staging.run_id
+        ),
+    }
+}
+
 fn create(path: &std::path::Path) -> Result<File> {
     File::create(path).map_err(|source| Error::io(format!("creating {}", path.display()), source))
 }
 
 fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) -> Result<u8> {
+    if prepared.new_table.is_some() && prepared.config.staging.take().is_some() {
+        prepared.warnings.push(
+            "the statements of the staging table follow the types of the table, which is not \
+             there yet"
+                .to_owned(),
+        );
+    }
     settle_for(resolved, target, prepared)?;
     let columns: Vec<_> =
         prepared.config.columns.iter().map(|column| column.column.clone()).collect();
-    let action = row_action(&prepared.config);
-    let statement = target.layout(&prepared.config.table, &columns, &action)?.statement;
+    let staging = Staging::plan(target, &prepared.config)?;
+    let action = staging.as_ref().map_or_else(|| row_action(&prepared.config), Staging::action);
+    let layout = target.layout(&prepared.config.table, &columns, &action)?;
     let mut effective = resolved.effective.clone();
     effective.append(&mut prepared.effective);
     let mut text = effective_table(&effective);
@@ -170,14 +207,36 @@ fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) ->
             text.push_str(&format!("-- {remark}\n"));
         }
     }
-    if !statement.is_empty() {
+    for statement in staging.iter().flat_map(Staging::first_statements) {
         text.push_str(&format!("{statement}\n"));
     }
+    if !layout.statement.is_empty() {
+        text.push_str(&format!("{}\n", layout.statement));
+    }
+    for statement in staging.iter().flat_map(Staging::later_statements) {
+        text.push_str(&format!("{statement}\n"));
+    }
+    text.push_str(&routing_text(&layout.routing, &columns));
     for warning in &prepared.warnings {
         text.push_str(&format!("warning: {warning}\n"));
     }
     print(text.as_bytes())?;
     Ok(exit::OK)
+}
+
+/// Which writer takes which rows, where their order counts.
+fn routing_text(routing: &Routing, columns: &[Column]) -> String {
+    match routing {
+        Routing::Any => String::new(),
+        Routing::ByKey { key } => {
+            let names: Vec<&str> = key.iter().map(|&index| columns[index].name.as_str()).collect();
+            let names = names.join(", ");
+            format!("rows with equal {names} go to the same writer, in the order of the file\n")
+        }
+        Routing::InOrder { why } => {
+            format!("all rows go to one writer, in the order of the file: {why}\n")
+        }
+    }
 }
 
 /// Asks before rows are deleted; without a terminal `--yes` must be given.

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::inputs::reject_paths;
-use crate::config::resolve::Resolved;
+use crate::config::resolve::{Resolved, Selection};
 use crate::config::schema::Column;
-use crate::config::setting::{EmptyAsNull, Profile};
+use crate::config::setting::{ColumnPick, EmptyAsNull, Profile};
 use crate::config::target::TargetUrl;
 use crate::config::work::{Effective, Settled, Surroundings};
-use crate::config::{FieldSource, LoadColumn, LoadConfig, Mode};
+use crate::config::{FieldSource, LoadColumn, LoadConfig, Mode, StagingConfig};
 use crate::dialect::header::{Preamble, read_preamble};
 use crate::dialect::mapping::{FileFields, NewColumn, map_columns, new_table_columns};
 use crate::dialect::sniff::{Sniffed, field_count, find_dialect};
@@ -17,11 +17,12 @@ use crate::engine::{Control, InferConfig, InferInput, InputFile, infer, row_acti
 use crate::error::{Error, Result};
 use crate::infer::ColumnGuess;
 use crate::limits;
-use crate::sink::Target;
 use crate::sink::csv::CsvTarget;
 use crate::sink::null::NullTarget;
 use crate::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget, ProfileName, environment};
 use crate::sink::sqlite::SqliteTarget;
+use crate::sink::{Routing, Target};
+use crate::staging::{Staging, new_run_id};
 
 /// Largest block in which a stream is read, whatever `--chunk-bytes` says.
 const MAX_BLOCK_BYTES: u64 = 64 << 20;
@@ -43,7 +44,10 @@ pub(super) struct Prepared {
 /// No connection, login refused.
 pub(super) fn open_target(resolved: &Resolved) -> Result<Arc<dyn Target>> {
     let connection = match &resolved.target {
-        TargetUrl::Sqlite(path) => return Ok(Arc::new(SqliteTarget::open(path)?)),
+        TargetUrl::Sqlite(path) => {
+            let target = SqliteTarget::open(path)?;
+            return Ok(Arc::new(target.with_session_sql(resolved.session_sql.clone())?));
+        }
         TargetUrl::Null => return Ok(Arc::new(NullTarget)),
         TargetUrl::Csv(path) => return Ok(Arc::new(CsvTarget::new(path))),
         TargetUrl::Odbc(string) => ConnectionText::Keywords(string.expose().to_owned()),
@@ -95,8 +99,14 @@ pub(super) fn prepare(
     let choice = Choice { resolved, inputs: &inputs, fields, heads: &heads, control };
     let (columns, field_count, new_table) = match (known, &existing) {
         (Some(columns), _) => {
-            let mapping = map_columns(columns, fields, &resolved.selection)?;
-            warnings.extend(mapping.warnings);
+            let mapping = match delete_selection(resolved, fields.header) {
+                Some(selection) => map_columns(columns, fields, &selection)?,
+                None => map_columns(columns, fields, &resolved.selection)?,
+            };
+            // Of a row that is deleted no column is left to anything.
+            if resolved.mode != Mode::Delete {
+                warnings.extend(mapping.warnings);
+            }
             let new = existing.is_none().then(|| columns.clone());
             (mapping.columns, mapping.field_count, new)
         }
@@ -135,7 +145,10 @@ pub(super) fn prepare(
             mode: resolved.mode,
             key,
             duplicates: resolved.duplicates,
-            staging: resolved.staging.clone(),
+            staging: resolved
+                .staging
+                .clone()
+                .map(|staging| StagingConfig { run_id: new_run_id(), ..staging }),
             before: resolved.before.clone(),
             after: resolved.after.clone(),
             max_errors: resolved.max_errors,
@@ -165,25 +178,52 @@ fn keyed_columns(
     resolved: &Resolved,
     mut columns: Vec<LoadColumn>,
 ) -> Result<(Vec<LoadColumn>, Vec<usize>)> {
-    let is_key = |column: &LoadColumn| resolved.key.contains(&column.column.name);
+    let mut is_key = vec![false; columns.len()];
     for name in &resolved.key {
-        if !columns.iter().any(|column| column.column.name == *name) {
-            let known: Vec<&str> =
-                columns.iter().map(|column| column.column.name.as_str()).collect();
+        let names = || columns.iter().map(|column| column.column.name.as_str());
+        let Some(index) = one_named(names(), name) else {
+            let known: Vec<&str> = names().collect();
             return Err(Error::usage(
                 format!("--key names {name}, which is not loaded"),
                 format!("loaded are {}", known.join(", ")),
             ));
-        }
+        };
+        is_key[index] = true;
+        columns[index].column.nullable = false;
     }
     if resolved.mode == Mode::Delete {
-        columns.retain(is_key);
+        let mut flags = is_key.iter();
+        columns.retain(|_| flags.next() == Some(&true));
+        is_key.retain(|&is_key| is_key);
     }
-    for column in columns.iter_mut().filter(|column| is_key(column)) {
-        column.column.nullable = false;
-    }
-    let key = (0..columns.len()).filter(|&index| is_key(&columns[index])).collect();
+    let key = (0..columns.len()).filter(|&index| is_key[index]).collect();
     Ok((columns, key))
+}
+
+/// The fields of a file of keys, whose other fields nobody asks for: those of the key's names,
+/// unless the user says it otherwise.
+fn delete_selection(resolved: &Resolved, header: Option<&[String]>) -> Option<Selection> {
+    let selection = &resolved.selection;
+    let is_told = !selection.columns.is_empty() || !selection.map.is_empty();
+    let header = header.filter(|_| resolved.mode == Mode::Delete && !is_told)?;
+    let is_constant =
+        |name: &str| selection.constants.iter().any(|pair| pair.left.eq_ignore_ascii_case(name));
+    let picks = resolved.key.iter().filter(|name| !is_constant(name)).map(|name| {
+        let field = one_named(header.iter().map(String::as_str), name)?;
+        Some(ColumnPick::Take(header[field].clone()))
+    });
+    Some(Selection { columns: picks.collect::<Option<_>>()?, ..selection.clone() })
+}
+
+/// Index of a name: exactly this one, else the only one that differs in nothing but case.
+fn one_named<'n>(names: impl Iterator<Item = &'n str> + Clone, name: &str) -> Option<usize> {
+    if let Some(index) = names.clone().position(|known| known == name) {
+        return Some(index);
+    }
+    let folded = name.to_lowercase();
+    let mut alike = names.enumerate().filter(|(_, known)| known.to_lowercase() == folded);
+    let (index, _) = alike.next()?;
+    alike.next().is_none().then_some(index)
 }
 
 /// This machine, with the cores that the process may use.
@@ -215,12 +255,19 @@ pub(super) fn settle_for(
 ) -> Result<()> {
     let columns: Vec<Column> =
         prepared.config.columns.iter().map(|column| column.column.clone()).collect();
-    let action = row_action(&prepared.config);
+    let staging = Staging::plan(target, &prepared.config)?;
+    let action = staging.map_or_else(|| row_action(&prepared.config), |staging| staging.action());
     let layout = target.layout(&prepared.config.table, &columns, &action)?;
     let mut around = machine(prepared.inputs.len());
     around.writers_max = layout.writers_max;
     around.batch_rows = layout.batch_rows;
     around.batch_rows_max = layout.batch_rows_max;
+    if layout.routing != Routing::Any {
+        around.one_parser = Some("the rows of a key stay in the order of the file".to_owned());
+    }
+    if let Routing::InOrder { why } = layout.routing {
+        around.one_writer = Some(why);
+    }
     let settled = resolved.work.settle(&around)?;
     prepared.config.work = settled.work;
     prepared.effective = settled.effective;

@@ -95,9 +95,23 @@ pub enum Duplicates {
 pub struct StagingConfig {
     /// Its name; `None`: one is derived from the target's, made for the load and dropped after it.
     pub table: Option<String>,
+    /// Id that the rows of this run carry in it: letters, digits and `-`, at most 40.
+    pub run_id: String,
     /// Records moved to the target in one transaction (`--merge-rows`); `None`: all of them, so
     /// that the load is all or nothing.
     pub merge_rows: Option<u64>,
+    /// What is particular about the table (`--staging-attributes`).
+    pub attributes: Vec<StagingAttribute>,
+}
+
+/// What is particular about a staging table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StagingAttribute {
+    /// Rows go to the end of the table, free space is not searched for (Db2).
+    AppendOn,
+    /// The rows of its first transaction are not logged (Db2): any error makes the table unusable,
+    /// so that it is dropped and the load is over.
+    NotLogged,
 }
 
 /// How many rejects a load survives (`--max-errors`).

@@ -255,7 +255,13 @@ fn staging(options: &Options, mode: Mode) -> Option<StagingConfig> {
         None if mode == Mode::Replace => None,
         None | Some(StagingChoice::Off) => return None,
     };
-    Some(StagingConfig { table, merge_rows: options.merge_rows })
+    Some(StagingConfig {
+        table,
+        // Known when the load begins.
+        run_id: String::new(),
+        merge_rows: options.merge_rows,
+        attributes: Vec::new(),
+    })
 }
 
 /// What modes, keys and staging ask of each other.
@@ -399,7 +405,12 @@ fn effective(layered: &Layered, target: &TargetUrl) -> Vec<Effective> {
             .cloned()
             .unwrap_or_else(|| Origin::Default("a database in a file".to_owned())),
     }];
-    for (key, value) in layered.options.given() {
+    for (key, mut value) in layered.options.given() {
+        if key == "session-sql" {
+            // A statement may hold a secret (SET ENCRYPTION PASSWORD, a key of ATTACH).
+            let count = layered.options.session_sql.len();
+            value = format!("{count} statement{}", if count == 1 { "" } else { "s" });
+        }
         if key != "to" && !WORK_KEYS.contains(&key) {
             let origin = layered.origin(key).cloned().unwrap_or(Origin::Flag);
             effective.push(Effective { key, value, origin });

@@ -50,6 +50,10 @@ pub struct Surroundings {
     pub batch_rows: usize,
     /// Largest array the driver takes.
     pub batch_rows_max: usize,
+    /// Why rows must stay in their order, which takes one parser; `None`: they need not.
+    pub one_parser: Option<String>,
+    /// Why there can be one writer, where it is not the target's number of connections.
+    pub one_writer: Option<String>,
 }
 
 impl Surroundings {
@@ -63,6 +67,8 @@ impl Surroundings {
             writers_max: usize::MAX,
             batch_rows: limits::BATCH_ROWS,
             batch_rows_max: usize::MAX,
+            one_parser: None,
+            one_writer: None,
         }
     }
 }
@@ -111,26 +117,50 @@ impl Picker<'_> {
     /// Writers and rows of a batch, as far as the target takes them.
     fn within_target(&mut self, around: &Surroundings) -> (usize, usize) {
         let given = &self.layered.options;
-        let one = around.writers_max == 1;
-        let why = if one { "the target takes one" } else { "two connections" };
-        let writers = self.pick("writers", given.writers, 2.min(around.writers_max), why);
-        let writers = self.at_most("writers", writers, around.writers_max, given.writers.is_some());
+        let one = around.one_writer.as_deref();
+        let most = if one.is_some() { 1 } else { around.writers_max };
+        let why = match one {
+            Some(why) => why,
+            None if most == 1 => "the target takes one",
+            None => "two connections",
+        };
+        let writers = self.pick("writers", given.writers, 2.min(most), why);
+        let writers = match one {
+            Some(why) => self.at_most("writers", writers, 1, given.writers.is_some(), why),
+            None => self.within("writers", writers, most, given.writers.is_some()),
+        };
         let rows = self.pick("batch-rows", given.batch_rows, around.batch_rows, "the target's own");
         let most = around.batch_rows_max;
-        let rows = self.at_most("batch-rows", rows, most, given.batch_rows.is_some());
+        let rows = self.within("batch-rows", rows, most, given.batch_rows.is_some());
         (writers, rows)
     }
 
-    /// Holds a number to what the target takes, and says so when the user gave it.
-    fn at_most(&mut self, key: &str, number: usize, most: usize, given: bool) -> usize {
+    /// Parsers, as far as the order of the rows allows.
+    fn parsers(&mut self, around: &Surroundings) -> usize {
+        let given = self.layered.options.parsers;
+        let Some(why) = &around.one_parser else {
+            let cores = around.core_ids.len().max(1);
+            let free = (cores - 1).clamp(1, 8);
+            return self.pick("parsers", given, free, "cores but one, at most 8");
+        };
+        let parsers = self.pick("parsers", given, 1, why);
+        self.at_most("parsers", parsers, 1, given.is_some(), why)
+    }
+
+    /// Holds a number to what the target takes.
+    fn within(&mut self, key: &str, number: usize, most: usize, given: bool) -> usize {
+        self.at_most(key, number, most, given, &format!("the target takes {most} at a time"))
+    }
+
+    /// Holds a number to a bound, and says so when the user gave it.
+    fn at_most(&mut self, key: &str, number: usize, most: usize, given: bool, why: &str) -> usize {
         if number <= most {
             return number;
         }
-        let why = format!("the target takes {most} at a time");
         if given {
             self.warnings.push(format!("--{key} {number} runs as {most}: {why}"));
         }
-        self.amend(key, most.to_string(), why);
+        self.amend(key, most.to_string(), why.to_owned());
         most
     }
 
@@ -211,8 +241,6 @@ impl WorkOptions {
             Picker { layered: &self.layered, effective: Vec::new(), warnings: Vec::new() };
         let p = &mut picker;
         let (writers, batch_rows) = p.within_target(around);
-        let cores = around.core_ids.len().max(1);
-        let free = (cores - 1).clamp(1, 8);
         let chunk = Size(limits::CHUNK_BYTES);
         let batch = Size(limits::BATCH_BYTES as u64);
         let memory = Size(MEMORY_LIMIT_BYTES);
@@ -226,7 +254,7 @@ impl WorkOptions {
         let budget = Span(limits::RETRY_BUDGET);
         let work = Work {
             writers,
-            parsers: p.pick("parsers", given.parsers, free, "cores but one, at most 8"),
+            parsers: p.parsers(around),
             pin_cores: cores_to_pin(pin, around)?,
             chunk_bytes: p.pick("chunk-bytes", given.chunk_bytes, chunk, "fast on any machine").0,
             read_ahead: p.pick("read-ahead", given.read_ahead, ahead, "hides one slow read"),
@@ -311,6 +339,8 @@ mod tests {
             writers_max: 1,
             batch_rows: 700,
             batch_rows_max: 1000,
+            one_parser: None,
+            one_writer: None,
         }
     }
 
@@ -340,6 +370,32 @@ mod tests {
         let pinned =
             Options { pin_cores: Some(CoreChoice::List(vec![0, 9])), ..Options::default() };
         assert!(settle(pinned, &around()).unwrap_err().to_string().contains("core 9"));
+    }
+
+    #[test]
+    fn rows_in_order_take_one_parser() {
+        let ordered = Surroundings {
+            writers_max: 9,
+            one_parser: Some("a key's rows stay in order".to_owned()),
+            one_writer: Some("texts may be equal".to_owned()),
+            ..around()
+        };
+        let settled = settle(Options::default(), &ordered).unwrap();
+        assert_eq!((settled.work.parsers, settled.work.writers), (1, 1));
+        assert!(settled.warnings.is_empty());
+        let options = Options { writers: Some(4), parsers: Some(2), ..Options::default() };
+        let settled = settle(options, &ordered).unwrap();
+        assert_eq!((settled.work.parsers, settled.work.writers), (1, 1));
+        let expected = [
+            "--writers 4 runs as 1: texts may be equal",
+            "--parsers 2 runs as 1: a key's rows stay in order",
+        ];
+        assert_eq!(settled.warnings, expected);
+        for (key, why) in [("writers", "texts"), ("parsers", "a key's")] {
+            let shown = settled.effective.iter().find(|shown| shown.key == key).unwrap();
+            let Origin::Default(origin) = &shown.origin else { panic!("{shown:?}") };
+            assert!(shown.value == "1" && origin.starts_with(why), "{shown:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The arenas of one parser: how large they are laid out, and how many there may be.
 
-use crate::arena::{Batch, CellType, IndicatorWidth};
+use crate::arena::{Batch, CellType, ColumnBuffer, IndicatorWidth};
 use crate::config::Work;
 use crate::config::schema::{Column, SqlType};
 use crate::sink::Layout;
@@ -89,10 +89,27 @@ impl Shape {
         batch.lay_out(self.rows(), self.strides());
     }
 
+    /// Lays out an arena for rows of `batch`, in its strides.
+    pub(super) fn lay_out_for(&self, arena: &mut Batch, batch: &Batch) {
+        let strides: Vec<usize> = batch.columns.iter().map(ColumnBuffer::stride).collect();
+        arena.lay_out(self.rows_for(&strides), &strides);
+    }
+
+    /// Bytes of an arena that is laid out for rows of `batch`.
+    pub(super) fn bytes_for(&self, batch: &Batch) -> usize {
+        let strides: Vec<usize> = batch.columns.iter().map(ColumnBuffer::stride).collect();
+        self.rows_for(&strides) * self.row_bytes(&strides)
+    }
+
+    /// A new arena without room.
+    pub(super) fn make_bare(&self, parser: usize) -> Batch {
+        Batch::new(&self.cells, self.indicators, parser)
+    }
+
     /// A new arena.
     #[must_use]
     pub fn make(&self, parser: usize) -> Batch {
-        let mut batch = Batch::new(&self.cells, self.indicators, parser);
+        let mut batch = self.make_bare(parser);
         self.lay_out(&mut batch);
         batch
     }
@@ -165,6 +182,7 @@ fn first_stride(ty: SqlType, cell: CellType) -> usize {
 mod tests {
     use super::*;
     use crate::config::schema::{LengthUnit, TextLength};
+    use crate::sink::Routing;
 
     fn text_columns(count: usize, max: u32) -> (Layout, Vec<Column>) {
         let ty = SqlType::VarChar(Some(TextLength { max, unit: LengthUnit::Characters }));
@@ -178,6 +196,7 @@ mod tests {
             nul_in_text: true,
             replays: true,
             statement: String::new(),
+            routing: Routing::Any,
         };
         (layout, vec![column; count])
     }

@@ -118,6 +118,8 @@ pub(super) struct FileCounts {
     pub(super) loaded: AtomicU64,
     pub(super) rejected: AtomicU64,
     pub(super) filtered: AtomicU64,
+    /// Left out for another record with the same key.
+    pub(super) superseded: AtomicU64,
 }
 
 /// One input of a running load.
@@ -239,19 +241,41 @@ impl OpenFile {
         })
     }
 
+    /// Committed records that are rows: of a load by way of a staging table, those that wait there.
+    pub(super) fn rows(&self) -> u64 {
+        self.counts.loaded.load(Ordering::Relaxed)
+    }
+
+    /// Staged records turn out not to count.
+    pub(super) fn settle(&self, rejected: u64, superseded: u64) {
+        self.counts.loaded.fetch_sub(rejected + superseded, Ordering::Relaxed);
+        self.counts.rejected.fetch_add(rejected, Ordering::Relaxed);
+        self.counts.superseded.fetch_add(superseded, Ordering::Relaxed);
+    }
+
+    /// Of the staged rows only `rows` are in the target: the others are rolled back. Which bytes
+    /// they stand in is not known any more.
+    pub(super) fn keep_moved(&self, rows: u64) {
+        self.counts.loaded.store(rows, Ordering::Relaxed);
+        self.counts.superseded.store(0, Ordering::Relaxed);
+        self.counts.bytes_committed.store(0, Ordering::Relaxed);
+    }
+
     /// Counts of the report. What was read and neither committed nor filtered is rolled back.
     pub(super) fn report(&self) -> Counts {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let records_read = get(&self.counts.records_read);
         let (rows_loaded, rows_rejected) = (get(&self.counts.loaded), get(&self.counts.rejected));
         let rows_filtered = get(&self.counts.filtered);
-        let accounted = rows_loaded + rows_rejected + rows_filtered;
+        let rows_superseded = get(&self.counts.superseded);
+        let accounted = rows_loaded + rows_rejected + rows_filtered + rows_superseded;
         Counts {
             bytes: get(&self.counts.bytes_committed) + self.body.byte_offset,
             records_read,
             rows_loaded,
             rows_rejected,
             rows_filtered,
+            rows_superseded,
             rows_rolled_back: records_read.saturating_sub(accounted),
             ..Counts::default()
         }

@@ -1,34 +1,33 @@
 //! A load from its configuration to its report: builds the threads, joins them, first error wins.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::arenas::{self, ARENAS_MIN, Shape};
 use super::control::Control;
+use super::ending::{finish, status};
 use super::files::{InputFile, OpenFile};
 use super::monitor::Monitor;
 use super::parser::{Parser, ParserTimes};
+use super::routing::{Router, Sharing, hold_to_order};
 use super::shared::{Shared, panicked};
-use super::writer::{Writer, WriterTimes, new_histogram};
-use super::{topology, verdict};
+use super::writer::{Writer, WriterTimes};
+use super::{staged, topology};
 use crate::arena::Batch;
 use crate::config::schema::Column;
-use crate::config::{FieldSource, InputMode, LoadConfig, Mode};
-use crate::error::{DoubtfulRange, Error, ErrorKind, Result};
+use crate::config::{Duplicates, FieldSource, InputMode, LoadConfig, Mode};
+use crate::error::{Error, Result};
 use crate::parse::convert::Converter;
 use crate::parse::record_reader::RecordReader;
 use crate::parse::rows::RowParser;
 use crate::rejects::{RejectFiles, RejectSegment};
-use crate::report::{
-    CommitStage, Counts, FileReport, InDoubtRange, InDoubtReport, ParseStage, Report, RetryReport,
-    RingStage, Stages, Status, TargetReport, WriteStage,
-};
+use crate::report::{Report, TargetReport};
 use crate::ring::{Consumer, Producer, Sleeper, Waker, ring};
 use crate::sink::{Layout, RowAction, Target};
+use crate::staging::Staging;
 
 /// Largest chunk: records and lines in one are 32-bit numbers.
 const CHUNK_BYTES_MAX: u64 = 1 << 30;
@@ -95,11 +94,11 @@ pub struct Outcome {
 }
 
 /// Times of all threads.
-struct Times {
-    parsers: Vec<ParserTimes>,
-    writers: Vec<WriterTimes>,
+pub(super) struct Times {
+    pub(super) parsers: Vec<ParserTimes>,
+    pub(super) writers: Vec<WriterTimes>,
     /// What the writers rejected.
-    segments: Vec<RejectSegment>,
+    pub(super) segments: Vec<RejectSegment>,
 }
 
 /// The rings of a load, sorted by the thread that owns the end.
@@ -111,11 +110,13 @@ struct Rings {
 }
 
 /// A load that has run.
-struct Ran {
-    shared: Arc<Shared>,
-    rejects: RejectFiles,
-    times: Times,
-    warnings: Vec<String>,
+pub(super) struct Ran {
+    pub(super) shared: Arc<Shared>,
+    pub(super) rejects: RejectFiles,
+    pub(super) times: Times,
+    pub(super) warnings: Vec<String>,
+    /// Where the rows wait, if they do.
+    pub(super) staging: Option<Staging>,
 }
 
 impl Load {
@@ -150,25 +151,29 @@ impl Load {
     fn run_threads(mut self) -> Result<Ran> {
         let columns: Vec<Column> =
             self.config.columns.iter().map(|column| column.column.clone()).collect();
-        let layout =
-            self.target.0.layout(&self.config.table, &columns, &row_action(&self.config))?;
-        let warnings = self.fit_to(&layout);
-        let shape = Shape::new(
-            &layout,
-            &columns,
-            self.config.work.batch_rows,
-            self.config.work.batch_bytes,
-        );
+        let staging = self.plan_staging()?;
+        let action = staging.as_ref().map_or_else(|| row_action(&self.config), Staging::action);
+        let layout = self.target.0.layout(&self.config.table, &columns, &action)?;
+        let mut warnings = self.fit_to(&layout);
+        let work = &self.config.work;
+        let sharing = Sharing::new(&self.config, &layout, &columns);
+        let (sharing, shape) = match sharing {
+            Some((sharing, shape)) => (Some(sharing), shape),
+            None => (None, Shape::new(&layout, &columns, work.batch_rows, work.batch_bytes)),
+        };
         let parsers = self.row_parsers(&layout)?;
         let work = self.config.work.clone();
         let names: Vec<_> = self.inputs.iter().map(|file| file.path.clone()).collect();
         let rejects = RejectFiles::new(self.config.rejects.clone(), &names)?;
         // The last step that may refuse the load is behind us.
-        self.prepare_table()?;
+        warnings.extend(self.prepare_tables(staging.as_ref())?);
         let files = open_files(self.inputs, &self.config, &self.control);
         let parser_sleepers: Vec<_> = (0..work.parsers).map(|_| Sleeper::new()).collect();
         let writer_sleepers: Vec<_> = (0..work.writers).map(|_| Sleeper::new()).collect();
-        let arenas = arenas_per_parser(&self.config, &layout, &shape);
+        let arenas = sharing.as_ref().map_or_else(
+            || arenas_per_parser(&self.config, &layout, &shape),
+            |sharing| sharing.arenas_max,
+        );
         let rings = Rings::new(&parser_sleepers, &writer_sleepers, work.ring_batches, arenas);
         let metrics = &self.control.metrics;
         let capacity = work.parsers * work.writers * work.ring_batches;
@@ -186,18 +191,20 @@ impl Load {
             shared: &shared,
             target: &self.target,
             columns: &columns,
+            action: &action,
             rejects: &rejects,
             shape,
+            sharing,
         };
         let times = threads.run(parsers, rings, parser_sleepers, writer_sleepers);
         shared.control.forget_hooks();
-        Ok(Ran { shared, rejects, times, warnings })
+        Ok(Ran { shared, rejects, times, warnings, staging })
     }
 
     /// Holds the numbers of the configuration to what the target takes.
     fn fit_to(&mut self, layout: &Layout) -> Vec<String> {
-        let mut warnings = Vec::new();
         let work = &mut self.config.work;
+        let mut warnings = hold_to_order(work, &layout.routing);
         if work.writers > layout.writers_max {
             warnings.push(format!(
                 "{} writers are asked for; this target takes {}",
@@ -232,15 +239,44 @@ impl Load {
         (0..self.config.work.parsers).map(|_| row_parser(&self.config, layout)).collect()
     }
 
-    /// What happens to the table before the first row.
-    fn prepare_table(&self) -> Result<()> {
+    fn plan_staging(&self) -> Result<Option<Staging>> {
+        let config = &self.config;
+        if config.staging.is_some()
+            && !config.key.is_empty()
+            && config.duplicates == Duplicates::Reject
+            && let Some(stream) = self.inputs.iter().find(|input| !input.is_rereadable())
+        {
+            return Err(Error::usage(
+                format!(
+                    "--duplicates reject reads the inputs a second time, and {} cannot be",
+                    stream.path.display()
+                ),
+                "load a file, or use --duplicates error, skip or last",
+            ));
+        }
+        Staging::plan(&*self.target.0, config)
+    }
+
+    /// What happens to the tables before the first row; warnings.
+    fn prepare_tables(&self, staging: Option<&Staging>) -> Result<Vec<String>> {
         for sql in &self.config.before {
             self.target.0.run_sql(sql)?;
         }
-        if self.config.mode == Mode::Truncate {
-            self.target.0.truncate(&self.config.table)?;
+        match staging {
+            Some(staging) => {
+                let mut session = self.target.0.session()?;
+                let mut warnings = staging.prepare(&mut *session)?;
+                let merge_rows = self.config.staging.as_ref().and_then(|s| s.merge_rows);
+                warnings.extend(staged::warning(staging, self.config.mode, merge_rows));
+                Ok(warnings)
+            }
+            None => {
+                if self.config.mode == Mode::Truncate {
+                    self.target.0.truncate(&self.config.table)?;
+                }
+                Ok(Vec::new())
+            }
         }
-        Ok(())
     }
 }
 
@@ -319,8 +355,11 @@ struct Threads<'a> {
     shared: &'a Shared,
     target: &'a TargetHandle,
     columns: &'a [Column],
+    action: &'a RowAction,
     rejects: &'a RejectFiles,
     shape: Shape,
+    /// Where each row has its writer.
+    sharing: Option<Sharing>,
 }
 
 impl Threads<'_> {
@@ -347,10 +386,13 @@ impl Threads<'_> {
             let ends = ends.zip(parser_sleepers).zip(row_parsers);
             for (id, (((out, back), sleeper), rows)) in ends.enumerate() {
                 let shape = self.shape.clone();
+                let router = self.sharing.clone().map(Router::new);
                 let body = move || {
                     let cores = &self.shared.config.work.pin_cores;
                     pin(cores, id);
-                    Some(Parser::new(self.shared, id, rows, shape, out, back, sleeper).run())
+                    let parser =
+                        Parser::new(self.shared, id, rows, shape, out, back, sleeper, router);
+                    Some(parser.run())
                 };
                 parsers.push(self.spawn(scope, format!("fastload-parse-{id}"), body));
             }
@@ -376,7 +418,7 @@ impl Threads<'_> {
         let work = &self.shared.config.work;
         pin(&work.pin_cores, work.parsers + id);
         let config = &self.shared.config;
-        match self.target.0.open(&config.table, self.columns, &row_action(config)) {
+        match self.target.0.open(&config.table, self.columns, self.action) {
             Ok(sink) => {
                 let segment = self.rejects.segment(id);
                 Some(Writer::new(self.shared, sink, inbox, back, sleeper, segment).run())
@@ -424,133 +466,4 @@ fn pin(cores: &[usize], index: usize) {
 fn join<T>(handle: Option<thread::ScopedJoinHandle<'_, Option<T>>>) -> Option<T> {
     // Panics are caught inside.
     handle?.join().ok()?
-}
-
-/// After the threads: completeness, reject files, report. Returns the error of the load.
-fn finish(ran: Ran, target: &TargetHandle, started: Instant, report: &mut Report) -> Option<Error> {
-    let Ran { shared, rejects, mut times, warnings } = ran;
-    let mut error = shared.take_error().or_else(|| shared.stop_reason());
-    if error.is_none() {
-        error = complete(&shared, target).err();
-    }
-    // Rejects of committed units stand, however the load ended.
-    let reject_paths =
-        rejects.merge(std::mem::take(&mut times.segments)).unwrap_or_else(|merge_error| {
-            error.get_or_insert(merge_error);
-            Vec::new()
-        });
-    report.warnings = warnings;
-    report.retries = shared.retries.report();
-    report.warnings.extend(smaller_commits(&report.retries));
-    report.in_doubt = in_doubt(error.as_ref());
-    report.files = file_reports(&shared, &reject_paths);
-    for file in &report.files {
-        report.totals.add(&file.counts);
-    }
-    report.rejects.path = reject_paths.into_iter().flatten().next();
-    let seconds = started.elapsed().as_secs_f64();
-    report.seconds = seconds;
-    report.stages = stages(&shared, &times);
-    report.bottleneck =
-        verdict::bottleneck(&report.stages, seconds, times.parsers.len(), times.writers.len());
-    #[expect(clippy::cast_precision_loss, reason = "a rate is shown with few digits")]
-    if seconds > 0.0 {
-        report.rows_per_second = report.totals.rows_loaded as f64 / seconds;
-        report.bytes_per_second = report.totals.bytes as f64 / seconds;
-    }
-    report.rejects.by_class = shared.rejects_by_class();
-    error
-}
-
-/// What must be true of a load that ended without an error.
-fn complete(shared: &Shared, target: &TargetHandle) -> Result<()> {
-    if shared.counter.passed_at_end() {
-        let bad = shared.counter.lowest_of_all().unwrap_or_default();
-        return Err(ErrorKind::RejectLimit(Box::new(bad)).into());
-    }
-    shared.check_inputs()?;
-    for file in &shared.files {
-        file.check_complete().map_err(ErrorKind::Internal)?;
-    }
-    target.0.finish()?;
-    for sql in &shared.config.after {
-        target.0.run_sql(sql)?;
-    }
-    Ok(())
-}
-
-fn file_reports(shared: &Shared, rejects: &[Option<PathBuf>]) -> Vec<FileReport> {
-    let one = |file: &Arc<OpenFile>| FileReport {
-        path: file.path.clone(),
-        counts: file.report(),
-        rejects: rejects.get(file.index).cloned().flatten(),
-    };
-    shared.files.iter().map(one).collect()
-}
-
-fn stages(shared: &Shared, times: &Times) -> Stages {
-    let sum = |parts: &mut dyn Iterator<Item = Duration>| parts.sum::<Duration>().as_secs_f64();
-    let mut batches = new_histogram();
-    for writer in &times.writers {
-        batches.add(&writer.batch_us).expect("all histograms have the same range");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "microseconds of a batch are under 2^53")]
-    let quantile_ms = |quantile| batches.value_at_quantile(quantile) as f64 / 1_000.0;
-    Stages {
-        parse: ParseStage {
-            busy_seconds: sum(&mut times.parsers.iter().map(|times| times.busy)),
-            input_seconds: sum(&mut times.parsers.iter().map(|times| times.input)),
-        },
-        ring: RingStage {
-            full_seconds: sum(&mut times.parsers.iter().map(|times| times.full)),
-            empty_seconds: sum(&mut times.writers.iter().map(|times| times.idle)),
-            high_water: shared.metrics().ring_high_water.load(Ordering::Relaxed),
-        },
-        write: WriteStage {
-            busy_seconds: sum(&mut times.writers.iter().map(|times| times.write)),
-            batch_p50_ms: quantile_ms(0.5),
-            batch_p99_ms: quantile_ms(0.99),
-        },
-        commit: CommitStage {
-            busy_seconds: sum(&mut times.writers.iter().map(|times| times.commit)),
-        },
-    }
-}
-
-fn in_doubt(error: Option<&Error>) -> InDoubtReport {
-    let Some(ErrorKind::InDoubt { ranges, .. }) = error.map(Error::kind) else {
-        return InDoubtReport::default();
-    };
-    let one = |range: &DoubtfulRange| InDoubtRange {
-        path: range.path.clone(),
-        byte_from: range.bytes.start,
-        byte_to: range.bytes.end,
-        record_from: range.records.map(|(first, _)| first),
-        record_to: range.records.map(|(_, last)| last),
-        rows: range.rows,
-    };
-    InDoubtReport {
-        rows: ranges.iter().map(|range| range.rows).sum(),
-        ranges: ranges.iter().map(one).collect(),
-    }
-}
-
-/// What the operator should know of commits that were made smaller.
-fn smaller_commits(retries: &RetryReport) -> Option<String> {
-    let rows = retries.smallest_commit_rows?;
-    let times = retries.shrinks;
-    let once = if times == 1 { "once".to_owned() } else { format!("{times} times") };
-    Some(format!(
-        "the database ran out of log space or locks {once}: commits went down to {rows} rows; give \
-         it more (see docs/errors.md), or load with --commit-rows {rows}"
-    ))
-}
-
-fn status(error: Option<&Error>, totals: &Counts) -> Status {
-    match error.map(Error::kind) {
-        None if totals.rows_rejected > 0 => Status::LoadedWithRejects,
-        None => Status::Loaded,
-        Some(ErrorKind::RejectLimit(_) | ErrorKind::Interrupted { .. }) => Status::Stopped,
-        Some(_) => Status::Failed,
-    }
 }

@@ -8,6 +8,8 @@
 mod arenas;
 mod chunk;
 mod control;
+mod duplicates;
+mod ending;
 mod files;
 mod infer;
 mod limit;
@@ -18,12 +20,16 @@ mod parser;
 mod recovery;
 mod reject_text;
 mod rejecting;
+mod reread;
 mod retry;
+mod routing;
 mod shared;
+mod staged;
 pub mod topology;
 mod unit;
 pub mod usage;
 mod verdict;
+mod watch;
 mod writer;
 
 pub use arenas::Shape;

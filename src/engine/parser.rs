@@ -1,11 +1,11 @@
 //! A parser thread: chunks into arenas, proven arenas into the rings.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::arenas::{self, ARENAS_MIN, Shape};
 use super::files::OpenFile;
 use super::rejecting;
+use super::routing::Router;
 use super::shared::Shared;
 use crate::arena::{Batch, Segment};
 use crate::error::{Error, ErrorKind};
@@ -19,7 +19,7 @@ use crate::split::ChunkStart;
 const UNPROVEN: u64 = u64::MAX;
 
 /// Longest sleep before a look at whether the load was stopped.
-const NAP: Duration = Duration::from_millis(200);
+pub(super) const NAP: Duration = Duration::from_millis(200);
 
 /// What a parser did with its time.
 #[derive(Debug, Default, Clone, Copy)]
@@ -100,11 +100,13 @@ pub(super) struct Parser<'s> {
     memory_bytes: usize,
     /// The arena being filled. Only a stopped load takes it away.
     pub(super) open: Option<Batch>,
-    out: Vec<Producer<Batch>>,
-    back: Vec<Consumer<Batch>>,
-    sleeper: Sleeper,
+    pub(super) out: Vec<Producer<Batch>>,
+    pub(super) back: Vec<Consumer<Batch>>,
+    pub(super) sleeper: Sleeper,
     pub(super) times: ParserTimes,
     pub(super) carry: Vec<u8>,
+    /// Where each row has its writer; then arenas are shared out and never leave.
+    router: Option<Router>,
 }
 
 impl<'s> Parser<'s> {
@@ -116,6 +118,7 @@ impl<'s> Parser<'s> {
         out: Vec<Producer<Batch>>,
         back: Vec<Consumer<Batch>>,
         sleeper: Sleeper,
+        router: Option<Router>,
     ) -> Self {
         Self {
             shared,
@@ -123,7 +126,8 @@ impl<'s> Parser<'s> {
             rows,
             free: Vec::new(),
             arenas_made: 0,
-            arenas_max: shared.arenas_per_parser,
+            // One that is shared out at once, with nobody to wait for, is enough.
+            arenas_max: if router.is_some() { 1 } else { shared.arenas_per_parser },
             memory_bytes: arenas::memory_bytes(&shared.config.work),
             open: None,
             shape,
@@ -132,6 +136,7 @@ impl<'s> Parser<'s> {
             sleeper,
             times: ParserTimes::default(),
             carry: Vec::new(),
+            router,
         }
     }
 
@@ -224,6 +229,7 @@ impl<'s> Parser<'s> {
             records: 0,
             first_row,
             source,
+            share_bytes: None,
         });
     }
 
@@ -444,8 +450,18 @@ impl<'s> Parser<'s> {
         }
     }
 
-    /// Gives a batch to the writer with the shortest queue.
+    /// Gives a batch away: to the writers of its rows, or to any.
     fn send(&mut self, batch: Batch) -> Result<(), Halt> {
+        let Some(mut router) = self.router.take() else {
+            return self.send_to_any(batch);
+        };
+        let sent = self.share_out(&mut router, batch);
+        self.router = Some(router);
+        sent
+    }
+
+    /// Gives a batch to the writer with the shortest queue.
+    fn send_to_any(&mut self, batch: Batch) -> Result<(), Halt> {
         let mut batch = batch;
         loop {
             if self.shared.is_stopped() {
@@ -476,8 +492,16 @@ impl<'s> Parser<'s> {
         }
     }
 
+    pub(super) fn keep_idle(&mut self, arena: Batch) {
+        self.free.push(arena);
+    }
+
     fn idle_arena(&mut self) -> Option<Batch> {
         let kept = self.free.pop();
+        if self.router.is_some() {
+            // What comes back are shares.
+            return kept;
+        }
         kept.or_else(|| self.back.iter_mut().find_map(Consumer::pop))
     }
 
@@ -509,17 +533,13 @@ impl<'s> Parser<'s> {
             if self.shared.is_stopped() {
                 return Err(Halt::Stopped);
             }
-            let started = Instant::now();
-            // Tells the writers to commit what they hold: a unit larger than memory must not wait
-            // for rows that have no arena to come in.
-            self.shared.starving.fetch_add(1, Ordering::AcqRel);
-            self.shared.wake_writers();
-            let (shared, back) = (self.shared, &self.back);
-            self.sleeper.sleep_until_or_timeout(NAP, || {
-                shared.is_stopped() || back.iter().any(|ring| !ring.is_empty())
+            // A unit larger than memory must not wait for rows that have no arena to come in.
+            self.starve(|parser| {
+                let (shared, back) = (parser.shared, &parser.back);
+                parser.sleeper.sleep_until_or_timeout(NAP, || {
+                    shared.is_stopped() || back.iter().any(|ring| !ring.is_empty())
+                });
             });
-            self.shared.starving.fetch_sub(1, Ordering::AcqRel);
-            self.times.full += started.elapsed();
         }
     }
 }

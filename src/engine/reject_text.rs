@@ -12,6 +12,11 @@ pub(super) fn reason_text(reason: &Reason, config: &LoadConfig) -> String {
         Reason::Malformed { what, field, .. } => {
             malformed_text(what, field, &config.dialect, config.field_count)
         }
+        Reason::Fault { what: Fault::Null, column, .. }
+            if config.key.contains(&(column as usize)) =>
+        {
+            "no value for a column of --key".to_owned()
+        }
         Reason::Fault { what, column, .. } => {
             fault_text(what, &config.columns[column as usize].column, &config.dialect)
         }

@@ -11,7 +11,7 @@ use crate::rejects::{RejectRecord, RejectSegment};
 use crate::sink::RowReject;
 
 /// Bytes of a bad record that its error shows at most.
-const SHOWN_BYTES: u64 = 4 << 10;
+pub(super) const SHOWN_BYTES: u64 = 4 << 10;
 
 /// Writes the rejects of batches.
 pub(super) struct Rejecting<'s> {

@@ -90,9 +90,7 @@ impl Unit {
         // In the order of their segments, as the refused rows are.
         let mut parsed = batch.rejects.iter().peekable();
         for (index, segment) in batch.segments.iter().enumerate() {
-            let rows_end =
-                batch.segments.get(index + 1).map_or(batch.rows(), |next| next.first_row);
-            let rows = segment.first_row..rows_end;
+            let rows = batch.rows_of_segment(index);
             let mut span = RecordSpan::default();
             for row in [rows.clone().next(), rows.clone().next_back()].into_iter().flatten() {
                 span.add(batch.row_position(row).record);
@@ -103,7 +101,7 @@ impl Unit {
                 parse_rejects += 1;
             }
             let mut rejected = parse_rejects;
-            while refused.next_if(|reject| reject.row < rows_end).is_some() {
+            while refused.next_if(|reject| reject.row < rows.end).is_some() {
                 rejected += 1;
             }
             assert_eq!(
@@ -112,8 +110,8 @@ impl Unit {
                 "every record of a segment is a row or a reject"
             );
             let loaded = segment.records - rejected;
-            self.bytes += segment.range.len();
-            self.count(segment.file, segment.range.len(), loaded, rejected);
+            self.bytes += segment.counted_bytes();
+            self.count(segment.file, segment.counted_bytes(), loaded, rejected);
             self.segments.push(UnitSegment {
                 file: segment.file,
                 bytes: segment.range,

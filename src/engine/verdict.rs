@@ -28,11 +28,22 @@ pub(super) fn bottleneck(
             share(stages.parse.input_seconds, parsers),
             "parsers wait for bytes: a faster disk or another --io helps",
         ),
+        (
+            "settle",
+            share(stages.settle.busy_seconds, 1),
+            "equal keys are looked for in the staging table: more memory for the database's sorts \
+             helps",
+        ),
+        (
+            "move",
+            share(stages.r#move.busy_seconds, 1),
+            "the move from the staging table takes the time: fewer indexes on the target help",
+        ),
     ];
     let (stage, _, advice) = candidates
         .into_iter()
         .max_by(|(_, a, _), (_, b, _)| a.total_cmp(b))
-        .expect("there are four stages");
+        .expect("there are six stages");
     Bottleneck { stage: stage.to_owned(), advice: advice.to_owned() }
 }
 
@@ -50,6 +61,9 @@ mod tests {
         assert_eq!(bottleneck(&stages, 4.0, 2, 1).stage, "commit");
         stages.parse.busy_seconds = 7.9;
         assert_eq!(bottleneck(&stages, 4.0, 2, 1).stage, "parse");
+        stages.r#move.busy_seconds = 4.0;
+        assert_eq!(bottleneck(&stages, 4.0, 2, 1).stage, "move");
+        stages.r#move.busy_seconds = 0.0;
         stages.parse.input_seconds = 8.0;
         assert_eq!(bottleneck(&stages, 4.0, 2, 1).stage, "input");
     }

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::NamedTempFile;
 
 use super::null::typed_cell;
-use super::{Layout, RowAction, RowReject, Sink, SinkError, Target, TargetInfo, text};
+use super::{Layout, Routing, RowAction, RowReject, Sink, SinkError, Target, TargetInfo, text};
 use crate::arena::{Batch, CellRef, IndicatorWidth};
 use crate::config::schema::Column;
 use crate::record::RejectClass;
@@ -123,6 +123,7 @@ impl Target for CsvTarget {
             replays: false,
             nul_in_text: true,
             statement: String::new(),
+            routing: Routing::Any,
         })
     }
 

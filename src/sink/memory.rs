@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::null::typed_cell;
-use super::{ErrorClass, Layout, RowAction, RowReject, Sink, SinkError, Target, TargetInfo};
+use super::{
+    ErrorClass, Layout, Routing, RowAction, RowReject, Sink, SinkError, Target, TargetInfo,
+};
 use crate::arena::column::odbc_struct::{Date, Time, Timestamp};
 use crate::arena::{Batch, CellRef, IndicatorWidth};
 use crate::config::schema::Column;
@@ -153,6 +155,13 @@ impl MemoryTarget {
         rows
     }
 
+    /// The committed rows in the order in which they were committed, those of one transaction in
+    /// the order in which they were sent: what an upsert or delete by key would have seen.
+    #[must_use]
+    pub fn applied(&self) -> Vec<MemoryRow> {
+        self.shared().rows.clone()
+    }
+
     /// Commits asked for, failed ones included.
     #[must_use]
     pub fn commits(&self) -> u64 {
@@ -226,7 +235,12 @@ impl Target for MemoryTarget {
         columns: &[Column],
         action: &RowAction,
     ) -> Result<Layout, SinkError> {
-        action.only_insert("the memory sink")?;
+        let routing = match action {
+            RowAction::Insert | RowAction::Stage { .. } => Routing::Any,
+            RowAction::Upsert { key } | RowAction::Delete { key } => {
+                Routing::ByKey { key: key.clone() }
+            }
+        };
         Ok(Layout {
             cells: columns.iter().map(|column| typed_cell(column.ty)).collect(),
             indicators: IndicatorWidth::Wide,
@@ -236,6 +250,7 @@ impl Target for MemoryTarget {
             replays: true,
             nul_in_text: true,
             statement: String::new(),
+            routing,
         })
     }
 
@@ -420,6 +435,7 @@ mod tests {
             records: 0,
             first_row: 0,
             source: RawSource::Owned { bytes: Arc::default(), base: 0 },
+            share_bytes: None,
         });
         batch.set_rows(records.len());
         batch

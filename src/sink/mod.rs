@@ -9,11 +9,13 @@ pub mod memory;
 pub mod null;
 pub mod odbc;
 pub mod sqlite;
+pub mod staging;
 mod text;
 
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::Column;
 use crate::record::RejectClass;
+use staging::{StagingSpec, StagingTable};
 
 pub use crate::error::{ErrorClass, SinkError};
 
@@ -40,9 +42,11 @@ pub enum RowAction {
     /// It is added to the table.
     #[default]
     Insert,
-    /// It is added to a staging table, with the run's id, the index of its file and the number of
-    /// its record.
+    /// It is added to a staging table of the target's column types, with the run's id, the index
+    /// of its file and the number of its record.
     Stage {
+        /// The staging table; [`staging::StagingTable::name`].
+        table: String,
         /// Id of the run: letters, digits and `-` only.
         run_id: String,
     },
@@ -86,6 +90,17 @@ pub trait SqlSession {
     /// # Errors
     /// What the database says.
     fn rollback(&mut self) -> Result<(), SinkError>;
+
+    /// What ends a statement that runs in this session, from another thread; `None` where there is
+    /// no way.
+    fn statement_stop(&self) -> Option<Box<dyn StatementStop>>;
+}
+
+/// Ends the statement that runs in a session, if one does. That fails then, and the session must be
+/// rolled back.
+pub trait StatementStop: Send + Sync {
+    /// Asks for it; the session's own call returns when the database has obeyed.
+    fn stop(&self);
 }
 
 /// What a target asks of the arenas and of the engine for a given list of columns.
@@ -108,9 +123,38 @@ pub struct Layout {
     pub replays: bool,
     /// Statement that will be executed, for `--explain`; empty where there is none.
     pub statement: String,
+    /// Which rows may go to which writer.
+    pub routing: Routing,
+}
+
+/// Which rows may go to which writer, and whether their order counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Routing {
+    /// Any row to any writer, in any order.
+    #[default]
+    Any,
+    /// Rows with equal keys to the same writer, in the order of their files.
+    ByKey {
+        /// Indices of the key's columns.
+        key: Vec<usize>,
+    },
+    /// All rows to one writer, in the order of their files.
+    InOrder {
+        /// Why there cannot be more, as the end of a sentence.
+        why: String,
+    },
 }
 
 impl RowAction {
+    /// The key by which rows are found; empty where none is looked for.
+    #[must_use]
+    pub fn key(&self) -> &[usize] {
+        match self {
+            Self::Insert | Self::Stage { .. } => &[],
+            Self::Upsert { key } | Self::Delete { key } => key,
+        }
+    }
+
     /// Refuses everything but plain rows, for places that cannot do more.
     ///
     /// # Errors
@@ -121,6 +165,15 @@ impl RowAction {
             _ => Err(SinkError::permanent(format!("{place} takes new rows only"))),
         }
     }
+}
+
+/// An upsert whose table has no unique index on exactly its key.
+fn no_unique_key(table: &str, key: &[&str]) -> SinkError {
+    SinkError::permanent(format!(
+        "table {table} has no unique index on exactly {}: a direct upsert finds its rows by one; \
+         make it, name the columns of another with --key, or load with --staging",
+        key.join(", ")
+    ))
 }
 
 /// What is known about a target, for the report and `--explain`.
@@ -217,6 +270,14 @@ pub trait Target: Send + Sync {
     /// of each. Their threads are lost: nobody can end them, and the engine leaves them behind.
     fn stuck_calls(&self) -> Vec<SinkError> {
         Vec::new()
+    }
+
+    /// The statements for a load by way of a staging table; nothing is made or changed.
+    ///
+    /// # Errors
+    /// There is no target, the place has no tables, or what the catalog says.
+    fn staging(&self, _spec: &StagingSpec<'_>) -> Result<StagingTable, SinkError> {
+        Err(SinkError::permanent("this target has no staging tables"))
     }
 
     /// Called once after the last commit of a load that ended well.

@@ -1,6 +1,6 @@
 //! No place at all: rows are parsed, validated, and forgotten.
 
-use super::{Layout, RowAction, RowReject, Sink, SinkError, Target, TargetInfo};
+use super::{Layout, Routing, RowAction, RowReject, Sink, SinkError, Target, TargetInfo};
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, SqlType};
 
@@ -74,6 +74,7 @@ impl Target for NullTarget {
             replays: false,
             nul_in_text: true,
             statement: String::new(),
+            routing: Routing::Any,
         })
     }
 

@@ -15,5 +15,6 @@ mod liveness;
 mod rejects;
 mod resources;
 mod retry;
+mod routing;
 mod stop;
 mod support;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
-use super::{Duplicates, InputMode, IoWay, Mode, RejectLimit};
+use super::{Duplicates, InputMode, IoWay, Mode, RejectLimit, StagingAttribute};
 
 mod table;
 
@@ -181,6 +181,7 @@ words!(impl IoWay: Mmap = "mmap", Read = "read", Uring = "uring");
 words!(impl InputMode: Single = "single", Multi = "multi");
 words!(impl Mode: Append = "append", Truncate = "truncate", Replace = "replace",
     Upsert = "upsert", Delete = "delete");
+words!(impl StagingAttribute: AppendOn = "append-on", NotLogged = "not-logged");
 words!(impl Duplicates: Error = "error", Reject = "reject", Skip = "skip", Last = "last");
 
 fn one_of(words: &[&str]) -> String {

@@ -59,6 +59,11 @@ impl TableName {
         Ok(Self { schema, table })
     }
 
+    /// The name as [`Self::parse`] reads it back.
+    pub(super) fn text(&self) -> String {
+        self.sql('"')
+    }
+
     /// The name as it stands in statements.
     pub(super) fn sql(&self, quote: char) -> String {
         let table = quoted(&self.table, quote);

@@ -67,6 +67,13 @@ fn no_nul<'a>(what: &str, text: &'a str) -> Result<&'a str, SinkError> {
     Ok(text)
 }
 
+/// A message about a statement without the texts that stand in its quotes: one may be a secret,
+/// and databases repeat what they do not understand.
+fn without_literals(message: &str, sql: &str) -> String {
+    let literals = sql.split('\'').skip(1).step_by(2).filter(|literal| !literal.is_empty());
+    literals.fold(message.to_owned(), |message, literal| message.replace(literal, "***"))
+}
+
 /// An open connection with autocommit off. Statements share it; the last one closes it.
 pub(super) struct Connection {
     /// `None` only inside `drop`.
@@ -189,9 +196,15 @@ impl Session {
         let connection = Connection::open(&keywords, spec.connect_timeout)?;
         connection.set_width(width);
         let session = Self { connection, profile };
-        let own = profile.session_sql(spec.query_timeout);
-        for sql in own.iter().chain(&spec.session_sql) {
-            session.run(sql)?;
+        for sql in profile.session_sql(spec.query_timeout) {
+            session.run(&sql)?;
+        }
+        for (index, sql) in spec.session_sql.iter().enumerate() {
+            session.run(sql).map_err(|error| {
+                let words = without_literals(&error.message, sql);
+                let message = format!("statement {} of --session-sql: {words}", index + 1);
+                SinkError { message, ..error }
+            })?;
         }
         // PostgreSQL takes a SET back when its transaction is rolled back.
         session.commit()?;
@@ -318,5 +331,19 @@ fn connect_error(keywords: &Keywords, error: odbc_api::Error) -> SinkError {
         sqlstate,
         native,
         message: keywords.scrub(&message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_quotes_is_not_repeated() {
+        let sql = "SET ENCRYPTION PASSWORD = 'top secret' WITH HINT ''";
+        let message = "syntax error at or near \"top secret\" in SET ENCRYPTION";
+        let shown = "syntax error at or near \"***\" in SET ENCRYPTION";
+        assert_eq!(without_literals(message, sql), shown);
+        assert_eq!(without_literals("it's", "SET it's"), "it***");
     }
 }

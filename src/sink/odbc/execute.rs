@@ -4,17 +4,19 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::catalog::{CatalogColumn, TableName};
+use super::catalog::CatalogColumn;
 use super::connect::{OdbcSpec, Session, fetch_all};
 use super::isolate::{Attempt, isolate};
 use super::judge::{Answer, judge};
 use super::probe::Facts;
-use super::profile::{Encode, profile};
+use super::profile::{ArrayOrder, Encode, RowSql, profile};
 use super::raw::{Diagnostic, Statement};
+use super::stamp::Stamped;
 use super::statuses::{self, Partly, StatusArray};
 use super::watchdog::{Doing, Watch, Watchdog, cancelled};
+use super::waves::Arrangement;
 use crate::arena::column::NULL_INDICATOR;
-use crate::arena::{Batch, Values};
+use crate::arena::{Batch, KeyNumbers, Values};
 use crate::record::RejectClass;
 use crate::sink::{RowReject, Sink, SinkError};
 
@@ -48,18 +50,33 @@ enum Transaction {
     Failed,
 }
 
+/// What a load sends, the same on every connection.
+#[derive(Debug)]
+pub(super) struct Shipment {
+    /// The columns of the batches.
+    pub(super) columns: Vec<CatalogColumn>,
+    /// The statement.
+    pub(super) sql: RowSql,
+    /// In which arrays.
+    pub(super) order: ArrayOrder,
+    /// The keys of rows, which `order` asks for.
+    pub(super) keys: KeyNumbers,
+    /// Whether file and record stand before the columns.
+    pub(super) is_stamped: bool,
+}
+
 /// One writer's end.
 pub(super) struct OdbcSink {
     plan: Arc<Plan>,
-    table: TableName,
-    columns: Vec<CatalogColumn>,
+    shipment: Shipment,
     sending: Sending,
+    arrangement: Arrangement,
     transaction: Transaction,
 }
 
 /// What belongs to one connection.
 struct Sending {
-    insert: Statement,
+    statement: Statement,
     control: Statement,
     statuses: StatusArray,
     /// Most rows in the next array.
@@ -72,45 +89,37 @@ struct Sending {
 
 impl Sending {
     /// Connects and prepares, watched by `watch`, as every later call is.
-    fn open(
-        plan: &Plan,
-        watch: &Arc<Watch>,
-        table: &TableName,
-        columns: &[CatalogColumn],
-    ) -> Result<Self, SinkError> {
-        let open = || Self::prepare(plan, Arc::clone(watch), table, columns);
+    fn open(plan: &Plan, watch: &Arc<Watch>, shipment: &Shipment) -> Result<Self, SinkError> {
+        let open = || Self::prepare(plan, Arc::clone(watch), shipment);
         watch.during(Doing::Connect, None, open).0
     }
 
-    fn prepare(
-        plan: &Plan,
-        watch: Arc<Watch>,
-        table: &TableName,
-        columns: &[CatalogColumn],
-    ) -> Result<Self, SinkError> {
+    fn prepare(plan: &Plan, watch: Arc<Watch>, shipment: &Shipment) -> Result<Self, SinkError> {
         let profile = profile(plan.facts.profile);
         let session = Session::open(&plan.spec, profile, plan.facts.width)?;
-        let quote = plan.facts.quote;
-        let sql = profile.insert_sql(&table.sql(quote), columns, quote);
-        let mut insert = session.statement()?;
+        let mut statement = session.statement()?;
         if !profile.server_keeps_query_timeout() {
             let seconds = usize::try_from(plan.spec.query_timeout.as_secs()).unwrap_or(0);
             // A driver may refuse it (HYC00); the probe's facts say that it was only asked.
-            let _ = insert.set_query_timeout_seconds(seconds);
+            let _ = statement.set_query_timeout_seconds(seconds);
         }
         for &(_, attribute, value) in profile.statement_attributes() {
             // The probe has noted a refusal, and then believes no status array.
-            let _ = insert.set_number(attribute, value);
+            let _ = statement.set_number(attribute, value);
         }
-        insert.set_numbered(plan.facts.statuses.exact);
-        let prepared = insert.prepare(&sql).ok();
+        statement.set_numbered(plan.facts.statuses.exact);
+        let prepared = statement.prepare(&shipment.sql.text).ok();
         prepared.map_err(|outcome| session.error(&outcome))?;
+        let mut encoder = profile.encoder(&shipment.columns, plan.facts.width);
+        if shipment.is_stamped {
+            encoder = Box::new(Stamped::new(profile, encoder, plan.facts.width));
+        }
         Ok(Self {
-            insert,
+            statement,
             statuses: plan.facts.statuses,
             array_rows: usize::MAX,
             control: session.statement()?,
-            encoder: profile.encoder(columns, plan.facts.width),
+            encoder,
             session,
             watch,
             query_timeout: plan.spec.query_timeout,
@@ -165,19 +174,22 @@ impl Sending {
     fn send(
         &mut self,
         batch: &Batch,
-        rows: Range<usize>,
-        columns: &[CatalogColumn],
+        rows: &[usize],
+        shipment: &Shipment,
     ) -> Result<Vec<RowReject>, SinkError> {
-        let (mut rejects, mut next) = (Vec::new(), rows.start);
-        while next < rows.end {
-            let end = rows.end.min(next.saturating_add(self.array_rows));
-            let bad = self.send_array(batch, next..end, columns)?;
+        let (mut rejects, mut rest) = (Vec::new(), rows);
+        while !rest.is_empty() {
+            let (array, later) = rest.split_at(rest.len().min(self.array_rows));
+            let bad = self.send_array(batch, array, shipment)?;
             self.array_rows = match bad.len() > MANY_BAD_ROWS {
                 true => ARRAY_ROWS_MIN,
                 false => self.array_rows.saturating_mul(2),
             };
-            rejects.extend(bad);
-            next = end;
+            // What was found is a position in the array.
+            rejects.extend(
+                bad.into_iter().map(|reject| RowReject { row: array[reject.row], ..reject }),
+            );
+            rest = later;
         }
         Ok(rejects)
     }
@@ -185,13 +197,14 @@ impl Sending {
     fn send_array(
         &mut self,
         batch: &Batch,
-        rows: Range<usize>,
-        columns: &[CatalogColumn],
+        rows: &[usize],
+        shipment: &Shipment,
     ) -> Result<Vec<RowReject>, SinkError> {
-        match self.attempt(batch, rows.clone(), columns, self.statuses.exact)? {
+        match self.attempt(batch, rows, shipment, self.statuses.exact)? {
             (Attempt::In, rejects) => Ok(rejects),
-            (Attempt::Refused(fault), _) => isolate(rows, fault, |rows| {
-                self.attempt(batch, rows, columns, false).map(|(attempt, _)| attempt)
+            (Attempt::Refused(fault), _) => isolate(0..rows.len(), fault, |positions| {
+                let part = &rows[positions];
+                self.attempt(batch, part, shipment, false).map(|(attempt, _)| attempt)
             }),
         }
     }
@@ -201,17 +214,19 @@ impl Sending {
     fn attempt(
         &mut self,
         batch: &Batch,
-        rows: Range<usize>,
-        columns: &[CatalogColumn],
+        rows: &[usize],
+        shipment: &Shipment,
         partly: bool,
     ) -> Result<(Attempt, Vec<RowReject>), SinkError> {
         let savepoint = self.session.profile.savepoint();
         self.control(savepoint.set)?;
-        let (first_row, expected) = (rows.start, rows.len());
-        let (parameters, sets) = self.encoder.encode(batch, rows);
-        let canceller = self.insert.canceller();
-        let insert = &mut self.insert;
-        let execute = || insert.execute_array(&parameters, sets);
+        let expected = rows.len();
+        let (columns, sets) = self.encoder.encode(batch, rows);
+        let marks = shipment.sql.marks.iter();
+        let parameters: Vec<_> = marks.map(|&column| columns[column]).collect();
+        let canceller = self.statement.canceller();
+        let statement = &mut self.statement;
+        let execute = || statement.execute_array(&parameters, sets);
         let (result, was_cancelled) = self.watch.during(Doing::Statement, Some(canceller), execute);
         if was_cancelled && !result.outcome.is_ok() {
             // Whatever the driver says of single rows then.
@@ -220,19 +235,20 @@ impl Sending {
         let warnings = if result.outcome.is_ok() { self.warnings()? } else { Vec::new() };
         let answer = Answer {
             result: &result,
-            statuses: self.insert.statuses(),
+            statuses: self.statement.statuses(),
             rows: expected,
+            must_count: shipment.sql.counted,
             warnings: &warnings,
             counted: (self.session.profile.counts_rows() || self.statuses.counts)
                 .then_some(result.row_count),
         };
         let failed =
-            if partly { statuses::read(&self.session, &answer, first_row, columns)? } else { None };
+            if partly { statuses::read(&self.session, &answer, &shipment.columns)? } else { None };
         let (attempt, rejects) = match failed {
             Some(Partly::Bad(rejects)) => (Attempt::In, rejects),
             // Rows one by one say the same again, or what is wrong.
             Some(Partly::Contradiction) | None => {
-                (judge(&self.session, &answer, columns)?, Vec::new())
+                (judge(&self.session, &answer, &shipment.columns)?, Vec::new())
             }
         };
         let after = match &attempt {
@@ -248,14 +264,11 @@ impl Sending {
 
 impl OdbcSink {
     /// Connects and prepares.
-    pub(super) fn open(
-        plan: Arc<Plan>,
-        table: TableName,
-        columns: Vec<CatalogColumn>,
-    ) -> Result<Self, SinkError> {
+    pub(super) fn open(plan: Arc<Plan>, shipment: Shipment) -> Result<Self, SinkError> {
         let watch = plan.watchdog.watch();
-        let sending = Sending::open(&plan, &watch, &table, &columns)?;
-        Ok(Self { plan, table, columns, sending, transaction: Transaction::None })
+        let sending = Sending::open(&plan, &watch, &shipment)?;
+        let arrangement = Arrangement::default();
+        Ok(Self { plan, shipment, sending, arrangement, transaction: Transaction::None })
     }
 
     fn send(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
@@ -265,7 +278,7 @@ impl OdbcSink {
             }
             self.transaction = Transaction::Open;
         }
-        let (sending, columns) = (&mut self.sending, &self.columns);
+        let Self { sending, shipment, arrangement, .. } = self;
         let mut rejects = Vec::new();
         for request in requests(batch, self.plan.facts.request_bytes) {
             let rows = match request {
@@ -275,8 +288,14 @@ impl OdbcSink {
                     continue;
                 }
             };
-            rejects.extend(sending.send(batch, rows, columns)?);
+            arrangement.of_batch(shipment.order, rows, &shipment.keys, batch);
+            for positions in &arrangement.statements {
+                let rows = &arrangement.rows[positions.clone()];
+                rejects.extend(sending.send(batch, rows, shipment)?);
+            }
         }
+        // Waves find them out of order.
+        rejects.sort_unstable_by_key(|reject| reject.row);
         Ok(rejects)
     }
 }
@@ -315,7 +334,7 @@ impl Sink for OdbcSink {
 
     fn reconnect(&mut self) -> Result<(), SinkError> {
         let watch = Arc::clone(&self.sending.watch);
-        let new = Sending::open(&self.plan, &watch, &self.table, &self.columns)?;
+        let new = Sending::open(&self.plan, &watch, &self.shipment)?;
         let old = std::mem::replace(&mut self.sending, new);
         // Its driver may still try to say goodbye to a server that is gone.
         watch.during(Doing::EndOfTransaction, None, || drop(old));

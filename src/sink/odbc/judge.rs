@@ -3,7 +3,7 @@
 use super::catalog::CatalogColumn;
 use super::connect::Session;
 use super::isolate::{Attempt, RowFault};
-use super::profile::{Profile, Verdict, telling};
+use super::profile::{Counted, Profile, Verdict, telling};
 use super::raw::{ArrayOutcome, Diagnostic, STATUS_UNTOUCHED};
 use crate::record::RejectClass;
 use crate::sink::{ErrorClass, SinkError};
@@ -20,6 +20,8 @@ pub(super) struct Answer<'a> {
     pub(super) statuses: &'a [u16],
     /// Rows that were sent.
     pub(super) rows: usize,
+    /// What the number of changed rows must be.
+    pub(super) must_count: Counted,
     /// Warnings that the server was asked for, because its driver keeps them to itself.
     pub(super) warnings: &'a [Diagnostic],
     /// Rows that went in, where the row count is known to say it.
@@ -65,7 +67,9 @@ fn opinion<'d>(
             None => Err(Failure { class: ErrorClass::Permanent, words: None }),
         };
     }
-    let infos = outcome.diagnostics.iter().filter(|d| !profile.is_harmless(d));
+    // A delete that finds no row is done, and says so (02000).
+    let is_nothing = |d: &Diagnostic| d.sqlstate == "02000" && answer.must_count == Counted::Free;
+    let infos = outcome.diagnostics.iter().filter(|d| !profile.is_harmless(d) && !is_nothing(d));
     let warnings = answer.warnings.iter().filter(|d| profile.is_data_warning(d));
     if let Some(telling) = infos.chain(warnings).next() {
         let class = match profile.verdict(telling) {
@@ -83,10 +87,15 @@ fn opinion<'d>(
 fn shortfall(answer: &Answer<'_>) -> Option<String> {
     let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let (rows, sets) = (number(answer.rows), number(answer.statuses.len()));
-    if answer.result.outcome.is_no_data() {
-        return Some("the statement inserted no row".to_owned());
+    if answer.result.outcome.is_no_data() && answer.must_count != Counted::Free {
+        return Some("the statement changed no row".to_owned());
     }
-    if let Some(counted) = answer.counted.filter(|&counted| counted != rows) {
+    let falls_short = |&counted: &i64| match answer.must_count {
+        Counted::Each => counted != rows,
+        Counted::EachOrMore => counted < rows,
+        Counted::Free => false,
+    };
+    if let Some(counted) = answer.counted.filter(falls_short) {
         return Some(format!(
             "the database reports success, and {counted} rows in for {rows} sent (a trigger or a \
              rule may have dropped them)"
@@ -165,7 +174,14 @@ mod tests {
         let numbered = Vec::new();
         let result =
             ArrayOutcome { outcome: Outcome::success(), processed, row_count: 0, numbered };
-        shortfall(&Answer { result: &result, statuses, rows: 3, warnings: &[], counted })
+        shortfall(&Answer {
+            result: &result,
+            statuses,
+            rows: 3,
+            must_count: Counted::Each,
+            warnings: &[],
+            counted,
+        })
     }
 
     /// What a profile makes of an array of three rows for which a driver returns these records:
@@ -182,7 +198,14 @@ mod tests {
         let result = ArrayOutcome { outcome, numbered, processed: Some(3), row_count: -1 };
         // All but one row in, as IBM's driver has it.
         let statuses = &[0, 5, 0];
-        let answer = Answer { result: &result, statuses, rows: 3, warnings: &[], counted: None };
+        let answer = Answer {
+            result: &result,
+            statuses,
+            rows: 3,
+            must_count: Counted::Each,
+            warnings: &[],
+            counted: None,
+        };
         match opinion(profile(name), &answer, &[]) {
             Ok(Attempt::Refused(fault)) => Ok(fault.class),
             Ok(Attempt::In) => panic!("a failed array is not in: {records:?}"),
@@ -233,6 +256,36 @@ mod tests {
             ([0, 0, 0], Some(3), Some(-1)),
         ] {
             assert!(contradiction(&statuses, processed, counted).is_some(), "{statuses:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_found_by_key_counts_otherwise() {
+        let (success, statuses) = (Outcome::success(), [0, 0, 0]);
+        let numbered = Vec::new();
+        let result = ArrayOutcome { outcome: success, processed: Some(3), row_count: 0, numbered };
+        let short = |must_count, rows| {
+            let answer = Answer {
+                result: &result,
+                statuses: &statuses,
+                rows: 3,
+                must_count,
+                warnings: &[],
+                counted: Some(rows),
+            };
+            shortfall(&answer).is_some()
+        };
+        for (counted, rows, is_short) in [
+            (Counted::Each, 3, false),
+            (Counted::Each, 6, true),
+            (Counted::EachOrMore, 3, false),
+            (Counted::EachOrMore, 6, false),
+            (Counted::EachOrMore, 2, true),
+            (Counted::EachOrMore, 0, true),
+            (Counted::Free, 0, false),
+            (Counted::Free, 9, false),
+        ] {
+            assert_eq!(short(counted, rows), is_short, "{counted:?} {rows}");
         }
     }
 

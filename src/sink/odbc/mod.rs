@@ -17,8 +17,12 @@ mod parameter;
 mod probe;
 mod profile;
 mod raw;
+mod session;
+mod staging;
+mod stamp;
 mod statuses;
 mod watchdog;
+mod waves;
 
 use std::sync::Arc;
 
@@ -26,15 +30,20 @@ pub use connect::OdbcSpec;
 pub use connection_text::ConnectionText;
 pub use profile::ProfileName;
 
-use catalog::{CatalogColumn, TableName, check_name};
+use catalog::{TableName, check_name};
 use connect::{Connection, Session};
-use execute::{OdbcSink, Plan};
+use execute::{OdbcSink, Plan, Shipment};
 use probe::{Facts, probe, profile_of};
-use profile::{Profile, profile, quoted};
+use profile::{Counted, KeyFacts, Profile, RowSql, profile, quoted};
+use session::OdbcSession;
 use watchdog::Watchdog;
 
+use crate::arena::KeyNumbers;
 use crate::config::schema::{Column, SqlType};
-use crate::sink::{ErrorClass, Layout, RowAction, Sink, SinkError, Target, TargetInfo};
+use crate::sink::staging::{StagingSpec, StagingTable};
+use crate::sink::{
+    ErrorClass, Layout, Routing, RowAction, Sink, SinkError, SqlSession, Target, TargetInfo,
+};
 
 /// A database behind an ODBC driver.
 ///
@@ -105,15 +114,39 @@ impl OdbcTarget {
         Ok(self.table(name)?.sql(self.facts().quote))
     }
 
-    /// The catalog's columns for the columns of a load.
-    fn selected(&self, table: &str, columns: &[Column]) -> Result<Vec<CatalogColumn>, SinkError> {
+    /// What a load sends: the catalog's columns, the statement, and what the key asks for.
+    fn shipment(
+        &self,
+        table: &str,
+        columns: &[Column],
+        action: &RowAction,
+    ) -> Result<(Shipment, Option<String>), SinkError> {
         let name = self.table(table)?;
         let session = self.session()?;
         let found = self.profile().columns(&session, &name, self.facts().quote)?;
         let found =
             found.ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
         self.profile().check_table(&session, &name)?;
-        catalog::select(&found, columns, table)
+        let selected = catalog::select(&found, columns, table)?;
+        let quote = self.facts().quote;
+        let sql = match action {
+            RowAction::Stage { table, run_id } => {
+                let mut columns = stamp::columns().to_vec();
+                columns.extend(selected.iter().cloned());
+                let staging = self.sql_name(table)?;
+                let text = self.profile().stage_sql(&staging, &columns, run_id, quote);
+                RowSql::new(text, columns.len(), Counted::Each)
+            }
+            _ => self.profile().row_sql(action, &name.sql(quote), &selected, quote)?,
+        };
+        let facts = match action.key() {
+            [] => KeyFacts::FREE,
+            _ => self.profile().key_facts(&session, &name, &selected, action)?,
+        };
+        let keys = KeyNumbers::new(columns, action.key());
+        let is_stamped = matches!(action, RowAction::Stage { .. });
+        let shipment = Shipment { columns: selected, sql, order: facts.order, keys, is_stamped };
+        Ok((shipment, facts.one_writer))
     }
 
     fn in_transaction(&self, sql: &str) -> Result<(), SinkError> {
@@ -238,21 +271,25 @@ impl Target for OdbcTarget {
         columns: &[Column],
         action: &RowAction,
     ) -> Result<Layout, SinkError> {
-        action.only_insert("this target")?;
         let profile = self.profile();
         let bounds = profile.bounds();
         check_column_count(table, columns.len(), bounds.columns)?;
-        let selected = self.selected(table, columns)?;
-        let quote = self.facts().quote;
+        let (shipment, one_writer) = self.shipment(table, columns, action)?;
+        let routing = match (action.key(), one_writer) {
+            ([], _) => Routing::Any,
+            (key, None) => Routing::ByKey { key: key.to_vec() },
+            (_, Some(why)) => Routing::InOrder { why },
+        };
         Ok(Layout {
-            cells: selected.iter().map(|column| profile.cell(column)).collect(),
+            cells: shipment.columns.iter().map(|column| profile.cell(column)).collect(),
             indicators: self.facts().width,
             writers_max: usize::MAX,
             batch_rows: bounds.batch_rows,
             batch_rows_max: bounds.batch_rows_max,
             replays: true,
             nul_in_text: bounds.nul_in_text,
-            statement: profile.insert_sql(&self.sql_name(table)?, &selected, quote),
+            statement: shipment.sql.text,
+            routing,
         })
     }
 
@@ -260,11 +297,18 @@ impl Target for OdbcTarget {
         &self,
         table: &str,
         columns: &[Column],
-        _action: &RowAction,
+        action: &RowAction,
     ) -> Result<Box<dyn Sink>, SinkError> {
-        let selected = self.selected(table, columns)?;
-        let name = self.table(table)?;
-        let sink = OdbcSink::open(Arc::clone(&self.plan), name, selected)?;
+        let (shipment, _) = self.shipment(table, columns, action)?;
+        let sink = OdbcSink::open(Arc::clone(&self.plan), shipment)?;
         Ok(Box::new(sink))
+    }
+
+    fn session(&self) -> Result<Box<dyn SqlSession>, SinkError> {
+        Ok(Box::new(OdbcSession::open(&self.plan)?))
+    }
+
+    fn staging(&self, spec: &StagingSpec<'_>) -> Result<StagingTable, SinkError> {
+        self.staging_table(spec)
     }
 }

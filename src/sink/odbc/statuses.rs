@@ -11,7 +11,7 @@ use super::catalog::CatalogColumn;
 use super::connect::Session;
 use super::isolate::RowFault;
 use super::judge::{Answer, STATUS_IN, fault_of};
-use super::profile::{Experiment, Verdict};
+use super::profile::{Counted, Experiment, Verdict};
 use super::raw::NumberedDiagnostic;
 use crate::arena::column::NULL_INDICATOR;
 use crate::arena::{Batch, CellType, IndicatorWidth, Values};
@@ -50,7 +50,8 @@ pub(super) enum Partly {
     Contradiction,
 }
 
-/// Reads an answer of a driver whose status array is exact: `None` when no row has failed by it,
+/// Reads an answer of a driver whose status array is exact, rows by their positions in the array:
+/// `None` when no row has failed by it,
 /// and [`judge`](super::judge::judge) must say what the answer means.
 ///
 /// # Errors
@@ -58,7 +59,6 @@ pub(super) enum Partly {
 pub(super) fn read(
     session: &Session,
     answer: &Answer<'_>,
-    first_row: usize,
     columns: &[CatalogColumn],
 ) -> Result<Option<Partly>, SinkError> {
     let verdict = |numbered: &NumberedDiagnostic| session.profile.verdict(&numbered.diagnostic);
@@ -81,7 +81,7 @@ pub(super) fn read(
         fault_of(class, &numbered.diagnostic, columns)
     });
     Ok(Some(faults.map_or(Partly::Contradiction, |faults| {
-        let rejects = faults.into_iter().map(|(row, fault)| fault.of_row(first_row + row));
+        let rejects = faults.into_iter().map(|(row, fault)| fault.of_row(row));
         Partly::Bad(rejects.collect())
     })))
 }
@@ -109,7 +109,8 @@ fn faults(
     }
     let went_in = i64::try_from(answer.statuses.len() - found.len()).ok()?;
     let counted = answer.result.row_count;
-    (counted < 0 || counted == went_in).then_some(found)
+    let agrees = counted < 0 || answer.must_count != Counted::Each || counted == went_in;
+    agrees.then_some(found)
 }
 
 /// Runs the profile's experiment: what was found, and a sentence about it.
@@ -166,8 +167,9 @@ fn run(session: &Session, experiment: &Experiment) -> Result<StatusArray, SinkEr
     insert.prepare(experiment.insert).ok().map_err(|outcome| session.error(&outcome))?;
     let columns = experiment.columns();
     let mut encoder = session.profile.encoder(&columns, insert.width());
+    let rows: Vec<usize> = (0..ROWS).collect();
     let mut send = |batch: &Batch| {
-        let (parameters, sets) = encoder.encode(batch, 0..batch.rows());
+        let (parameters, sets) = encoder.encode(batch, &rows);
         let result = insert.execute_array(&parameters, sets);
         (result, insert.statuses().to_vec())
     };
@@ -180,9 +182,15 @@ fn run(session: &Session, experiment: &Experiment) -> Result<StatusArray, SinkEr
     let counts = all_in && result.row_count == i64::try_from(ROWS).unwrap_or(0);
     let bad_rows = [NULL_ROWS[0], LONG_ROW, NULL_ROWS[1]];
     let (result, statuses) = send(&batch(insert_width(session), 0, &bad_rows));
-    let answer =
-        Answer { result: &result, statuses: &statuses, rows: ROWS, warnings: &[], counted: None };
-    let said = read(session, &answer, 0, &columns)?;
+    let answer = Answer {
+        result: &result,
+        statuses: &statuses,
+        rows: ROWS,
+        must_count: Counted::Each,
+        warnings: &[],
+        counted: None,
+    };
+    let said = read(session, &answer, &columns)?;
     let Some(Partly::Bad(rejects)) = said else {
         return Ok(StatusArray { exact: false, counts });
     };
@@ -250,8 +258,14 @@ mod tests {
             row_count,
             numbered: rows.iter().map(|&row| numbered(row)).collect(),
         };
-        let answer =
-            Answer { result: &result, statuses: &statuses, rows: 4, warnings: &[], counted: None };
+        let answer = Answer {
+            result: &result,
+            statuses: &statuses,
+            rows: 4,
+            must_count: Counted::Each,
+            warnings: &[],
+            counted: None,
+        };
         let found = faults(&answer, |numbered| RowFault {
             class: RejectClass::Duplicate,
             column: None,

@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "calls of the SQLite C interface")]
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::ptr::{self, NonNull};
 
 use rusqlite::{Connection, ffi};
@@ -23,6 +23,8 @@ use crate::arena::{Batch, CellRef};
 ///   bound to the batch that the same call borrows.
 pub(super) struct Statements {
     statements: Vec<InsertStatement>,
+    /// Whether each row begins with the index of its file and the number of its record.
+    is_stamped: bool,
     connection: Connection,
 }
 
@@ -35,8 +37,8 @@ struct InsertStatement {
 
 impl Statements {
     /// Takes the connection; no statement is prepared yet.
-    pub(super) const fn new(connection: Connection) -> Self {
-        Self { statements: Vec::new(), connection }
+    pub(super) const fn new(connection: Connection, is_stamped: bool) -> Self {
+        Self { statements: Vec::new(), is_stamped, connection }
     }
 
     /// The connection, for everything that is not an insert.
@@ -97,12 +99,15 @@ impl Statements {
     ) -> rusqlite::Result<()> {
         let InsertStatement { raw, parameters } = self.statements[statement];
         // Holds the third invariant: no parameter keeps a pointer of an earlier batch.
-        assert_eq!(parameters, rows.len() * batch.columns.len());
+        let stamps = if self.is_stamped { 2 } else { 0 };
+        assert_eq!(parameters, rows.len() * (stamps + batch.columns.len()));
         let mut parameter: c_int = 0;
         for &row in rows {
-            for column in &batch.columns {
+            let stamp = if self.is_stamped { Some(stamp(batch, row)) } else { None };
+            let cells = batch.columns.iter().map(|column| column.cell(row));
+            for cell in stamp.into_iter().flatten().chain(cells) {
                 parameter += 1;
-                let code = bind(raw, parameter, column.cell(row));
+                let code = bind(raw, parameter, cell);
                 if code != ffi::SQLITE_OK {
                     return Err(self.failure(code));
                 }
@@ -149,6 +154,47 @@ impl Drop for Statements {
             unsafe { ffi::sqlite3_finalize(statement.raw.as_ptr()) };
         }
     }
+}
+
+/// Index of a row's file and number of its record.
+fn stamp(batch: &Batch, row: usize) -> [CellRef<'static>; 2] {
+    let file = i64::try_from(batch.segment_of_row(row).file).expect("a list of inputs");
+    let record = i64::try_from(batch.row_position(row).record).expect("records of a file");
+    [CellRef::Integer(file), CellRef::Integer(record)]
+}
+
+/// Collating sequence of a column: what decides whether two of its texts are equal.
+pub(super) fn column_collation(
+    connection: &Connection,
+    schema: &str,
+    table: &str,
+    column: &str,
+) -> rusqlite::Result<String> {
+    let text = |text: &str| CString::new(text).map_err(rusqlite::Error::NulError);
+    let (schema, table, column) = (text(schema)?, text(table)?, text(column)?);
+    let mut collation = ptr::null();
+    // SAFETY:
+    // - the handle is open for as long as `connection` is borrowed;
+    // - the three names end in NUL and outlive the call; outputs that are not wanted may be null;
+    // - what SQLite puts into `collation` is a NUL-terminated text that stays until the schema
+    //   changes: it is copied before anything else can run on the connection.
+    let (code, found) = unsafe {
+        let code = ffi::sqlite3_table_column_metadata(
+            connection.handle(),
+            schema.as_ptr(),
+            table.as_ptr(),
+            column.as_ptr(),
+            ptr::null_mut(),
+            &raw mut collation,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+        );
+        let found = (code == ffi::SQLITE_OK && !collation.is_null())
+            .then(|| CStr::from_ptr(collation).to_string_lossy().into_owned());
+        (code, found)
+    };
+    found.ok_or_else(|| failure(code, Some("the column has no collation".to_owned())))
 }
 
 /// Most of something (`SQLITE_LIMIT_COLUMN`, …) that this build of SQLite takes.

@@ -7,7 +7,10 @@ mod catalog;
 mod errors;
 mod exact;
 mod guard;
+mod rows;
+mod session;
 mod sink;
+mod staging;
 mod types;
 
 use std::path::{Path, PathBuf};
@@ -17,11 +20,14 @@ use rusqlite::{Connection, OpenFlags, ffi};
 
 use self::catalog::{TableName, quote, refuse_nul};
 use self::errors::{open_error, sink_error};
+use self::rows::Rows;
+use self::session::SqliteSession;
 use self::sink::SqliteSink;
 use self::types::declare;
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, SqlType};
-use crate::sink::{Layout, RowAction, Sink, SinkError, Target, TargetInfo};
+use crate::sink::staging::{StagingSpec, StagingTable};
+use crate::sink::{Layout, Routing, RowAction, Sink, SinkError, SqlSession, Target, TargetInfo};
 
 /// Rows in one INSERT statement: 4 are 1.18 times as fast as 1.
 const ROWS_PER_STATEMENT: usize = 4;
@@ -38,6 +44,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct SqliteTarget {
     path: PathBuf,
     busy_timeout: Duration,
+    session_sql: Vec<String>,
 }
 
 impl SqliteTarget {
@@ -54,7 +61,8 @@ impl SqliteTarget {
                 "sqlite: takes the path of a file; a database in memory ends with its connection",
             ));
         }
-        let target = Self { path: path.to_owned(), busy_timeout: BUSY_TIMEOUT };
+        let target =
+            Self { path: path.to_owned(), busy_timeout: BUSY_TIMEOUT, session_sql: Vec::new() };
         let connection = target.connect()?;
         connection
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
@@ -67,6 +75,16 @@ impl SqliteTarget {
     pub const fn with_busy_timeout(mut self, busy_timeout: Duration) -> Self {
         self.busy_timeout = busy_timeout;
         self
+    }
+
+    /// The same target with statements that run on every connection: `PRAGMA`, `ATTACH`.
+    ///
+    /// # Errors
+    /// What SQLite says of one of them, or that it leaves a transaction open.
+    pub fn with_session_sql(mut self, statements: Vec<String>) -> Result<Self, SinkError> {
+        self.session_sql = statements;
+        self.connect()?;
+        Ok(self)
     }
 
     fn doing(&self, what: &str) -> String {
@@ -86,6 +104,9 @@ impl SqliteTarget {
         let failed = |error| open_error(&self.doing("open"), &error);
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(self.busy_timeout).map_err(failed)?;
+        for (index, sql) in self.session_sql.iter().enumerate() {
+            run_session_sql(&connection, index + 1, sql)?;
+        }
         Ok(connection)
     }
 
@@ -175,12 +196,19 @@ impl Target for SqliteTarget {
         columns: &[Column],
         action: &RowAction,
     ) -> Result<Layout, SinkError> {
-        action.only_insert("this target")?;
+        let rows = Rows::of(action);
         let connection = self.connect()?;
-        let name = TableName::resolve(&connection, table)?;
-        check_column_count(&connection, columns.len())?;
-        let rows = rows_per_statement(&connection, columns.len());
+        let name = rows.place(&connection, table)?;
+        let parameters = rows.parameters(columns.len());
+        check_column_count(&connection, parameters)?;
         let names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
+        let count = rows.per_statement(rows_per_statement(&connection, parameters));
+        let statement = rows.sql(&name, &names, count);
+        if matches!(rows, Rows::Upsert(_) | Rows::Delete) {
+            // A key without its index is told before the first row is read.
+            let prepared = connection.prepare(&statement);
+            prepared.map_err(|error| rows.prepare_error(&error, table, &names))?;
+        }
         Ok(Layout {
             cells: columns.iter().map(|column| cell_type(column.ty)).collect(),
             indicators: IndicatorWidth::Wide,
@@ -189,7 +217,13 @@ impl Target for SqliteTarget {
             batch_rows_max: usize::MAX,
             replays: false,
             nul_in_text: true,
-            statement: insert_sql(&name, &names, rows),
+            statement,
+            routing: match rows {
+                Rows::Insert | Rows::Stage { .. } => Routing::Any,
+                Rows::Upsert(_) | Rows::Delete => {
+                    Routing::InOrder { why: "SQLite has one write connection".to_owned() }
+                }
+            },
         })
     }
 
@@ -197,11 +231,30 @@ impl Target for SqliteTarget {
         &self,
         table: &str,
         columns: &[Column],
-        _action: &RowAction,
+        action: &RowAction,
     ) -> Result<Box<dyn Sink>, SinkError> {
-        let sink = SqliteSink::connect(self.clone(), table, columns)?;
+        let sink = SqliteSink::connect(self.clone(), table, columns, Rows::of(action))?;
         Ok(Box::new(sink))
     }
+
+    fn session(&self) -> Result<Box<dyn SqlSession>, SinkError> {
+        Ok(Box::new(SqliteSession::open(self)?))
+    }
+
+    fn staging(&self, spec: &StagingSpec<'_>) -> Result<StagingTable, SinkError> {
+        self.staging_table(spec)
+    }
+}
+
+/// Runs the `number`-th statement of `--session-sql`. Its text may hold a secret (a key of ATTACH)
+/// and is not repeated.
+fn run_session_sql(connection: &Connection, number: usize, sql: &str) -> Result<(), SinkError> {
+    let doing = format!("run statement {number} of --session-sql");
+    connection.execute_batch(sql).map_err(|error| sink_error(&doing, &error))?;
+    if connection.is_autocommit() {
+        return Ok(());
+    }
+    Err(SinkError::permanent(format!("{doing}: it begins a transaction and does not end it")))
 }
 
 /// Form of the cells: whatever SQLite has no storage class for is text in its ISO form.
@@ -267,18 +320,6 @@ fn create_table_sql(name: &TableName, columns: &[Column]) -> String {
         })
         .collect();
     format!("CREATE TABLE {} (\n{}\n)", name.quoted(), lines.join(",\n"))
-}
-
-/// See the head of `sink.rs` for why OR ABORT.
-fn insert_sql(name: &TableName, columns: &[String], rows: usize) -> String {
-    let names: Vec<_> = columns.iter().map(|column| quote(column)).collect();
-    let row = format!("({})", vec!["?"; columns.len()].join(","));
-    format!(
-        "INSERT OR ABORT INTO {} ({}) VALUES {}",
-        name.quoted(),
-        names.join(","),
-        vec![row; rows].join(",")
-    )
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ use super::bind::Statements;
 use super::catalog::{TableName, refuse_nul};
 use super::errors::{refused_commit, row_reject, sink_error};
 use super::guard::Guards;
-use super::{SqliteTarget, check_column_count, insert_sql, rows_per_statement};
+use super::rows::Rows;
+use super::{SqliteTarget, check_column_count, rows_per_statement};
 use crate::arena::Batch;
 use crate::config::schema::Column;
 use crate::record::RejectClass;
@@ -30,6 +31,7 @@ pub(super) struct SqliteSink {
     /// As the user wrote it.
     table: String,
     columns: Vec<Column>,
+    rows: Rows,
     session: Session,
 }
 
@@ -38,6 +40,7 @@ struct Session {
     statements: Statements,
     name: TableName,
     column_names: Vec<String>,
+    rows: Rows,
     guards: Guards,
     /// One row in a savepoint at a time.
     delicate: bool,
@@ -51,9 +54,10 @@ impl SqliteSink {
         target: SqliteTarget,
         table: &str,
         columns: &[Column],
+        rows: Rows,
     ) -> Result<Self, SinkError> {
-        let session = Session::prepare(&target, table, columns)?;
-        Ok(Self { target, table: table.to_owned(), columns: columns.to_vec(), session })
+        let session = Session::prepare(&target, table, columns, &rows)?;
+        Ok(Self { target, table: table.to_owned(), columns: columns.to_vec(), rows, session })
     }
 
     fn connection(&self) -> &Connection {
@@ -66,29 +70,48 @@ impl SqliteSink {
 }
 
 impl Session {
-    fn prepare(target: &SqliteTarget, table: &str, columns: &[Column]) -> Result<Self, SinkError> {
+    fn prepare(
+        target: &SqliteTarget,
+        table: &str,
+        columns: &[Column],
+        rows: &Rows,
+    ) -> Result<Self, SinkError> {
         let connection = target.connect()?;
-        let name = TableName::resolve(&connection, table)?;
-        check_column_count(&connection, columns.len())?;
-        let catalog = name
+        let name = rows.place(&connection, table)?;
+        let parameters = rows.parameters(columns.len());
+        check_column_count(&connection, parameters)?;
+        // Of a staged row the columns of its target decide what may be in it.
+        let catalog = TableName::resolve(&connection, table)?
             .catalog(&connection)?
             .ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
         let guards = Guards::new(columns, &catalog);
         let delicate = name.is_delicate(&connection)?;
-        let group_rows = if delicate { 1 } else { rows_per_statement(&connection, columns.len()) };
+        let most = rows_per_statement(&connection, parameters);
+        let group_rows = if delicate { 1 } else { rows.per_statement(most) };
         let column_names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
         for column in &column_names {
             refuse_nul("column", column)?;
         }
-        let mut statements = Statements::new(connection);
-        let mut prepare = |rows| {
+        let mut statements = Statements::new(connection, matches!(rows, Rows::Stage { .. }));
+        let mut prepare = |count| {
             statements
-                .prepare(&insert_sql(&name, &column_names, rows))
-                .map_err(|error| sink_error(&format!("prepare the insert into {table}"), &error))
+                .prepare(&rows.sql(&name, &column_names, count))
+                .map_err(|error| rows.prepare_error(&error, table, &column_names))
         };
         let single = prepare(1)?;
         let group = if group_rows > 1 { prepare(group_rows)? } else { single };
-        Ok(Self { statements, name, column_names, guards, delicate, group_rows, group, single })
+        let rows = rows.clone();
+        Ok(Self {
+            statements,
+            name,
+            column_names,
+            rows,
+            guards,
+            delicate,
+            group_rows,
+            group,
+            single,
+        })
     }
 
     /// Sends the rows that the guards let pass; `rejects` holds the others and takes those that
@@ -160,7 +183,7 @@ impl Session {
     ) -> Result<Option<RowReject>, SinkError> {
         self.savepoint("SAVEPOINT fastload_row")?;
         let reject = match self.statements.insert(self.single, batch, &[row]) {
-            Ok(()) if self.statements.connection().changes() == 1 => None,
+            Ok(()) if self.is_done(1) => None,
             Ok(()) => Some(RowReject {
                 row,
                 class: RejectClass::Other,
@@ -184,7 +207,7 @@ impl Session {
 
     /// The reject, when the error is a row's fault and the transaction still stands.
     fn reject_of(&self, error: &rusqlite::Error, row: usize) -> Result<RowReject, SinkError> {
-        let doing = format!("insert into {}", self.name.table);
+        let doing = format!("{} {}", self.rows.doing(), self.name.table);
         let reject = row_reject(error, row, &self.name.table, &self.column_names)
             .ok_or_else(|| sink_error(&doing, error))?;
         if self.statements.connection().is_autocommit() {
@@ -205,14 +228,19 @@ impl Session {
 
     /// Counts what the statement put in; only a table changed under our feet makes a difference.
     fn check_changes(&self, rows: usize) -> Result<(), SinkError> {
-        let changes = self.statements.connection().changes();
-        if usize::try_from(changes) == Ok(rows) {
+        if self.is_done(rows) {
             return Ok(());
         }
         Err(SinkError::permanent(format!(
             "{} of {rows} rows went into {}: a trigger was added during the load",
-            changes, self.name.table
+            self.statements.connection().changes(),
+            self.name.table
         )))
+    }
+
+    fn is_done(&self, rows: usize) -> bool {
+        let changes = self.statements.connection().changes();
+        self.rows.is_done(rows, changes, self.column_names.len())
     }
 }
 
@@ -253,7 +281,7 @@ impl Sink for SqliteSink {
     }
 
     fn reconnect(&mut self) -> Result<(), SinkError> {
-        self.session = Session::prepare(&self.target, &self.table, &self.columns)?;
+        self.session = Session::prepare(&self.target, &self.table, &self.columns, &self.rows)?;
         Ok(())
     }
 }

@@ -2,7 +2,6 @@
 //! "Array Input and Output Syntax").
 
 use std::io::Write as _;
-use std::ops::Range;
 
 use crate::arena::{CellRef, ColumnBuffer};
 
@@ -10,11 +9,11 @@ use crate::arena::{CellRef, ColumnBuffer};
 ///
 /// Text stands in double quotes with `"` and `\` escaped, so that the text NULL, the empty text
 /// and text with braces or commas stay what they are; NULL is the bare word.
-pub(super) fn render(column: &ColumnBuffer, rows: Range<usize>, out: &mut Vec<u8>) {
+pub(super) fn render(column: &ColumnBuffer, rows: &[usize], out: &mut Vec<u8>) {
     out.clear();
     out.push(b'{');
-    for row in rows.clone() {
-        if row != rows.start {
+    for (index, &row) in rows.iter().enumerate() {
+        if index > 0 {
             out.push(b',');
         }
         render_cell(column.cell(row), out);
@@ -172,8 +171,10 @@ mod tests {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "under 20")]
             let from = from as usize;
             let mut literal = b"left over".to_vec();
-            render(&column, from..cells.len(), &mut literal);
-            prop_assert_eq!(&parse(std::str::from_utf8(&literal).unwrap()), &cells[from..]);
+            let rows: Vec<usize> = (from..cells.len()).filter(|row| row % 3 != 1).collect();
+            let expected: Vec<_> = rows.iter().map(|&row| cells[row].clone()).collect();
+            render(&column, &rows, &mut literal);
+            prop_assert_eq!(parse(std::str::from_utf8(&literal).unwrap()), expected);
         }
 
         #[test]
@@ -185,10 +186,10 @@ mod tests {
             narrow.lay_out(1, 0);
             narrow.values = Values::F32(vec![small]);
             let mut out = Vec::new();
-            render(&wide, 0..1, &mut out);
+            render(&wide, &[0], &mut out);
             let text = parse(std::str::from_utf8(&out).unwrap())[0].clone().unwrap();
             prop_assert_eq!(text.parse::<f64>().unwrap().to_bits(), value.to_bits());
-            render(&narrow, 0..1, &mut out);
+            render(&narrow, &[0], &mut out);
             let text = parse(std::str::from_utf8(&out).unwrap())[0].clone().unwrap();
             prop_assert_eq!(text.parse::<f32>().unwrap().to_bits(), small.to_bits());
         }

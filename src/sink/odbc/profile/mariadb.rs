@@ -1,11 +1,16 @@
 //! MariaDB and MySQL through MariaDB Connector/ODBC: typed arrays, which the driver sends in the
 //! server's bulk protocol.
 
+mod key;
+mod staging;
+
 use std::time::Duration;
 
+use super::keyed;
 use super::{
-    Arrays, Bounds, Encode, Profile, ProfileName, RequiredKeyword, TextCheck, Verdict, announced,
-    hex, quoted, standard_commit_class, standard_verdict,
+    Arrays, Bounds, Counted, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword, RowSql,
+    StagingFacts, TextCheck, Verdict, announced, hex, quoted, standard_commit_class,
+    standard_verdict,
 };
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -15,7 +20,9 @@ use crate::sink::odbc::catalog::{self, CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::raw::Diagnostic;
-use crate::sink::{ErrorClass, SinkError};
+use crate::sink::odbc::staging::{DeclaredType, StagingForm};
+use crate::sink::staging::{StagingNames, StagingSql};
+use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// The profile.
 pub(super) struct Mariadb;
@@ -23,6 +30,16 @@ pub(super) struct Mariadb;
 /// A silent reconnect would lose the open transaction and load half a batch as a whole one.
 const KEYWORDS: &[RequiredKeyword] =
     &[(&["AUTO_RECONNECT"], "0"), (&["CHARSET"], "utf8mb4"), (&["NO_PROMPT"], "1")];
+
+/// The driver's options as one number, under its names.
+const OPTION: &[&str] = &["OPTION", "OPTIONS"];
+
+/// Rows that a statement finds are counted, not only those that it changes: a row that an upsert
+/// leaves as it is counts 1 then, and fewer than were sent are a loss.
+const FOUND_ROWS: u64 = 2;
+
+/// The driver asks nobody. Named again, because the number stands above the single keywords.
+const NO_PROMPT: u64 = 16;
 
 /// A mode in which nothing is stored but what was sent: no cut or clamped value
 /// (`STRICT_ALL_TABLES`), no number made out of 0, and no mode of the server's configuration that
@@ -53,6 +70,15 @@ impl Profile for Mariadb {
 
     fn connection_keywords(&self) -> &'static [RequiredKeyword] {
         KEYWORDS
+    }
+
+    fn complete(&self, keywords: &mut Keywords, _connect_timeout: Duration) {
+        for (names, value) in self.connection_keywords() {
+            keywords.set(names, value);
+        }
+        let given = keywords.get(OPTION).and_then(|text| text.trim().parse::<u64>().ok());
+        let option = given.unwrap_or(0) | FOUND_ROWS | NO_PROMPT;
+        keywords.set(OPTION, &option.to_string());
     }
 
     fn session_sql(&self, query_timeout: Duration) -> Vec<String> {
@@ -154,6 +180,69 @@ impl Profile for Mariadb {
             SqlType::Boolean => CellType::Bit,
             SqlType::Binary(_) | SqlType::VarBinary(_) => CellType::Bytes,
         }
+    }
+
+    fn row_sql(
+        &self,
+        action: &RowAction,
+        table: &str,
+        columns: &[CatalogColumn],
+        quote: char,
+    ) -> Result<RowSql, SinkError> {
+        let insert = self.insert_sql(table, columns, quote);
+        match action {
+            RowAction::Insert => Ok(RowSql::new(insert, columns.len(), Counted::Each)),
+            RowAction::Stage { .. } => Err(keyed::not_direct(action, self.name().name())),
+            RowAction::Upsert { key } => {
+                let text = format!("{insert} {}", key::duplicate_sql(columns, key, quote));
+                Ok(RowSql::new(text, columns.len(), key::COUNTED))
+            }
+            RowAction::Delete { .. } => Ok(key::delete_sql(table, columns, quote)),
+        }
+    }
+
+    fn key_facts(
+        &self,
+        session: &Session,
+        table: &TableName,
+        columns: &[CatalogColumn],
+        action: &RowAction,
+    ) -> Result<KeyFacts, SinkError> {
+        key::facts(session, table, columns, action)
+    }
+
+    fn staging_form(&self) -> StagingForm {
+        staging::FORM
+    }
+
+    fn declared_types(
+        &self,
+        session: &Session,
+        table: &TableName,
+    ) -> Result<Option<Vec<DeclaredType>>, SinkError> {
+        staging::declared_types(session, table).map(Some)
+    }
+
+    fn folds_columns(&self) -> bool {
+        true
+    }
+
+    fn staging_sql(
+        &self,
+        facts: &StagingFacts<'_>,
+        names: StagingNames,
+        create: String,
+    ) -> Result<Box<dyn StagingSql>, SinkError> {
+        facts.spec.refuse_attributes("MariaDB")?;
+        Ok(Box::new(staging::MariadbStaging::new(facts, names, create)?))
+    }
+
+    fn own_id_sql(&self) -> Option<&'static str> {
+        Some("SELECT CONNECTION_ID()")
+    }
+
+    fn stop_sql(&self, id: &str) -> Option<String> {
+        Some(format!("KILL QUERY {id}"))
     }
 
     fn encoder(&self, columns: &[CatalogColumn], _width: IndicatorWidth) -> Box<dyn Encode> {

@@ -3,15 +3,16 @@
 mod array_literal;
 mod db2;
 mod generic;
+mod keyed;
 mod mariadb;
 mod postgresql;
 mod verdict;
 
 use std::fmt;
-use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub(super) use keyed::{ArrayOrder, Counted, KeyFacts, RowSql};
 pub(super) use verdict::{Verdict, telling};
 use verdict::{standard_commit_class, standard_verdict};
 
@@ -20,9 +21,11 @@ use super::connect::Session;
 use super::connection_text::Keywords;
 use super::parameter::{Parameter, ParameterType, sql_type};
 use super::raw::Diagnostic;
+use super::staging::{DeclaredType, StagingForm};
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
-use crate::sink::{ErrorClass, SinkError};
+use crate::sink::staging::{OWN_COLUMNS, StagingNames, StagingSpec, StagingSql, Standard};
+use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// Name of a profile, as `--profile` takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -173,12 +176,28 @@ pub(super) type RequiredKeyword = (&'static [&'static str], &'static str);
 
 /// Turns rows of an arena into parameters; holds the buffers that this takes.
 pub(super) trait Encode {
-    /// Parameters for some rows, and how many parameter sets they are.
-    fn encode<'a>(
-        &'a mut self,
-        batch: &'a Batch,
-        rows: Range<usize>,
-    ) -> (Vec<Parameter<'a>>, usize);
+    /// Parameters for some rows, one a column, and how many parameter sets they are.
+    ///
+    /// Only where [`KeyFacts::order`] asks for it are rows left out between the first and the
+    /// last.
+    fn encode<'a>(&'a mut self, batch: &'a Batch, rows: &[usize]) -> (Vec<Parameter<'a>>, usize);
+}
+
+/// What the statements of a staging table follow from.
+pub(super) struct StagingFacts<'a> {
+    /// A connection to ask.
+    pub(super) session: &'a Session,
+    /// The target.
+    pub(super) target: &'a TableName,
+    /// What is asked for.
+    pub(super) spec: &'a StagingSpec<'a>,
+}
+
+impl StagingFacts<'_> {
+    /// Names of the key's columns.
+    pub(super) fn key_names(&self) -> Vec<&str> {
+        self.spec.key.iter().map(|&at| self.spec.columns[at].name.as_str()).collect()
+    }
 }
 
 /// One kind of database.
@@ -291,7 +310,109 @@ pub(super) trait Profile: Send + Sync {
         format!("INSERT INTO {table} ({}) VALUES ({marks})", names.join(", "))
     }
 
-    /// Turns batches into the parameters of [`Self::insert_sql`].
+    /// The statement for the rows of an action.
+    ///
+    /// # Errors
+    /// An action that this database cannot do directly.
+    fn row_sql(
+        &self,
+        action: &RowAction,
+        table: &str,
+        columns: &[CatalogColumn],
+        quote: char,
+    ) -> Result<RowSql, SinkError> {
+        match action {
+            RowAction::Insert => {
+                let text = self.insert_sql(table, columns, quote);
+                Ok(RowSql::new(text, columns.len(), Counted::Each))
+            }
+            RowAction::Delete { .. } => {
+                Ok(keyed::delete_sql(table, columns, quote, |_| "?".to_owned()))
+            }
+            RowAction::Stage { .. } | RowAction::Upsert { .. } => {
+                Err(keyed::not_direct(action, self.name().name()))
+            }
+        }
+    }
+
+    /// The statement that adds rows to a staging table; the first two columns are those of file
+    /// and record.
+    fn stage_sql(
+        &self,
+        table: &str,
+        columns: &[CatalogColumn],
+        run_id: &str,
+        quote: char,
+    ) -> String {
+        let names: Vec<String> =
+            columns.iter().map(|column| quoted(&column.column.name, quote)).collect();
+        let marks = vec!["?"; columns.len()].join(", ");
+        let run = quoted(OWN_COLUMNS[1], quote);
+        format!("INSERT INTO {table} ({run}, {}) VALUES ('{run_id}', {marks})", names.join(", "))
+    }
+
+    /// How staging tables are declared.
+    fn staging_form(&self) -> StagingForm {
+        StagingForm::STANDARD
+    }
+
+    /// Columns of a table with their types as the server itself has them; `None` where it cannot
+    /// be asked.
+    fn declared_types(
+        &self,
+        _session: &Session,
+        _table: &TableName,
+    ) -> Result<Option<Vec<DeclaredType>>, SinkError> {
+        Ok(None)
+    }
+
+    /// Whether columns whose names differ in case only are the same.
+    fn folds_columns(&self) -> bool {
+        false
+    }
+
+    /// Statements about a staging table that `create` makes.
+    fn staging_sql(
+        &self,
+        facts: &StagingFacts<'_>,
+        names: StagingNames,
+        create: String,
+    ) -> Result<Box<dyn StagingSql>, SinkError> {
+        facts.spec.refuse_attributes(self.name().name())?;
+        Ok(Box::new(Standard { names, create }))
+    }
+
+    /// Query for what the server calls this connection.
+    fn own_id_sql(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Statement by which another connection ends what the connection of that id runs.
+    fn stop_sql(&self, _id: &str) -> Option<String> {
+        None
+    }
+
+    /// What the catalog says about finding the rows of `table` by the key of `action`.
+    ///
+    /// # Errors
+    /// A table whose rows cannot be found by it.
+    fn key_facts(
+        &self,
+        _session: &Session,
+        _table: &TableName,
+        columns: &[CatalogColumn],
+        action: &RowAction,
+    ) -> Result<KeyFacts, SinkError> {
+        let is_text = |&index: &usize| {
+            matches!(columns[index].column.ty, SqlType::Char(_) | SqlType::VarChar(_))
+        };
+        let one_writer = action.key().iter().any(is_text).then(|| {
+            "which texts are equal is not known of this database, and the key has one".to_owned()
+        });
+        Ok(KeyFacts { one_writer, ..KeyFacts::FREE })
+    }
+
+    /// Turns batches into the parameters of [`Self::row_sql`], one for each column.
     fn encoder(&self, columns: &[CatalogColumn], width: IndicatorWidth) -> Box<dyn Encode>;
 
     /// Types for `CREATE TABLE`, one a column, on a server whose text columns count `lengths`.
@@ -397,18 +518,19 @@ impl Arrays {
 }
 
 impl Encode for Arrays {
-    fn encode<'a>(
-        &'a mut self,
-        batch: &'a Batch,
-        rows: Range<usize>,
-    ) -> (Vec<Parameter<'a>>, usize) {
+    fn encode<'a>(&'a mut self, batch: &'a Batch, rows: &[usize]) -> (Vec<Parameter<'a>>, usize) {
+        let first = rows.first().copied().unwrap_or(0);
+        assert!(
+            rows.last().is_none_or(|&last| last + 1 - first == rows.len()),
+            "plain arrays hold rows that follow each other"
+        );
         let parameters = batch.columns.iter().zip(&self.types);
         let parameters = parameters
             .map(|(column, announced)| {
                 let size =
                     if announced.size == 0 { column.stride().max(1) } else { announced.size };
                 let announced = ParameterType { size, ..*announced };
-                Parameter::of_column(column, rows.start, rows.len(), announced)
+                Parameter::of_column(column, first, rows.len(), announced)
             })
             .collect();
         (parameters, rows.len())

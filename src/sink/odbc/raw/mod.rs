@@ -240,7 +240,7 @@ impl Statement {
     }
 
     /// Rows that the last statement inserted, by the driver's words; -1 is unknown.
-    fn row_count(&mut self) -> i64 {
+    pub(super) fn row_count(&mut self) -> i64 {
         let mut rows = LengthWord::ZERO;
         // SAFETY: the handle is open; the word has room for either width.
         let code = unsafe { SQLRowCount(self.handle, len_ptr(&mut rows)) };

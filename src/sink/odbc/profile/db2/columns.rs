@@ -22,11 +22,11 @@ pub(super) fn columns(
         return Ok(None);
     };
     // A view's or alias's own rows may be missing there; then the description counts.
-    if let Some(rows) = answer(session, &syscat_sql(table))?.filter(|rows| !rows.is_empty()) {
+    if let Some(rows) = syscat(session, table)?.filter(|rows| !rows.is_empty()) {
         return rows.iter().map(|row| of_syscat(row)).collect::<Result<_, _>>().map(Some);
     }
     // Derby has the other catalogue, and counts characters.
-    let derby = answer(session, &derby_sql(table))?;
+    let derby = derby(session, table)?;
     let unit = if derby.is_some() { LengthUnit::Characters } else { LengthUnit::Bytes };
     let columns = described.iter().map(|described| {
         let mut column = of_description(described, unit)?;
@@ -44,8 +44,21 @@ pub(super) fn columns(
     columns.collect::<Result<_, _>>().map(Some)
 }
 
+type Rows = Vec<Vec<Option<String>>>;
+
+/// Columns of a table in the catalogue of a Db2 server, or `None` where there is no such one.
+pub(super) fn syscat(session: &Session, table: &TableName) -> Result<Option<Rows>, SinkError> {
+    answer(session, &syscat_sql(table))
+}
+
+/// Columns of a table in Derby's catalogue (name, type, generated), or `None` where there is no
+/// such one.
+pub(super) fn derby(session: &Session, table: &TableName) -> Result<Option<Rows>, SinkError> {
+    answer(session, &derby_sql(table))
+}
+
 /// The rows of a catalogue query, or `None` where the server has no such catalogue.
-fn answer(session: &Session, sql: &str) -> Result<Option<Vec<Vec<Option<String>>>>, SinkError> {
+fn answer(session: &Session, sql: &str) -> Result<Option<Rows>, SinkError> {
     match session.query(sql) {
         Ok(rows) => Ok(Some(rows)),
         Err(error) if error.sqlstate.as_deref().is_some_and(is_refusal) => {

@@ -6,11 +6,14 @@
 mod columns;
 mod ddl;
 mod errors;
+mod staging;
 mod types;
 
 use std::time::Duration;
 
-use super::{Arrays, Bounds, Encode, Experiment, Profile, ProfileName, TextCheck, Verdict};
+use super::{
+    Arrays, Bounds, Encode, Experiment, Profile, ProfileName, StagingFacts, TextCheck, Verdict,
+};
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType};
 use crate::sink::odbc::catalog::{CatalogColumn, TableName};
@@ -18,6 +21,8 @@ use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::environment;
 use crate::sink::odbc::raw::Diagnostic;
+use crate::sink::odbc::staging::DeclaredType;
+use crate::sink::staging::{StagingNames, StagingSql};
 use crate::sink::{ErrorClass, SinkError};
 
 /// The profile.
@@ -190,6 +195,23 @@ impl Profile for Db2 {
 
     fn status_experiment(&self) -> Option<&'static Experiment> {
         Some(&EXPERIMENT)
+    }
+
+    fn declared_types(
+        &self,
+        session: &Session,
+        table: &TableName,
+    ) -> Result<Option<Vec<DeclaredType>>, SinkError> {
+        staging::declared_types(session, table)
+    }
+
+    fn staging_sql(
+        &self,
+        facts: &StagingFacts<'_>,
+        names: StagingNames,
+        create: String,
+    ) -> Result<Box<dyn StagingSql>, SinkError> {
+        Ok(Box::new(staging::Db2Staging::new(facts, names, create)))
     }
 
     fn verdict(&self, diagnostic: &Diagnostic) -> Verdict {

@@ -1,0 +1,184 @@
+//! After the threads: completeness, staging, reject files, report.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::files::OpenFile;
+use super::load::{Ran, TargetHandle, Times};
+use super::shared::Shared;
+use super::staged::Staged;
+use super::verdict;
+use super::writer::new_histogram;
+use crate::error::{DoubtfulRange, Error, ErrorKind, Result};
+use crate::report::{
+    CommitStage, Counts, FileReport, InDoubtRange, InDoubtReport, ParseStage, Report, RetryReport,
+    RingStage, Stages, StagingReport, StagingStage, Status, WriteStage,
+};
+
+/// Ends a load whose threads are done. Returns the error of the load.
+pub(super) fn finish(
+    ran: Ran,
+    target: &TargetHandle,
+    started: Instant,
+    report: &mut Report,
+) -> Option<Error> {
+    let Ran { shared, rejects, mut times, warnings, staging } = ran;
+    report.warnings = warnings;
+    let mut error = shared.take_error().or_else(|| shared.stop_reason());
+    if error.is_none() {
+        error = read_completely(&shared).err();
+    }
+    if let Some(staging) = &staging {
+        let mut segment = rejects.segment(shared.config.work.writers);
+        let mut staged = Staged::new(&shared, staging, target);
+        error = staged.run(error.map_or(Ok(()), Err), &mut segment);
+        times.segments.push(segment);
+        report.warnings.append(&mut staged.warnings);
+        report.staging = Some(staged.report);
+    }
+    if error.is_none() {
+        error = complete(&shared, target).err();
+    }
+    // Rejects of committed units stand, however the load ended.
+    let reject_paths =
+        rejects.merge(std::mem::take(&mut times.segments)).unwrap_or_else(|merge_error| {
+            error.get_or_insert(merge_error);
+            Vec::new()
+        });
+    report.retries = shared.retries.report();
+    report.warnings.extend(smaller_commits(&report.retries));
+    report.in_doubt = in_doubt(error.as_ref());
+    report.files = file_reports(&shared, &reject_paths);
+    for file in &report.files {
+        report.totals.add(&file.counts);
+    }
+    report.rejects.path = reject_paths.into_iter().flatten().next();
+    let seconds = started.elapsed().as_secs_f64();
+    report.seconds = seconds;
+    report.stages = stages(&shared, &times, report.staging.as_ref());
+    report.bottleneck =
+        verdict::bottleneck(&report.stages, seconds, times.parsers.len(), times.writers.len());
+    #[expect(clippy::cast_precision_loss, reason = "a rate is shown with few digits")]
+    if seconds > 0.0 {
+        report.rows_per_second = report.totals.rows_loaded as f64 / seconds;
+        report.bytes_per_second = report.totals.bytes as f64 / seconds;
+    }
+    report.rejects.by_class = shared.rejects_by_class();
+    error
+}
+
+/// What must be true of inputs that were read to their ends.
+fn read_completely(shared: &Shared) -> Result<()> {
+    check_limit(shared)?;
+    shared.check_inputs()?;
+    for file in &shared.files {
+        file.check_complete().map_err(ErrorKind::Internal)?;
+    }
+    Ok(())
+}
+
+/// A share of rejects is tested once more when all of them are known.
+pub(super) fn check_limit(shared: &Shared) -> Result<()> {
+    if shared.counter.passed_at_end() {
+        let bad = shared.counter.lowest_of_all().unwrap_or_default();
+        return Err(ErrorKind::RejectLimit(Box::new(bad)).into());
+    }
+    Ok(())
+}
+
+/// What is left to do for a load whose rows are all in the target.
+fn complete(shared: &Shared, target: &TargetHandle) -> Result<()> {
+    for file in &shared.files {
+        file.check_complete().map_err(ErrorKind::Internal)?;
+    }
+    target.0.finish()?;
+    for sql in &shared.config.after {
+        target.0.run_sql(sql)?;
+    }
+    Ok(())
+}
+
+fn file_reports(shared: &Shared, rejects: &[Option<PathBuf>]) -> Vec<FileReport> {
+    let one = |file: &Arc<OpenFile>| FileReport {
+        path: file.path.clone(),
+        counts: file.report(),
+        rejects: rejects.get(file.index).cloned().flatten(),
+    };
+    shared.files.iter().map(one).collect()
+}
+
+fn stages(shared: &Shared, times: &Times, staging: Option<&StagingReport>) -> Stages {
+    let phase = |seconds: fn(&StagingReport) -> f64| StagingStage {
+        busy_seconds: staging.map_or(0.0, seconds),
+    };
+    let sum = |parts: &mut dyn Iterator<Item = Duration>| parts.sum::<Duration>().as_secs_f64();
+    let mut batches = new_histogram();
+    for writer in &times.writers {
+        batches.add(&writer.batch_us).expect("all histograms have the same range");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of a batch are under 2^53")]
+    let quantile_ms = |quantile| batches.value_at_quantile(quantile) as f64 / 1_000.0;
+    Stages {
+        parse: ParseStage {
+            busy_seconds: sum(&mut times.parsers.iter().map(|times| times.busy)),
+            input_seconds: sum(&mut times.parsers.iter().map(|times| times.input)),
+        },
+        ring: RingStage {
+            full_seconds: sum(&mut times.parsers.iter().map(|times| times.full)),
+            empty_seconds: sum(&mut times.writers.iter().map(|times| times.idle)),
+            high_water: shared.metrics().ring_high_water.load(Ordering::Relaxed),
+        },
+        write: WriteStage {
+            busy_seconds: sum(&mut times.writers.iter().map(|times| times.write)),
+            batch_p50_ms: quantile_ms(0.5),
+            batch_p99_ms: quantile_ms(0.99),
+        },
+        commit: CommitStage {
+            busy_seconds: sum(&mut times.writers.iter().map(|times| times.commit)),
+        },
+        settle: phase(|staging| staging.settle_seconds),
+        r#move: phase(|staging| staging.move_seconds),
+    }
+}
+
+/// The rows of which nobody knows whether they are in.
+fn in_doubt(error: Option<&Error>) -> InDoubtReport {
+    let Some(ErrorKind::InDoubt { ranges, .. }) = error.map(Error::kind) else {
+        return InDoubtReport::default();
+    };
+    let one = |range: &DoubtfulRange| InDoubtRange {
+        path: range.path.clone(),
+        byte_from: range.bytes.start,
+        byte_to: range.bytes.end,
+        record_from: range.records.map(|(first, _)| first),
+        record_to: range.records.map(|(_, last)| last),
+        rows: range.rows,
+    };
+    InDoubtReport {
+        rows: ranges.iter().map(|range| range.rows).sum(),
+        ranges: ranges.iter().map(one).collect(),
+    }
+}
+
+/// What the operator should know of commits that were made smaller.
+fn smaller_commits(retries: &RetryReport) -> Option<String> {
+    let rows = retries.smallest_commit_rows?;
+    let times = retries.shrinks;
+    let once = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+    Some(format!(
+        "the database ran out of log space or locks {once}: commits went down to {rows} rows; give \
+         it more (see docs/errors.md), or load with --commit-rows {rows}"
+    ))
+}
+
+/// How a load ended.
+pub(super) fn status(error: Option<&Error>, totals: &Counts) -> Status {
+    match error.map(Error::kind) {
+        None if totals.rows_rejected > 0 => Status::LoadedWithRejects,
+        None => Status::Loaded,
+        Some(ErrorKind::RejectLimit(_) | ErrorKind::Interrupted { .. }) => Status::Stopped,
+        Some(_) => Status::Failed,
+    }
+}

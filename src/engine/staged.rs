@@ -1,0 +1,421 @@
+//! From the last staged row to the target: equal keys are settled, the rows are moved, and the
+//! staging table is tidied up; each step is sent again after errors that pass.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::TargetHandle;
+use super::duplicates;
+use super::retry::Waits;
+use super::shared::Shared;
+use super::watch::Watch;
+use crate::config::Mode;
+use crate::error::{DoubtfulRange, Error, ErrorKind, Result};
+use crate::record::ByteRange;
+use crate::rejects::RejectSegment;
+use crate::report::{MoveState, StagingReport};
+use crate::sink::{ErrorClass, SinkError, SqlSession};
+use crate::staging::{MoveFailure, Moved, Staging};
+
+/// How often a wait between two attempts looks whether the load is stopped.
+const NAP: Duration = Duration::from_millis(50);
+
+/// What a load does between its last staged row and its end.
+pub(super) struct Staged<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) staging: &'a Staging,
+    target: &'a TargetHandle,
+    watch: Watch,
+    session: Option<Box<dyn SqlSession>>,
+    /// Rows of this run in the staging table, by input.
+    rows: Vec<u64>,
+    /// Rows of this run in the target, by input.
+    moved: Vec<u64>,
+    pub(super) report: StagingReport,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Why an attempt failed.
+enum Failure {
+    /// Before its commit.
+    Before(MoveFailure),
+    /// In its commit.
+    Commit(SinkError),
+}
+
+impl<'a> Staged<'a> {
+    pub(super) fn new(shared: &'a Shared, staging: &'a Staging, target: &'a TargetHandle) -> Self {
+        let rows: Vec<u64> = shared.files.iter().map(|file| file.rows()).collect();
+        let report = StagingReport {
+            table: staging.name().to_owned(),
+            run_id: staging.run_id().to_owned(),
+            rows_staged: rows.iter().sum(),
+            all_or_nothing: staging.is_all_or_nothing(),
+            rows_left: true,
+            ..StagingReport::default()
+        };
+        Self {
+            shared,
+            staging,
+            target,
+            watch: Watch::default(),
+            session: None,
+            moved: vec![0; rows.len()],
+            rows,
+            report,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Moves what is staged to the target, after an end of the reading that was `read`. Tidies up
+    /// in any case. Returns the error of the load.
+    pub(super) fn run(&mut self, read: Result<()>, segment: &mut RejectSegment) -> Option<Error> {
+        let watch = std::mem::take(&mut self.watch);
+        let outcome = read.map_err(|error| self.of_staging(error)).and_then(|()| {
+            watch.over(&self.shared.control, || self.settle_and_move(&watch, segment))
+        });
+        let error = outcome.err();
+        if error.is_some() {
+            for (file, &rows) in self.shared.files.iter().zip(&self.moved) {
+                file.keep_moved(rows);
+            }
+        }
+        self.report.rows_moved = self.moved.iter().sum();
+        self.tidy(error.is_some());
+        error
+    }
+
+    /// A writer's commit whose outcome is not known was one into the staging table.
+    fn of_staging(&self, error: Error) -> Error {
+        match error.into_kind() {
+            ErrorKind::InDoubt { error, .. } => ErrorKind::Sql(error.with_note(&format!(
+                "it is not known whether a commit into the staging table {} took effect",
+                self.staging.name()
+            )))
+            .into(),
+            kind => kind.into(),
+        }
+    }
+
+    fn settle_and_move(&mut self, watch: &Watch, segment: &mut RejectSegment) -> Result<()> {
+        let rows = self.rows.clone();
+        self.attempt(watch, |staging, session| Ok(staging.check_staged(session, &rows)?))?;
+        if self.staging.has_key() {
+            let started = Instant::now();
+            let settled = duplicates::settle(self, watch, segment);
+            self.report.settle_seconds = started.elapsed().as_secs_f64();
+            settled?;
+        }
+        super::ending::check_limit(self.shared)?;
+        segment.flush()?;
+        self.shared.check_inputs()?;
+        let started = Instant::now();
+        let moved = self.move_rows(watch);
+        self.report.move_seconds = started.elapsed().as_secs_f64();
+        moved
+    }
+
+    /// Takes the rows by input as they are now, after losers were deleted: what is missing is
+    /// superseded, but for `rejected` of each input.
+    pub(super) fn recount(&mut self, watch: &Watch, rejected: &[u64]) -> Result<()> {
+        let files = self.rows.len();
+        let rows =
+            self.attempt(watch, |staging, session| Ok(staging.count(session, None, files)?))?;
+        for (index, file) in self.shared.files.iter().enumerate() {
+            let gone = self.rows[index].checked_sub(rows[index]);
+            let superseded = gone.and_then(|gone| gone.checked_sub(rejected[index]));
+            let superseded = superseded.ok_or_else(|| {
+                ErrorKind::Internal(format!(
+                    "{} rows of {} are staged after equal keys were settled, {} before",
+                    rows[index],
+                    file.path.display(),
+                    self.rows[index]
+                ))
+            })?;
+            file.settle(rejected[index], superseded);
+        }
+        self.rows = rows;
+        Ok(())
+    }
+
+    fn move_rows(&mut self, watch: &Watch) -> Result<()> {
+        if self.staging.empties_first() {
+            self.stop_check()?;
+            self.target.0.truncate(&self.shared.config.table)?;
+            self.report.moved = MoveState::Emptied;
+        }
+        let mut after = 0;
+        self.report.rows_changed = Some(0);
+        while let Some(moved) = self.move_once(watch, after)? {
+            after = moved.through;
+            for ((rows, sum), left) in moved.rows.iter().zip(&mut self.moved).zip(&mut self.rows) {
+                *sum += rows;
+                *left -= rows;
+            }
+            let changes = self.report.rows_changed.zip(moved.changes);
+            self.report.rows_changed = changes.map(|(sum, changed)| sum + changed);
+            self.report.moved = MoveState::Part;
+            if self.staging.is_one_move() {
+                break;
+            }
+        }
+        if let Some(left) = self.rows.iter().find(|&&left| left > 0) {
+            let message = format!("{left} rows of an input are still staged after the last move");
+            return Err(ErrorKind::Internal(message).into());
+        }
+        self.report.moved = MoveState::Everything;
+        Ok(())
+    }
+
+    fn move_once(&mut self, watch: &Watch, after: i64) -> Result<Option<Moved>> {
+        let staged = self.rows.clone();
+        let mut last = None;
+        let result = self.attempts(watch, |staging, session| {
+            last = staging.move_rows(session, after, &staged)?;
+            Ok(last.clone())
+        });
+        match result {
+            Ok(moved) => Ok(moved),
+            Err(Failure::Commit(error)) => {
+                let moved = last.expect("a commit follows a move");
+                if self.took_effect(&moved) {
+                    self.warnings.push(format!(
+                        "the answer to the commit of the move was lost ({error}); the staging \
+                         table shows that it took effect"
+                    ));
+                    return Ok(Some(moved));
+                }
+                Err(self.in_doubt(error, &moved))
+            }
+            Err(Failure::Before(failure)) => Err(self.described(failure)),
+        }
+    }
+
+    /// Whether the staging table shows that a commit took effect whose answer was lost. That it
+    /// does not show it means nothing: the old session may still be at it.
+    fn took_effect(&mut self, moved: &Moved) -> bool {
+        let before: u64 = self.rows.iter().sum();
+        if before == moved.left {
+            return false;
+        }
+        let left = self.target.0.session().and_then(|mut session| {
+            let rows = session.query(&self.staging.rows_left())?;
+            Ok(rows.into_iter().flatten().next().flatten())
+        });
+        left.is_ok_and(|left| left.and_then(|left| left.trim().parse().ok()) == Some(moved.left))
+    }
+
+    fn in_doubt(&mut self, error: SinkError, moved: &Moved) -> Error {
+        self.report.moved = MoveState::InDoubt;
+        let before: u64 = self.rows.iter().sum();
+        let mut note = format!("the rows are kept in {}", self.staging.name());
+        if before > moved.left {
+            note.push_str(&format!(
+                "; {} answers {} if the move took effect, and {before} if it did not",
+                self.staging.rows_left(),
+                moved.left
+            ));
+        }
+        let files = self.shared.files.iter().zip(&moved.rows).filter(|(_, rows)| **rows > 0);
+        let ranges = files.map(|(file, &rows)| {
+            let counts = file.report();
+            let last = counts.records_read;
+            DoubtfulRange {
+                path: file.path.clone(),
+                bytes: ByteRange { start: file.body.byte_offset, end: counts.bytes },
+                records: (last > 0).then_some((1, last)),
+                rows,
+            }
+        });
+        ErrorKind::InDoubt { error: error.with_note(&note), ranges: ranges.collect() }.into()
+    }
+
+    fn described(&self, failure: MoveFailure) -> Error {
+        match failure {
+            MoveFailure::Sink(error) if error.class == ErrorClass::Resources => error
+                .with_note(
+                    "the move is one transaction: give the database more room, or move the rows \
+                     in parts with --merge-rows, which is not all or nothing",
+                )
+                .into(),
+            MoveFailure::Sink(error) => error.into(),
+            MoveFailure::Load(error) => error,
+            MoveFailure::Wrong(message) => SinkError::permanent(message).into(),
+        }
+    }
+
+    /// Runs `work` in a transaction, again after errors that pass; a commit of unknown outcome is
+    /// an error like any other: for work that does no harm when it is done twice.
+    pub(super) fn attempt<T>(
+        &mut self,
+        watch: &Watch,
+        work: impl FnMut(&Staging, &mut dyn SqlSession) -> Result<T, MoveFailure>,
+    ) -> Result<T> {
+        self.attempts(watch, work).map_err(|failure| match failure {
+            Failure::Before(failure) => self.described(failure),
+            Failure::Commit(error) => error.into(),
+        })
+    }
+
+    fn attempts<T>(
+        &mut self,
+        watch: &Watch,
+        mut work: impl FnMut(&Staging, &mut dyn SqlSession) -> Result<T, MoveFailure>,
+    ) -> Result<T, Failure> {
+        let mut waits = Waits::new(&self.shared.config.work);
+        let mut replays = 0;
+        let mut recovering = Recovering { shared: self.shared, is_on: false };
+        loop {
+            let failure = match self.once(watch, &mut work) {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            self.roll_back(&failure);
+            let stopped = |error: Error| Failure::Before(MoveFailure::Load(error));
+            self.stop_check().map_err(stopped)?;
+            let error = match &failure {
+                Failure::Before(MoveFailure::Sink(error))
+                    if error.class.asks_for_replay() && error.class != ErrorClass::Resources =>
+                {
+                    error
+                }
+                Failure::Commit(error) if error.class == ErrorClass::Transient => error,
+                Failure::Commit(error) if error.class.is_rolled_back() => {
+                    return Err(Failure::Before(MoveFailure::Sink(error.clone())));
+                }
+                _ => return Err(failure),
+            };
+            if replays >= self.shared.config.work.max_retries {
+                let times = if replays == 1 { "replay" } else { "replays" };
+                let note = format!("given up after {replays} {times} (--max-retries)");
+                let error = error.clone().with_note(&note);
+                return Err(Failure::Before(MoveFailure::Sink(error)));
+            }
+            replays += 1;
+            tracing::warn!(%error, "the database asks for a replay");
+            recovering.begin();
+            let Some(left) = self.shared.retries.left() else {
+                return Err(failure);
+            };
+            self.wait(waits.take().min(left)).map_err(stopped)?;
+        }
+    }
+
+    fn once<T>(
+        &mut self,
+        watch: &Watch,
+        work: &mut impl FnMut(&Staging, &mut dyn SqlSession) -> Result<T, MoveFailure>,
+    ) -> Result<T, Failure> {
+        let before = |error: SinkError| Failure::Before(error.into());
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => self.target.0.session().map_err(before)?,
+        };
+        watch.follow(&*session);
+        let done = work(self.staging, &mut *session).map_err(Failure::Before);
+        watch.look_away();
+        let result = match done {
+            Ok(value) => match self.stop_check() {
+                Ok(()) => session.commit().map(|()| value).map_err(Failure::Commit),
+                Err(error) => Err(Failure::Before(MoveFailure::Load(error))),
+            },
+            Err(failure) => Err(failure),
+        };
+        self.session = Some(session);
+        result
+    }
+
+    /// A session whose rollback fails, or whose connection is gone, is given up.
+    fn roll_back(&mut self, failure: &Failure) {
+        let is_lost = match failure {
+            Failure::Before(MoveFailure::Sink(error)) => error.class == ErrorClass::ConnectionLost,
+            Failure::Before(_) => false,
+            Failure::Commit(error) => !error.class.is_rolled_back(),
+        };
+        let session = self.session.take();
+        self.session = session.filter(|_| !is_lost).and_then(|mut session| {
+            let undone = session.rollback();
+            undone.is_ok().then_some(session)
+        });
+    }
+
+    fn stop_check(&self) -> Result<()> {
+        if self.shared.is_stopped() {
+            let signal = self.shared.control.signal();
+            return Err(ErrorKind::Interrupted { signal }.into());
+        }
+        Ok(())
+    }
+
+    fn wait(&self, wait: Duration) -> Result<()> {
+        let until = Instant::now() + wait;
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            self.stop_check()?;
+            thread::sleep(left.min(NAP));
+        }
+        Ok(())
+    }
+
+    /// Takes the rows of this run, or the whole table, away, unless they are still needed.
+    fn tidy(&mut self, failed: bool) {
+        let is_needed = failed && matches!(self.report.moved, MoveState::Part | MoveState::InDoubt);
+        if is_needed {
+            return;
+        }
+        let session = match self.session.take() {
+            Some(session) if !failed => Ok(session),
+            _ => self.target.0.session(),
+        };
+        let removed = session.and_then(|mut session| self.staging.remove(&mut *session));
+        match removed {
+            Ok(()) => self.report.rows_left = false,
+            Err(error) => self.warnings.push(format!(
+                "the staging table {} could not be tidied up: {error}; remove what is left with: {}",
+                self.staging.name(),
+                self.staging.removal()
+            )),
+        }
+    }
+}
+
+/// Holds the clock of the job's time for replays.
+struct Recovering<'a> {
+    shared: &'a Shared,
+    is_on: bool,
+}
+
+impl Recovering<'_> {
+    fn begin(&mut self) {
+        if !self.is_on {
+            self.shared.retries.begin();
+            self.is_on = true;
+        }
+        self.shared.retries.count_replay();
+    }
+}
+
+impl Drop for Recovering<'_> {
+    fn drop(&mut self) {
+        if self.is_on {
+            self.shared.retries.end();
+        }
+    }
+}
+
+/// What the user should know of a load that is not all or nothing.
+pub(super) fn warning(staging: &Staging, mode: Mode, merge_rows: Option<u64>) -> Option<String> {
+    if staging.is_all_or_nothing() {
+        return None;
+    }
+    Some(match (merge_rows, mode) {
+        (Some(rows), _) => format!(
+            "rows are moved to {} in transactions of {rows}: the load is not all or nothing",
+            staging.target()
+        ),
+        (None, _) => format!(
+            "--mode truncate empties {} in a transaction of its own: the load is not all or \
+             nothing; --mode replace is",
+            staging.target()
+        ),
+    })
+}

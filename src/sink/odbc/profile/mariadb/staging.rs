@@ -1,0 +1,140 @@
+//! Staging tables in MariaDB.
+
+use super::super::StagingFacts;
+use super::name_condition;
+use crate::sink::SinkError;
+use crate::sink::odbc::catalog::TableName;
+use crate::sink::odbc::connect::Session;
+use crate::sink::odbc::staging::{DeclaredType, StagingForm};
+use crate::sink::staging::{Changes, Keep, Part, StagingNames, StagingSql, Step, standard};
+
+/// How staging tables are declared.
+pub(super) const FORM: StagingForm = StagingForm {
+    identity: "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
+    run_id: "VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin",
+    // A TIMESTAMP without a word is NOT NULL on some servers.
+    null: " NULL",
+    end: " ENGINE=InnoDB",
+};
+
+/// MariaDB's statements.
+#[derive(Debug)]
+pub(super) struct MariadbStaging {
+    names: StagingNames,
+    create: String,
+    /// Whether the key's index is the only unique one of the target: `ON DUPLICATE KEY` acts on
+    /// any of them.
+    is_only_index: bool,
+}
+
+impl MariadbStaging {
+    pub(super) fn new(
+        facts: &StagingFacts<'_>,
+        names: StagingNames,
+        create: String,
+    ) -> Result<Self, SinkError> {
+        let is_only_index = !facts.spec.key.is_empty()
+            && is_only_index(facts.session, facts.target, &facts.key_names())?;
+        Ok(Self { names, create, is_only_index })
+    }
+
+    /// Reads what is there now, not what was there when the transaction began.
+    fn current(step: Step) -> Step {
+        match step {
+            Step::Count { sql } => Step::Count { sql: format!("{sql} LOCK IN SHARE MODE") },
+            run @ Step::Run { .. } => run,
+        }
+    }
+}
+
+impl StagingSql for MariadbStaging {
+    fn names(&self) -> &StagingNames {
+        &self.names
+    }
+
+    fn create(&self) -> Vec<String> {
+        vec![self.create.clone()]
+    }
+
+    fn delete_losers(&self, keep: Keep) -> String {
+        format!(
+            "DELETE s FROM {staging} s JOIN ({ranked}) d ON d.fl_at = s.{id} WHERE d.fl_rank > 1",
+            staging = self.names.staging,
+            ranked = standard::ranked(&self.names, keep),
+            id = self.names.own[0]
+        )
+    }
+
+    fn upsert(&self, part: Option<Part>) -> Vec<Step> {
+        let names = &self.names;
+        let sets: Vec<String> =
+            names.values().map(|name| format!("{name} = VALUES({name})")).collect();
+        let mut steps = if self.is_only_index && !sets.is_empty() {
+            let insert = standard::append(names, "INSERT INTO", part);
+            let sql = format!("{insert} ON DUPLICATE KEY UPDATE {}", sets.join(", "));
+            // A row that changes counts twice, one that stays as it is not at all.
+            let there = Step::Count { sql: standard::there(names, part) };
+            vec![Step::run(sql, Changes::Any), there]
+        } else {
+            let update = format!(
+                "UPDATE {} t JOIN {} s ON {} SET {} WHERE {}",
+                names.target,
+                names.staging,
+                names.same_key("t", "s"),
+                names.assignments("t", "s"),
+                names.ours("s", part)
+            );
+            standard::update_then_insert(names, (!sets.is_empty()).then_some(update), part)
+        };
+        steps = steps.into_iter().map(Self::current).collect();
+        steps
+    }
+
+    fn delete(&self, part: Option<Part>) -> Vec<Step> {
+        let names = &self.names;
+        // An alias after DELETE FROM is newer than the oldest servers in use.
+        let sql = format!(
+            "DELETE t FROM {} t JOIN {} s ON {} WHERE {}",
+            names.target,
+            names.staging,
+            names.same_key("t", "s"),
+            names.ours("s", part)
+        );
+        let gone = Step::Count { sql: standard::gone(names, part) };
+        vec![Step::run(sql, Changes::Any), Self::current(gone)]
+    }
+}
+
+/// The types of a table's columns, with their character sets.
+pub(super) fn declared_types(
+    session: &Session,
+    table: &TableName,
+) -> Result<Vec<DeclaredType>, SinkError> {
+    let sql = format!(
+        "SELECT column_name, CONCAT(column_type, \
+         COALESCE(CONCAT(' CHARACTER SET ', character_set_name, ' COLLATE ', collation_name), '')) \
+         FROM information_schema.columns WHERE {} ORDER BY ordinal_position",
+        name_condition(table)
+    );
+    let typed = session.query(&sql)?.into_iter().filter_map(|row| match row.as_slice() {
+        [Some(name), Some(ty)] => Some((name.clone(), ty.clone())),
+        _ => None,
+    });
+    Ok(typed.collect())
+}
+
+/// Whether the table has one unique index, on exactly these columns.
+fn is_only_index(session: &Session, table: &TableName, key: &[&str]) -> Result<bool, SinkError> {
+    let sql = format!(
+        "SELECT index_name, column_name, sub_part FROM information_schema.statistics \
+         WHERE non_unique = 0 AND {} ORDER BY index_name, seq_in_index",
+        name_condition(table)
+    );
+    let rows = session.query(&sql)?;
+    let is_one = rows.windows(2).all(|pair| pair[0].first() == pair[1].first());
+    let is_key = rows.iter().all(|row| match row.as_slice() {
+        [_, Some(column), None] => key.iter().any(|name| name.eq_ignore_ascii_case(column)),
+        _ => false,
+    });
+    Ok(is_one && is_key && rows.len() == key.len())
+}
