@@ -1,8 +1,8 @@
 //! The stable codes of rejects: what `fastload explain` knows and reject files carry.
 //!
 //! A code keeps its meaning for ever; new reasons get new numbers. 0301 to 0309: the grammar of
-//! the dialect; 0311 to 0339: values; 0351 to 0369: what the database refused; 0371 to 0379: records
-//! among themselves.
+//! the dialect; 0311 to 0339: values; 0351 to 0369: what the database refused; 0371 to 0379: what
+//! records are to each other.
 
 use crate::record::{Fault, Malformed, RejectClass};
 
@@ -273,6 +273,7 @@ mod tests {
         ];
         let mut seen: Vec<_> = malformed.map(Code::of_malformed).to_vec();
         seen.extend(faults.map(Code::of_fault));
+        seen.push(Code::same_key());
         seen.extend(RejectClass::ALL[2..].iter().map(|&class| Code::of_refused_row(class)));
         assert!(seen.iter().all(|code| Code::find(code.code) == Some(*code)));
         seen.sort_by_key(|code| code.code);

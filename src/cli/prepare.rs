@@ -99,10 +99,9 @@ pub(super) fn prepare(
     let choice = Choice { resolved, inputs: &inputs, fields, heads: &heads, control };
     let (columns, field_count, new_table) = match (known, &existing) {
         (Some(columns), _) => {
-            let mapping = match delete_selection(resolved, fields.header) {
-                Some(selection) => map_columns(columns, fields, &selection)?,
-                None => map_columns(columns, fields, &resolved.selection)?,
-            };
+            let of_keys = delete_selection(resolved, fields.header);
+            let selection = of_keys.as_ref().unwrap_or(&resolved.selection);
+            let mapping = map_columns(columns, fields, selection)?;
             // Of a row that is deleted no column is left to anything.
             if resolved.mode != Mode::Delete {
                 warnings.extend(mapping.warnings);
@@ -113,25 +112,14 @@ pub(super) fn prepare(
         (None, _) => choice.new_table(&mut warnings)?,
     };
     let mut new_table = new_table.filter(|_| target.has_tables());
-    let mut columns = columns;
-    if let Some(new) = &mut new_table {
-        let loaded = columns.iter_mut().map(|column| &mut column.column);
-        for column in new.iter_mut().chain(loaded) {
-            column.name = target.created_name(&column.name);
-        }
-    }
+    let columns = as_created(target, columns, new_table.as_mut());
     let (columns, key) = keyed_columns(resolved, columns)?;
     if new_table.is_some() && !resolved.create {
-        return Err(Error::usage(
-            format!("there is no table {table} in {}", target.info().url),
-            "make it with --create",
-        ));
+        return Err(no_table(&table, target));
     }
     let Settled { work, effective, warnings: settled } = resolved.work.settle(&around)?;
     warnings.extend(settled);
-    warnings.extend(inputs.iter().flat_map(|input| {
-        input.notes.iter().map(|note| format!("{}: {note}", input.path.display()))
-    }));
+    warnings.extend(inputs.iter().flat_map(notes));
     Ok(Prepared {
         config: LoadConfig {
             rejects: reject_paths(&specs, resolved.rejects.as_deref())?,
@@ -145,10 +133,7 @@ pub(super) fn prepare(
             mode: resolved.mode,
             key,
             duplicates: resolved.duplicates,
-            staging: resolved
-                .staging
-                .clone()
-                .map(|staging| StagingConfig { run_id: new_run_id(), ..staging }),
+            staging: resolved.staging.clone().map(with_run_id),
             before: resolved.before.clone(),
             after: resolved.after.clone(),
             max_errors: resolved.max_errors,
@@ -172,31 +157,52 @@ pub(super) fn environment_notices(target: &dyn Target) -> Vec<String> {
     Vec::new()
 }
 
+fn no_table(table: &str, target: &dyn Target) -> Error {
+    let what = format!("there is no table {table} in {}", target.info().url);
+    Error::usage(what, "make it with --create")
+}
+
+fn with_run_id(staging: StagingConfig) -> StagingConfig {
+    StagingConfig { run_id: new_run_id(), ..staging }
+}
+
+/// What an input has to say of itself.
+fn notes(input: &InputFile) -> impl Iterator<Item = String> {
+    input.notes.iter().map(|note| format!("{}: {note}", input.path.display()))
+}
+
+/// Columns under the names that a new table gives them.
+fn as_created(
+    target: &dyn Target,
+    mut columns: Vec<LoadColumn>,
+    new_table: Option<&mut Vec<Column>>,
+) -> Vec<LoadColumn> {
+    if let Some(new) = new_table {
+        let loaded = columns.iter_mut().map(|column| &mut column.column);
+        for column in new.iter_mut().chain(loaded) {
+            column.name = target.created_name(&column.name);
+        }
+    }
+    columns
+}
+
 /// The columns that the mode needs, and which of them are the key. A key takes no NULL: a row
 /// without it could be told apart from no other.
 fn keyed_columns(
     resolved: &Resolved,
     mut columns: Vec<LoadColumn>,
 ) -> Result<(Vec<LoadColumn>, Vec<usize>)> {
-    let mut is_key = vec![false; columns.len()];
-    for name in &resolved.key {
-        let names = || columns.iter().map(|column| column.column.name.as_str());
-        let Some(index) = one_named(names(), name) else {
-            let known: Vec<&str> = names().collect();
-            return Err(Error::usage(
-                format!("--key names {name}, which is not loaded"),
-                format!("loaded are {}", known.join(", ")),
-            ));
-        };
-        is_key[index] = true;
-        columns[index].column.nullable = false;
-    }
+    let names: Vec<String> = columns.iter().map(|column| column.column.name.clone()).collect();
+    let named: Vec<&String> =
+        resolved.key.iter().map(|name| key_column(name, &names)).collect::<Result<_>>()?;
+    let is_key = |column: &LoadColumn| named.contains(&&column.column.name);
     if resolved.mode == Mode::Delete {
-        let mut flags = is_key.iter();
-        columns.retain(|_| flags.next() == Some(&true));
-        is_key.retain(|&is_key| is_key);
+        columns.retain(is_key);
     }
-    let key = (0..columns.len()).filter(|&index| is_key[index]).collect();
+    for column in columns.iter_mut().filter(|column| is_key(column)) {
+        column.column.nullable = false;
+    }
+    let key = (0..columns.len()).filter(|&index| is_key(&columns[index])).collect();
     Ok((columns, key))
 }
 
@@ -208,22 +214,27 @@ fn delete_selection(resolved: &Resolved, header: Option<&[String]>) -> Option<Se
     let header = header.filter(|_| resolved.mode == Mode::Delete && !is_told)?;
     let is_constant =
         |name: &str| selection.constants.iter().any(|pair| pair.left.eq_ignore_ascii_case(name));
-    let picks = resolved.key.iter().filter(|name| !is_constant(name)).map(|name| {
-        let field = one_named(header.iter().map(String::as_str), name)?;
-        Some(ColumnPick::Take(header[field].clone()))
-    });
+    let picks = resolved
+        .key
+        .iter()
+        .filter(|name| !is_constant(name))
+        .map(|name| key_column(name, header).ok().map(|field| ColumnPick::Take(field.clone())));
     Some(Selection { columns: picks.collect::<Option<_>>()?, ..selection.clone() })
 }
 
-/// Index of a name: exactly this one, else the only one that differs in nothing but case.
-fn one_named<'n>(names: impl Iterator<Item = &'n str> + Clone, name: &str) -> Option<usize> {
-    if let Some(index) = names.clone().position(|known| known == name) {
-        return Some(index);
+/// The loaded column that a name of `--key` means: that very name, else the only one that differs
+/// in upper and lower case alone.
+fn key_column<'a>(name: &str, names: &'a [String]) -> Result<&'a String> {
+    let mut folded = names.iter().filter(|known| known.to_lowercase() == name.to_lowercase());
+    let exact = names.iter().find(|known| *known == name);
+    match (exact, folded.next(), folded.next()) {
+        (Some(exact), ..) => Ok(exact),
+        (None, Some(only), None) => Ok(only),
+        _ => Err(Error::usage(
+            format!("--key names {name}, which is not loaded"),
+            format!("loaded are {}", names.join(", ")),
+        )),
     }
-    let folded = name.to_lowercase();
-    let mut alike = names.enumerate().filter(|(_, known)| known.to_lowercase() == folded);
-    let (index, _) = alike.next()?;
-    alike.next().is_none().then_some(index)
 }
 
 /// This machine, with the cores that the process may use.

@@ -370,7 +370,8 @@ impl<'a> Staged<'a> {
         match removed {
             Ok(()) => self.report.rows_left = false,
             Err(error) => self.warnings.push(format!(
-                "the staging table {} could not be tidied up: {error}; remove what is left with: {}",
+                "the staging table {} could not be tidied up: {error}; remove what is left with: \
+                 {}",
                 self.staging.name(),
                 self.staging.removal()
             )),

@@ -33,6 +33,12 @@ fn load_with(fault: &str, executed: u64, load: &Load) -> (Ended, Shim) {
     (ended, shim)
 }
 
+/// Where a connection is silent the server does not hear of its end either, and the transaction
+/// keeps its locks, as one of a machine that has vanished does.
+fn end_forgotten_sessions(shim: &Shim) {
+    shim.tell("reset");
+}
+
 #[test]
 fn a_load_in_peace() {
     let shim = Shim::start();
@@ -200,7 +206,10 @@ fn answers_that_always_come_too_late() {
     shim.tell("delay 10000 statement each");
     shim.tell("delay 10000");
     shim.tell("release");
-    let ended = running.end().expect(4);
+    let ended = running.end();
+    assert!([4, 10].contains(&ended.status), "{ended:#?}");
+    assert!(ended.retries("replays") > 0, "it may be sent once more: {ended:#?}");
+    end_forgotten_sessions(&shim);
     load.table_holds(ended.committed_of(&load));
 }
 
@@ -209,7 +218,9 @@ fn a_connection_that_goes_silent() {
     let load = Load::new("SILENT", ROWS).option("--query-timeout", "2s");
     let shim = Shim::start();
     let running = start_and_hold(&shim, &load, INSIDE_A_BATCH);
-    assert!(running.end().recovered(&load).retries("reconnects") > 0);
+    let ended = running.end();
+    end_forgotten_sessions(&shim);
+    assert!(ended.recovered(&load).retries("reconnects") > 0);
 }
 
 #[test]
@@ -219,11 +230,10 @@ fn a_network_that_goes_silent() {
         .option("--connect-timeout", "2s")
         .option("--retry-budget", "5s");
     let shim = Shim::start();
-    shim.tell(&format!("hold statement {}", INSIDE_A_BATCH + 1));
-    let running = load.start(&shim.through("FASTLOAD_TEST_DB2"));
-    shim.await_count("held", 1);
+    let running = start_and_hold(&shim, &load, INSIDE_A_BATCH);
     shim.tell("hold connect each");
     let ended = running.end().expect(10);
+    end_forgotten_sessions(&shim);
     load.table_holds(ended.committed_of(&load));
 }
 

@@ -1,12 +1,15 @@
 //! Loads by the program into a table of the case's own, and what must be true afterwards.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{create_table, query_at, variable};
+use crate::support::{PATIENCE, create_table, query_at, variable};
 
 /// Rows of a batch: one array of the driver.
 pub(crate) const BATCH_ROWS: u64 = 100;
@@ -21,7 +24,7 @@ pub(crate) struct Load {
     server: String,
     /// Where each record begins, and at last where the file ends.
     offsets: Vec<u64>,
-    options: Vec<String>,
+    options: BTreeMap<String, String>,
     environment: Vec<(String, String)>,
 }
 
@@ -49,13 +52,15 @@ impl Load {
             table: table.to_owned(),
             server: format!("{};", server.trim_end_matches(';')),
             offsets,
-            options: Vec::new(),
+            options: [("--writers", "1"), ("--retry-budget", "120s")]
+                .map(|(flag, value)| (flag.to_owned(), value.to_owned()))
+                .into(),
             environment: Vec::new(),
         }
     }
 
     pub(crate) fn option(mut self, flag: &str, value: &str) -> Self {
-        self.options.extend([flag.to_owned(), value.to_owned()]);
+        self.options.insert(flag.to_owned(), value.to_owned());
         self
     }
 
@@ -104,14 +109,14 @@ impl Load {
             .env("FASTLOAD_TO", format!("odbc:{connection}"))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .args(["rows.csv", "--table", &self.table, "--dialect", "csv", "--header"])
-            .args(["--output", "json", "--parsers", "1", "--writers", "1"])
+            .args(["--output", "json", "--parsers", "1"])
             .args(["--batch-rows", &BATCH_ROWS.to_string()])
-            .args(["--commit-rows", &COMMIT_ROWS.to_string(), "--retry-budget", "120s"])
-            .args(&self.options)
+            .args(["--commit-rows", &COMMIT_ROWS.to_string()])
+            .args(self.options.iter().flat_map(|(flag, value)| [flag, value]))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Running { child: command.spawn().expect("the program starts") }
+        Running(command.spawn().expect("the program starts"))
     }
 
     /// Holds the table to the rows 1 to `last`, each once and unchanged.
@@ -140,17 +145,37 @@ fn name(number: u64) -> String {
 }
 
 /// A load that has been started.
-pub(crate) struct Running {
-    child: Child,
+pub(crate) struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A case that failed meanwhile leaves nothing behind.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Running {
     /// Waits for its end; nothing is asserted about its status.
-    pub(crate) fn end(self) -> Ended {
-        let output = self.child.wait_with_output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).expect("the program prints UTF-8");
-        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
-        let status = output.status.code().expect("no signal ends the program");
+    pub(crate) fn end(mut self) -> Ended {
+        let read = |pipe: Option<Box<dyn Read + Send>>| {
+            let pipe = pipe.expect("a pipe");
+            std::thread::spawn(|| std::io::read_to_string(pipe).expect("UTF-8"))
+        };
+        let stdout = read(self.0.stdout.take().map(|pipe| Box::new(pipe) as _));
+        let stderr = read(self.0.stderr.take().map(|pipe| Box::new(pipe) as _));
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                break status.code().expect("no signal ends the program");
+            }
+            if began.elapsed() > PATIENCE {
+                let _ = self.0.kill();
+                panic!("the load does not end\n{}", stderr.join().unwrap());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
         let report: Value = serde_json::from_str(&stdout)
             .unwrap_or_else(|error| panic!("status {status}: {error}\n{stdout}\n{stderr}"));
         let ended = Ended { status, report, stderr };

@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps what is not there has failed")]
 
+mod bad_rows;
 mod driver;
 mod faults;
 mod load;
 mod support;
+mod target;
+mod values;

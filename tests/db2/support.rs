@@ -14,7 +14,7 @@ pub(crate) type Rows = Vec<Vec<Option<String>>>;
 
 /// How long anything here may take before it counts as not happening. It is never waited out when
 /// all is well.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A variable of the rig.
 ///

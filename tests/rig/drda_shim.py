@@ -39,6 +39,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -57,6 +58,14 @@ PROBE_SECONDS = 5
 
 class Cut(Exception):
     """A fault has ended the connection."""
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Ends one side with RST; it may have ended by itself."""
+    with contextlib.suppress(OSError):
+        writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 class Connection:
@@ -117,10 +126,7 @@ class Connection:
         self._goes_on.set()
         for writer in self._writers:
             if abruptly:
-                linger = struct.pack("ii", 1, 0)
-                writer.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                writer.transport.abort()
+                reset(writer)
             else:
                 writer.close()
 

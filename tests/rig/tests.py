@@ -287,7 +287,9 @@ class FakeServer:
             while data := await reader.read(1 << 16):
                 self.received += data
                 for piece in drda.Requests("").feed(data):
-                    if piece.code_point == drda.EXCSQLSTT:
+                    if piece.data.endswith(b"die"):
+                        drda_shim.reset(writer)
+                    elif piece.code_point == drda.EXCSQLSTT:
                         writer.write(sqlcard(b"w" * 100))
                     elif piece.code_point in (drda.RDBCMM, drda.RDBRLLBCK):
                         writer.write(dss(drda.ENDUOWRM) + sqlcard(b""))
@@ -307,6 +309,9 @@ class Faults(unittest.IsolatedAsyncioTestCase):
     """A driver, the shim, a server, and what arrives."""
 
     async def asyncSetUp(self) -> None:
+        self.errors: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: self.errors.append(context))
         self.writers: list[asyncio.StreamWriter] = []
         self.server = FakeServer()
         self.shim = drda_shim.Shim(await self.server.start(), "DNC10020")
@@ -318,6 +323,7 @@ class Faults(unittest.IsolatedAsyncioTestCase):
             writer.close()
         await self.shim.close()
         await self.server.close()
+        self.assertEqual(self.errors, [])
 
     async def tell(self, line: str) -> str:
         reader, writer = await asyncio.open_connection(drda_shim.HOST, self.control_port)
@@ -484,6 +490,20 @@ class Faults(unittest.IsolatedAsyncioTestCase):
         driver = await self.connect()
         await self.ends(driver, abruptly=True)
         await self.eventually("open", 0)
+
+    async def test_a_server_that_dies(self) -> None:
+        driver = await self.connect()
+        await self.ask(driver, self.STATEMENT, self.CARD)
+        driver[1].write(dss(drda.EXCSQLSTT, b"die"))
+        await self.ends(driver, abruptly=True)
+        await self.eventually("open", 0)
+
+    async def test_a_driver_that_dies(self) -> None:
+        driver = await self.connect()
+        await self.ask(driver, self.STATEMENT, self.CARD)
+        drda_shim.reset(driver[1])
+        await self.eventually("open", 0)
+        self.assertEqual(self.server.endings, 1)
 
     async def test_bad_commands(self) -> None:
         for line in ("", "nonsense", "delay", "stats now", "reset commit x"):

@@ -242,7 +242,7 @@ impl Session {
     /// Ends the transaction.
     pub(super) fn commit(&self) -> Result<(), SinkError> {
         self.connection.commit().map_err(|outcome| {
-            let words = telling(self.profile, &outcome.diagnostics);
+            let words = telling(self.profile, outcome.diagnostics.iter());
             let class = words.map_or(ErrorClass::Permanent, |d| self.profile.commit_class(d));
             self.described(class, words)
         })
@@ -256,7 +256,7 @@ impl Session {
 
     /// What a refused call means for the load.
     pub(super) fn error(&self, outcome: &Outcome) -> SinkError {
-        let words = telling(self.profile, &outcome.diagnostics);
+        let words = telling(self.profile, outcome.diagnostics.iter());
         let class = words.map_or(ErrorClass::Permanent, |d| self.profile.error_class(d));
         self.described(class, words)
     }
@@ -330,7 +330,7 @@ fn connect_error(keywords: &Keywords, error: odbc_api::Error) -> SinkError {
         class: if login { ErrorClass::LoginRefused } else { ErrorClass::CannotConnect },
         sqlstate,
         native,
-        message: keywords.scrub(&message),
+        message: keywords.scrub(message.trim_end()),
     }
 }
 
@@ -344,6 +344,6 @@ mod tests {
         let message = "syntax error at or near \"top secret\" in SET ENCRYPTION";
         let shown = "syntax error at or near \"***\" in SET ENCRYPTION";
         assert_eq!(without_literals(message, sql), shown);
-        assert_eq!(without_literals("it's", "SET it's"), "it***");
+        assert_eq!(without_literals("it's", "SET it's"), "it'***");
     }
 }

@@ -62,7 +62,10 @@ pub fn prepare() -> Vec<String> {
 pub fn notices() -> Vec<String> {
     let other = |(name, needed, why): (&str, &str, &str)| {
         let value = env::var_os(name).filter(|value| value != OsStr::new(needed))?;
-        Some(format!("{name} is set to {value:?} and stays so; {needed} is needed: {why}"))
+        Some(format!(
+            "{name} is set to {} and stays so; {needed} is needed: {why}",
+            value.display()
+        ))
     };
     NEEDED.into_iter().filter_map(other).collect()
 }

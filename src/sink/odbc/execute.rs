@@ -53,6 +53,8 @@ enum Transaction {
 /// What a load sends, the same on every connection.
 #[derive(Debug)]
 pub(super) struct Shipment {
+    /// The table, as statements name it.
+    pub(super) table: String,
     /// The columns of the batches.
     pub(super) columns: Vec<CatalogColumn>,
     /// The statement.
@@ -109,7 +111,7 @@ impl Sending {
         }
         statement.set_numbered(plan.facts.statuses.exact);
         let prepared = statement.prepare(&shipment.sql.text).ok();
-        prepared.map_err(|outcome| session.error(&outcome))?;
+        prepared.map_err(|outcome| profile.explained(&shipment.table, session.error(&outcome)))?;
         let mut encoder = profile.encoder(&shipment.columns, plan.facts.width);
         if shipment.is_stamped {
             encoder = Box::new(Stamped::new(profile, encoder, plan.facts.width));
@@ -258,6 +260,10 @@ impl Sending {
         for sql in after {
             self.control(sql)?;
         }
+        if shipment.sql.prepared_anew && matches!(attempt, Attempt::Refused(_)) {
+            let prepared = self.statement.prepare(&shipment.sql.text).ok();
+            prepared.map_err(|outcome| self.session.error(&outcome))?;
+        }
         Ok((attempt, rejects))
     }
 }
@@ -307,7 +313,9 @@ impl Sink for OdbcSink {
                 "rows after a failed statement: the transaction must be rolled back first",
             ));
         }
-        let result = self.send(batch);
+        let result = self
+            .send(batch)
+            .map_err(|error| self.sending.session.profile.explained(&self.shipment.table, error));
         if result.is_err() {
             self.transaction = Transaction::Failed;
         }

@@ -4,7 +4,7 @@ use super::catalog::CatalogColumn;
 use super::connect::Session;
 use super::isolate::{Attempt, RowFault};
 use super::profile::{Counted, Profile, Verdict, telling};
-use super::raw::{ArrayOutcome, Diagnostic, STATUS_UNTOUCHED};
+use super::raw::{ArrayOutcome, Diagnostic, NumberedDiagnostic, STATUS_UNTOUCHED};
 use crate::record::RejectClass;
 use crate::sink::{ErrorClass, SinkError};
 
@@ -26,6 +26,18 @@ pub(super) struct Answer<'a> {
     pub(super) warnings: &'a [Diagnostic],
     /// Rows that went in, where the row count is known to say it.
     pub(super) counted: Option<i64>,
+}
+
+impl Answer<'_> {
+    /// Whether a diagnostic says only that a statement found no row, which a delete may.
+    fn is_nothing(&self, diagnostic: &Diagnostic) -> bool {
+        self.must_count == Counted::Free && diagnostic.sqlstate == "02000"
+    }
+
+    /// The diagnostics of rows, but for those that say nothing.
+    pub(super) fn telling(&self) -> impl Iterator<Item = &NumberedDiagnostic> + Clone {
+        self.result.numbered.iter().filter(|numbered| !self.is_nothing(&numbered.diagnostic))
+    }
 }
 
 /// What the answer to an array means.
@@ -60,7 +72,8 @@ fn opinion<'d>(
 ) -> Result<Attempt, Failure<'d>> {
     let outcome = &answer.result.outcome;
     if !outcome.is_ok() {
-        let words = telling(profile, &outcome.diagnostics);
+        let diagnostics = outcome.diagnostics.iter().filter(|d| !answer.is_nothing(d));
+        let words = telling(profile, diagnostics);
         return match words.map(|d| profile.verdict(d)) {
             Some(Verdict::Row(class)) => Ok(refused(class, words, "", columns)),
             Some(Verdict::World(class)) => Err(Failure { class, words }),
@@ -68,8 +81,8 @@ fn opinion<'d>(
         };
     }
     // A delete that finds no row is done, and says so (02000).
-    let is_nothing = |d: &Diagnostic| d.sqlstate == "02000" && answer.must_count == Counted::Free;
-    let infos = outcome.diagnostics.iter().filter(|d| !profile.is_harmless(d) && !is_nothing(d));
+    let says = |d: &&Diagnostic| !profile.is_harmless(d) && !answer.is_nothing(d);
+    let infos = outcome.diagnostics.iter().filter(says);
     let warnings = answer.warnings.iter().filter(|d| profile.is_data_warning(d));
     if let Some(telling) = infos.chain(warnings).next() {
         let class = match profile.verdict(telling) {

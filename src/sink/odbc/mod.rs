@@ -114,30 +114,39 @@ impl OdbcTarget {
         Ok(self.table(name)?.sql(self.facts().quote))
     }
 
-    /// What a load sends: the catalog's columns, the statement, and what the key asks for.
+    /// What a load sends: the catalog's columns, the statement, and what the key asks for. Columns
+    /// of a table that is yet to be made are taken as they will be where it is only `planned`.
     fn shipment(
         &self,
         table: &str,
         columns: &[Column],
         action: &RowAction,
+        planned: bool,
     ) -> Result<(Shipment, Option<String>), SinkError> {
         let name = self.table(table)?;
         let session = self.session()?;
         let found = self.profile().columns(&session, &name, self.facts().quote)?;
-        let found =
-            found.ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
-        self.profile().check_table(&session, &name)?;
-        let selected = catalog::select(&found, columns, table)?;
+        let selected = match found {
+            Some(found) => {
+                self.profile().check_table(&session, &name)?;
+                catalog::select(&found, columns, table)?
+            }
+            None if planned => columns.iter().map(|c| self.profile().planned(c)).collect(),
+            None => return Err(SinkError::permanent(format!("there is no table {table}"))),
+        };
         let quote = self.facts().quote;
+        let table = match action {
+            RowAction::Stage { table, .. } => self.sql_name(table)?,
+            _ => name.sql(quote),
+        };
         let sql = match action {
-            RowAction::Stage { table, run_id } => {
+            RowAction::Stage { run_id, .. } => {
                 let mut columns = stamp::columns().to_vec();
                 columns.extend(selected.iter().cloned());
-                let staging = self.sql_name(table)?;
-                let text = self.profile().stage_sql(&staging, &columns, run_id, quote);
+                let text = self.profile().staging().stage_sql(&table, &columns, run_id, quote);
                 RowSql::new(text, columns.len(), Counted::Each)
             }
-            _ => self.profile().row_sql(action, &name.sql(quote), &selected, quote)?,
+            _ => self.profile().row_sql(action, &table, &selected, quote)?,
         };
         let facts = match action.key() {
             [] => KeyFacts::FREE,
@@ -145,7 +154,8 @@ impl OdbcTarget {
         };
         let keys = KeyNumbers::new(columns, action.key());
         let is_stamped = matches!(action, RowAction::Stage { .. });
-        let shipment = Shipment { columns: selected, sql, order: facts.order, keys, is_stamped };
+        let shipment =
+            Shipment { table, columns: selected, sql, order: facts.order, keys, is_stamped };
         Ok((shipment, facts.one_writer))
     }
 
@@ -274,7 +284,7 @@ impl Target for OdbcTarget {
         let profile = self.profile();
         let bounds = profile.bounds();
         check_column_count(table, columns.len(), bounds.columns)?;
-        let (shipment, one_writer) = self.shipment(table, columns, action)?;
+        let (shipment, one_writer) = self.shipment(table, columns, action, true)?;
         let routing = match (action.key(), one_writer) {
             ([], _) => Routing::Any,
             (key, None) => Routing::ByKey { key: key.to_vec() },
@@ -299,7 +309,7 @@ impl Target for OdbcTarget {
         columns: &[Column],
         action: &RowAction,
     ) -> Result<Box<dyn Sink>, SinkError> {
-        let (shipment, _) = self.shipment(table, columns, action)?;
+        let (shipment, _) = self.shipment(table, columns, action, false)?;
         let sink = OdbcSink::open(Arc::clone(&self.plan), shipment)?;
         Ok(Box::new(sink))
     }

@@ -77,59 +77,59 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
     let quote = profile
         .quote()
         .unwrap_or_else(|| text(info::IDENTIFIER_QUOTE_CHAR).chars().next().unwrap_or(' '));
+    let bytes_of_word = match width {
+        IndicatorWidth::Narrow => 4,
+        IndicatorWidth::Wide => 8,
+    };
+    let keeper_of_timeout = match profile.server_keeps_query_timeout() {
+        true => "kept by the server",
+        false => "asked of the driver",
+    };
     let mut shown = vec![
         ("database", format!("{} {}", text(info::DBMS_NAME), text(info::DBMS_VER)).trim().into()),
         ("driver", format!("{} {}", text(info::DRIVER_NAME), text(info::DRIVER_VER))),
         ("profile", profile.name().to_string()),
-        (
-            "length words",
-            format!(
-                "{} bytes ({width_source})",
-                match width {
-                    IndicatorWidth::Narrow => 4,
-                    IndicatorWidth::Wide => 8,
-                }
-            ),
-        ),
+        ("length words", format!("{bytes_of_word} bytes ({width_source})")),
         ("text", characters.to_owned()),
         ("largest array", format!("{} rows", profile.bounds().batch_rows_max)),
         ("array row counts", row_counts(connection).to_owned()),
         ("bad rows of an array", status_array),
         ("names quoted by", quote.to_string()),
-        (
-            "query timeout",
-            if profile.server_keeps_query_timeout() {
-                "kept by the server".to_owned()
-            } else {
-                "asked of the driver".to_owned()
-            },
-        ),
+        ("query timeout", keeper_of_timeout.to_owned()),
     ];
-    for &(name, attribute, value) in profile.statement_attributes() {
-        let taken = session.statement()?.set_number(attribute, value).ok();
-        let said = match taken {
-            Ok(()) => "taken by the driver".to_owned(),
-            Err(outcome) => format!("refused by the driver: {}", session.error(&outcome)),
-        };
-        shown.push((name, format!("attribute {attribute} = {value}, {said}")));
-    }
     if let Some(bytes) = request_bytes {
         shown.push(("largest request", format!("{bytes} bytes of rows")));
     }
-    let mut shown: Vec<_> = shown.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-    for (name, sql) in profile.fact_sql() {
-        let value = match session.scalar(sql) {
-            Ok(value) => value.unwrap_or_else(|| "NULL".to_owned()),
-            Err(error) if error.class == ErrorClass::Permanent => {
-                session.rollback()?;
-                "unknown".to_owned()
-            }
-            Err(error) => return Err(error),
-        };
-        shown.push(((*name).to_owned(), value));
-    }
+    shown.extend(attributes(session)?);
+    shown.extend(answers(session)?);
+    let shown = shown.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     session.rollback()?;
     Ok(Facts { profile: profile.name(), width, quote, statuses, lengths, request_bytes, shown })
+}
+
+/// Whether the driver takes the attributes that the profile's statements must have.
+fn attributes(session: &Session) -> Result<Vec<(&'static str, String)>, SinkError> {
+    let one = |&(name, attribute, value): &(&'static str, i32, usize)| {
+        let said = match session.statement()?.set_number(attribute, value).ok() {
+            Ok(()) => "taken by the driver".to_owned(),
+            Err(outcome) => format!("refused by the driver: {}", session.error(&outcome)),
+        };
+        Ok((name, format!("attribute {attribute} = {value}, {said}")))
+    };
+    session.profile.statement_attributes().iter().map(one).collect()
+}
+
+/// What the server answers to the profile's questions.
+fn answers(session: &Session) -> Result<Vec<(&'static str, String)>, SinkError> {
+    let one = |&(name, sql): &(&'static str, &str)| match session.scalar(sql) {
+        Ok(value) => Ok((name, value.unwrap_or_else(|| "NULL".to_owned()))),
+        Err(error) if error.class == ErrorClass::Permanent => {
+            session.rollback()?;
+            Ok((name, "unknown".to_owned()))
+        }
+        Err(error) => Err(error),
+    };
+    session.profile.fact_sql().iter().map(one).collect()
 }
 
 /// Profile of an open connection, unless one is forced.
@@ -152,8 +152,9 @@ fn row_counts(connection: &Connection) -> &'static str {
 
 /// Width of the words that the driver writes, and how it is known.
 ///
-/// The statement is prepared with a parameter and executed, and the outputs of `SQLRowCount` and
-/// `SQLDescribeParam` are looked at. A driver that writes neither is taken to follow `sql.h`.
+/// A statement with a parameter and a result is prepared, and the outputs of `SQLDescribeParam` and
+/// `SQLDescribeCol` are looked at. A driver that writes neither is taken to follow `sql.h`, but
+/// not where the profile knows of drivers that do not.
 fn width(session: &Session) -> Result<(IndicatorWidth, &'static str), SinkError> {
     let profile = session.profile;
     let mut queries: Vec<&str> = profile.text_checks().iter().map(|check| check.sql).collect();

@@ -77,7 +77,7 @@ impl OdbcTarget {
                 .map(|column| type_of(profile, &there, column).map(str::to_owned));
             let found = found.collect();
             let names = there.into_iter().map(|(name, _)| name).collect();
-            Existing::new(names, found, profile.folds_columns())
+            Existing::new(names, found, profile.staging().folds_columns())
         });
         if existing.is_some() {
             profile.check_table(&session, &name)?;
@@ -90,9 +90,9 @@ impl OdbcTarget {
             own: OWN_COLUMNS.map(|name| quoted(name, quote)),
             run_id: spec.run_id.to_owned(),
         };
-        let create = create(&names, spec.columns, &types, profile.staging_form());
+        let create = create(&names, spec.columns, &types, profile.staging().form());
         let facts = StagingFacts { session: &session, target: &target, spec };
-        let sql = profile.staging_sql(&facts, names, create)?;
+        let sql = profile.staging().sql(&facts, names, create)?;
         session.rollback()?;
         Ok(StagingTable {
             name: name.text(),
@@ -112,7 +112,7 @@ impl OdbcTarget {
         let Some(catalog) = profile.columns(session, table, facts.quote)? else {
             return Ok(None);
         };
-        if let Some(types) = profile.declared_types(session, table)? {
+        if let Some(types) = profile.staging().declared_types(session, table)? {
             return Ok(Some(types));
         }
         let columns: Vec<Column> = catalog.into_iter().map(|column| column.column).collect();
@@ -126,7 +126,7 @@ fn type_of<'t>(
     there: &'t [DeclaredType],
     column: &Column,
 ) -> Option<&'t str> {
-    let folds = profile.folds_columns();
+    let folds = profile.staging().folds_columns();
     let same = |name: &str| name == column.name || folds && name.eq_ignore_ascii_case(&column.name);
     there.iter().find(|(name, _)| same(name)).map(|(_, ty)| ty.as_str())
 }

@@ -20,6 +20,9 @@ use crate::sink::{ErrorClass, RowReject, SinkError};
 /// Status of a row that did not go in (`SQL_PARAM_ERROR`).
 const STATUS_ERROR: u16 = 5;
 
+/// State of a row that is refused for what another row of its array did: alone it may go in.
+const CARDINALITY: &str = "21000";
+
 /// Rows of the experiment.
 const ROWS: usize = 7;
 
@@ -65,7 +68,7 @@ pub(super) fn read(
     if !answer.statuses.contains(&STATUS_ERROR) {
         return Ok(None);
     }
-    let worlds = answer.result.numbered.iter().filter_map(|numbered| match verdict(numbered) {
+    let worlds = answer.telling().filter_map(|numbered| match verdict(numbered) {
         Verdict::World(class) => Some((class, &numbered.diagnostic)),
         Verdict::Row(_) => None,
     });
@@ -73,6 +76,9 @@ pub(super) fn read(
     let undone = worlds.clone().find(|(class, _)| class.asks_for_replay());
     if let Some((class, words)) = undone.or_else(|| worlds.clone().next()) {
         return Err(session.described(class, Some(words)));
+    }
+    if answer.telling().any(|numbered| numbered.diagnostic.sqlstate == CARDINALITY) {
+        return Ok(Some(Partly::Contradiction));
     }
     let faults = faults(answer, |numbered| {
         let Verdict::Row(class) = verdict(numbered) else {
@@ -94,7 +100,7 @@ fn faults(
     fault: impl Fn(&NumberedDiagnostic) -> RowFault,
 ) -> Option<Vec<(usize, RowFault)>> {
     let mut of_rows: Vec<Option<RowFault>> = vec![None; answer.statuses.len()];
-    for numbered in &answer.result.numbered {
+    for numbered in answer.telling() {
         let slot = of_rows.get_mut(numbered.row?)?;
         // The first diagnostic of a row is the one that it failed with.
         slot.get_or_insert_with(|| fault(numbered));
@@ -165,7 +171,7 @@ fn run(session: &Session, experiment: &Experiment) -> Result<StatusArray, SinkEr
     }
     insert.set_numbered(true);
     insert.prepare(experiment.insert).ok().map_err(|outcome| session.error(&outcome))?;
-    let columns = experiment.columns();
+    let columns = Experiment::columns();
     let mut encoder = session.profile.encoder(&columns, insert.width());
     let rows: Vec<usize> = (0..ROWS).collect();
     let mut send = |batch: &Batch| {

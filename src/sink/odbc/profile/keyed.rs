@@ -13,12 +13,14 @@ pub(in crate::sink::odbc) struct RowSql {
     pub(in crate::sink::odbc) marks: Vec<usize>,
     /// What the number of changed rows must be.
     pub(in crate::sink::odbc) counted: Counted,
+    /// Whether a statement that was refused must be prepared anew before it is executed again.
+    pub(in crate::sink::odbc) prepared_anew: bool,
 }
 
 impl RowSql {
     /// A statement with one mark for each column.
     pub(in crate::sink::odbc) fn new(text: String, columns: usize, counted: Counted) -> Self {
-        Self { text, marks: (0..columns).collect(), counted }
+        Self { text, marks: (0..columns).collect(), counted, prepared_anew: false }
     }
 }
 
@@ -75,6 +77,14 @@ pub(in crate::sink::odbc) struct UniqueIndex {
     pub(in crate::sink::odbc) is_generated: bool,
 }
 
+impl UniqueIndex {
+    fn is_on(&self, key: &[&str]) -> bool {
+        self.is_plain
+            && self.columns.len() == key.len()
+            && key.iter().all(|name| self.columns.iter().any(|column| column == name))
+    }
+}
+
 /// The unique indexes that a row may meet besides the one on the key.
 ///
 /// # Errors
@@ -84,17 +94,16 @@ pub(in crate::sink::odbc) fn other_indexes(
     indexes: Vec<UniqueIndex>,
     key: &[&str],
 ) -> Result<Vec<UniqueIndex>, SinkError> {
-    let is_key = |index: &UniqueIndex| {
-        index.is_plain
-            && index.columns.len() == key.len()
-            && key.iter().all(|name| index.columns.iter().any(|column| column == name))
-    };
-    let (own, others): (Vec<_>, Vec<_>) = indexes.into_iter().partition(is_key);
-    if own.is_empty() {
+    if !indexes.iter().any(|index| index.is_on(key)) {
         return Err(crate::sink::no_unique_key(table, key));
     }
+    Ok(besides(indexes, key))
+}
+
+/// The unique indexes that are not on the key and that a row of another key may meet.
+pub(in crate::sink::odbc) fn besides(indexes: Vec<UniqueIndex>, key: &[&str]) -> Vec<UniqueIndex> {
     // A number that the server makes for the row meets no other.
-    Ok(others.into_iter().filter(|index| !index.is_generated).collect())
+    indexes.into_iter().filter(|index| !index.is_generated && !index.is_on(key)).collect()
 }
 
 /// Names of the key's columns.

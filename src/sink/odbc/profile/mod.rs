@@ -6,11 +6,14 @@ mod generic;
 mod keyed;
 mod mariadb;
 mod postgresql;
+mod staging;
 mod verdict;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub(super) use staging::{StagingFacts, StagingProfile};
 
 pub(super) use keyed::{ArrayOrder, Counted, KeyFacts, RowSql};
 pub(super) use verdict::{Verdict, telling};
@@ -21,10 +24,8 @@ use super::connect::Session;
 use super::connection_text::Keywords;
 use super::parameter::{Parameter, ParameterType, sql_type};
 use super::raw::Diagnostic;
-use super::staging::{DeclaredType, StagingForm};
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
-use crate::sink::staging::{OWN_COLUMNS, StagingNames, StagingSpec, StagingSql, Standard};
 use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// Name of a profile, as `--profile` takes it.
@@ -147,8 +148,8 @@ pub(super) struct Experiment {
 }
 
 impl Experiment {
-    /// The table's columns.
-    pub(super) fn columns(&self) -> Vec<CatalogColumn> {
+    /// The columns of every such table.
+    pub(super) fn columns() -> Vec<CatalogColumn> {
         let length = TextLength { max: 4, unit: LengthUnit::Bytes };
         [("ID", SqlType::Integer, false), ("TEXT", SqlType::VarChar(Some(length)), true)]
             .map(|(name, ty, nullable)| CatalogColumn {
@@ -181,23 +182,6 @@ pub(super) trait Encode {
     /// Only where [`KeyFacts::order`] asks for it are rows left out between the first and the
     /// last.
     fn encode<'a>(&'a mut self, batch: &'a Batch, rows: &[usize]) -> (Vec<Parameter<'a>>, usize);
-}
-
-/// What the statements of a staging table follow from.
-pub(super) struct StagingFacts<'a> {
-    /// A connection to ask.
-    pub(super) session: &'a Session,
-    /// The target.
-    pub(super) target: &'a TableName,
-    /// What is asked for.
-    pub(super) spec: &'a StagingSpec<'a>,
-}
-
-impl StagingFacts<'_> {
-    /// Names of the key's columns.
-    pub(super) fn key_names(&self) -> Vec<&str> {
-        self.spec.key.iter().map(|&at| self.spec.columns[at].name.as_str()).collect()
-    }
 }
 
 /// One kind of database.
@@ -294,9 +278,23 @@ pub(super) trait Profile: Send + Sync {
         quote: char,
     ) -> Result<Option<Vec<CatalogColumn>>, SinkError>;
 
+    /// A column of a table that is yet to be made.
+    fn planned(&self, column: &Column) -> CatalogColumn {
+        CatalogColumn {
+            column: column.clone(),
+            server_type: String::new(),
+            announced: announced(column.ty),
+        }
+    }
+
     /// Refuses a table that cannot be loaded safely.
     fn check_table(&self, _session: &Session, _table: &TableName) -> Result<(), SinkError> {
         Ok(())
+    }
+
+    /// An error of a statement on a table, with what it means for that table in words.
+    fn explained(&self, _table: &str, error: SinkError) -> SinkError {
+        error
     }
 
     /// Form of a column's cells.
@@ -335,51 +333,9 @@ pub(super) trait Profile: Send + Sync {
         }
     }
 
-    /// The statement that adds rows to a staging table; the first two columns are those of file
-    /// and record.
-    fn stage_sql(
-        &self,
-        table: &str,
-        columns: &[CatalogColumn],
-        run_id: &str,
-        quote: char,
-    ) -> String {
-        let names: Vec<String> =
-            columns.iter().map(|column| quoted(&column.column.name, quote)).collect();
-        let marks = vec!["?"; columns.len()].join(", ");
-        let run = quoted(OWN_COLUMNS[1], quote);
-        format!("INSERT INTO {table} ({run}, {}) VALUES ('{run_id}', {marks})", names.join(", "))
-    }
-
-    /// How staging tables are declared.
-    fn staging_form(&self) -> StagingForm {
-        StagingForm::STANDARD
-    }
-
-    /// Columns of a table with their types as the server itself has them; `None` where it cannot
-    /// be asked.
-    fn declared_types(
-        &self,
-        _session: &Session,
-        _table: &TableName,
-    ) -> Result<Option<Vec<DeclaredType>>, SinkError> {
-        Ok(None)
-    }
-
-    /// Whether columns whose names differ in case only are the same.
-    fn folds_columns(&self) -> bool {
-        false
-    }
-
-    /// Statements about a staging table that `create` makes.
-    fn staging_sql(
-        &self,
-        facts: &StagingFacts<'_>,
-        names: StagingNames,
-        create: String,
-    ) -> Result<Box<dyn StagingSql>, SinkError> {
-        facts.spec.refuse_attributes(self.name().name())?;
-        Ok(Box::new(Standard { names, create }))
+    /// What is particular about its staging tables.
+    fn staging(&self) -> &'static dyn StagingProfile {
+        &staging::StandardStaging
     }
 
     /// Query for what the server calls this connection.

@@ -69,13 +69,13 @@ pub(super) fn standard_commit_class(sqlstate: &str) -> ErrorClass {
 /// deadlock that undid all of it.
 pub(in crate::sink::odbc) fn telling<'d>(
     profile: &dyn Profile,
-    diagnostics: &'d [Diagnostic],
+    mut diagnostics: impl Iterator<Item = &'d Diagnostic> + Clone,
 ) -> Option<&'d Diagnostic> {
     let decides = |diagnostic: &&Diagnostic| match profile.verdict(diagnostic) {
         Verdict::World(class) => class.asks_for_replay() || class == ErrorClass::LoginRefused,
         Verdict::Row(_) => false,
     };
-    diagnostics.iter().find(decides).or_else(|| diagnostics.first())
+    diagnostics.clone().find(decides).or_else(|| diagnostics.next())
 }
 
 #[cfg(test)]
@@ -137,7 +137,7 @@ mod tests {
         };
         let telling = |states: &[&str]| {
             let records: Vec<_> = states.iter().map(|state| said(state)).collect();
-            telling(&generic::Generic, &records).map(|record| record.sqlstate.clone())
+            telling(&generic::Generic, records.iter()).map(|record| record.sqlstate.clone())
         };
         assert_eq!(telling(&[]), None);
         assert_eq!(telling(&["23505", "40001"]).as_deref(), Some("40001"));

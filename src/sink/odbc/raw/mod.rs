@@ -236,7 +236,7 @@ impl Statement {
         let row_count = self.row_count();
         self.unbind();
         let processed = processed.written_width().map(|_| processed.read(self.width()));
-        ArrayOutcome { row_count, outcome, processed, numbered }
+        ArrayOutcome { outcome, processed, row_count, numbered }
     }
 
     /// Rows that the last statement inserted, by the driver's words; -1 is unknown.

@@ -10,6 +10,7 @@ use crate::sink::odbc::catalog::{self, CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::raw::DescribedColumn;
 
+use super::pending::{self, Pending};
 use super::types;
 
 /// Columns of a table, or `None` when there is no such table.
@@ -58,7 +59,7 @@ pub(super) fn derby(session: &Session, table: &TableName) -> Result<Option<Rows>
 }
 
 /// The rows of a catalogue query, or `None` where the server has no such catalogue.
-fn answer(session: &Session, sql: &str) -> Result<Option<Rows>, SinkError> {
+pub(super) fn answer(session: &Session, sql: &str) -> Result<Option<Rows>, SinkError> {
     match session.query(sql) {
         Ok(rows) => Ok(Some(rows)),
         Err(error) if error.sqlstate.as_deref().is_some_and(is_refusal) => {
@@ -69,17 +70,44 @@ fn answer(session: &Session, sql: &str) -> Result<Option<Rows>, SinkError> {
     }
 }
 
+/// What keeps a table from taking rows, by the catalogs that only Db2 has. The second one needs
+/// privileges that not every loader has; without them the first must do.
+pub(super) fn pending(session: &Session, table: &TableName) -> Result<Option<Pending>, SinkError> {
+    let [full, plain] = state_sqls(table);
+    let rows = match answer(session, &full)? {
+        Some(rows) => Some(rows),
+        None => answer(session, &plain)?,
+    };
+    Ok(rows.and_then(|rows| pending::of_catalog(rows.first()?)))
+}
+
+/// The question for a table's state, with and without the administrative view.
+fn state_sqls(table: &TableName) -> [String; 2] {
+    let (schema, name) = (schema_of(table), literal(&table.table));
+    [
+        format!(
+            "SELECT T.STATUS, T.ACCESS_MODE, I.LOAD_STATUS, I.REORG_PENDING FROM SYSCAT.TABLES T \
+             LEFT JOIN SYSIBMADM.ADMINTABINFO I ON I.TABSCHEMA = T.TABSCHEMA \
+             AND I.TABNAME = T.TABNAME WHERE T.TABSCHEMA = {schema} AND T.TABNAME = {name}"
+        ),
+        format!(
+            "SELECT STATUS, ACCESS_MODE FROM SYSCAT.TABLES \
+             WHERE TABSCHEMA = {schema} AND TABNAME = {name}"
+        ),
+    ]
+}
+
 /// Whether a state says that the statement itself cannot be: no such name, no privilege, syntax.
 fn is_refusal(sqlstate: &str) -> bool {
     sqlstate.starts_with("42") || sqlstate == "S0002" || sqlstate == "S0022"
 }
 
 /// A literal: neither Db2 nor Derby gives a backslash a meaning.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-fn schema_of(table: &TableName) -> String {
+pub(super) fn schema_of(table: &TableName) -> String {
     table.schema.as_deref().map_or_else(|| "CURRENT SCHEMA".to_owned(), literal)
 }
 

@@ -96,7 +96,7 @@ fn row_bytes(columns: &[Column], large: &[bool], lengths: LengthUnit) -> u64 {
             SqlType::Integer | SqlType::Real | SqlType::Date => 4,
             SqlType::BigInt | SqlType::Double => 8,
             SqlType::Decimal { precision, .. } => u64::from(precision) / 2 + 1,
-            SqlType::Timestamp { precision } => (u64::from(precision) + 1) / 2 + 7,
+            SqlType::Timestamp { precision } => u64::from(precision).div_ceil(2) + 7,
             _ if *large => descriptor_bytes(max),
             SqlType::Char(_) | SqlType::Binary(_) if max <= CHAR_BYTES => u64::from(max),
             _ => u64::from(max) + 4,

@@ -6,13 +6,16 @@
 mod columns;
 mod ddl;
 mod errors;
+mod key;
+mod pending;
 mod staging;
 mod types;
 
 use std::time::Duration;
 
 use super::{
-    Arrays, Bounds, Encode, Experiment, Profile, ProfileName, StagingFacts, TextCheck, Verdict,
+    Arrays, Bounds, Counted, Encode, Experiment, KeyFacts, Profile, ProfileName, RowSql,
+    StagingProfile, TextCheck, Verdict, keyed,
 };
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType};
@@ -21,9 +24,7 @@ use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::environment;
 use crate::sink::odbc::raw::Diagnostic;
-use crate::sink::odbc::staging::DeclaredType;
-use crate::sink::staging::{StagingNames, StagingSql};
-use crate::sink::{ErrorClass, SinkError};
+use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// The profile.
 pub(super) struct Db2;
@@ -153,21 +154,69 @@ impl Profile for Db2 {
         columns::columns(session, table, quote)
     }
 
+    fn check_table(&self, session: &Session, table: &TableName) -> Result<(), SinkError> {
+        match columns::pending(session, table)? {
+            Some(pending) => Err(pending::error(&table.sql('"'), pending, None)),
+            None => Ok(()),
+        }
+    }
+
+    fn explained(&self, table: &str, error: SinkError) -> SinkError {
+        match pending::of_error(&error) {
+            Some(pending) => pending::error(table, pending, Some(&error)),
+            None => error,
+        }
+    }
+
     fn cell(&self, column: &CatalogColumn) -> CellType {
         match column.column.ty {
             SqlType::SmallInt => CellType::I16,
-            SqlType::Integer => CellType::I32,
+            // The driver refuses SQL_C_BIT (07006).
+            SqlType::Integer | SqlType::Boolean => CellType::I32,
             SqlType::BigInt => CellType::I64,
             SqlType::Real => CellType::F32,
             SqlType::Double => CellType::F64,
-            // The driver refuses SQL_C_NUMERIC and SQL_C_BIT (HYC00, 07006).
+            // The driver refuses SQL_C_NUMERIC (HYC00).
             SqlType::Decimal { .. } | SqlType::Char(_) | SqlType::VarChar(_) => CellType::Text,
-            SqlType::Boolean => CellType::I32,
             SqlType::Date => CellType::Date,
             SqlType::Time => CellType::Time,
             SqlType::Timestamp { .. } => CellType::Timestamp,
             SqlType::Binary(_) | SqlType::VarBinary(_) => CellType::Bytes,
         }
+    }
+
+    fn row_sql(
+        &self,
+        action: &RowAction,
+        table: &str,
+        columns: &[CatalogColumn],
+        quote: char,
+    ) -> Result<RowSql, SinkError> {
+        match action {
+            RowAction::Insert => {
+                let text = self.insert_sql(table, columns, quote);
+                Ok(RowSql::new(text, columns.len(), Counted::Each))
+            }
+            RowAction::Stage { .. } => Err(keyed::not_direct(action, self.name().name())),
+            RowAction::Upsert { key } => Ok(key::merge_sql(table, columns, key, quote)),
+            RowAction::Delete { .. } => {
+                Ok(keyed::delete_sql(table, columns, quote, |_| "?".to_owned()))
+            }
+        }
+    }
+
+    fn key_facts(
+        &self,
+        session: &Session,
+        table: &TableName,
+        columns: &[CatalogColumn],
+        action: &RowAction,
+    ) -> Result<KeyFacts, SinkError> {
+        key::facts(session, table, columns, action)
+    }
+
+    fn staging(&self) -> &'static dyn StagingProfile {
+        &staging::Db2Tables
     }
 
     fn encoder(&self, columns: &[CatalogColumn], _width: IndicatorWidth) -> Box<dyn Encode> {
@@ -195,23 +244,6 @@ impl Profile for Db2 {
 
     fn status_experiment(&self) -> Option<&'static Experiment> {
         Some(&EXPERIMENT)
-    }
-
-    fn declared_types(
-        &self,
-        session: &Session,
-        table: &TableName,
-    ) -> Result<Option<Vec<DeclaredType>>, SinkError> {
-        staging::declared_types(session, table)
-    }
-
-    fn staging_sql(
-        &self,
-        facts: &StagingFacts<'_>,
-        names: StagingNames,
-        create: String,
-    ) -> Result<Box<dyn StagingSql>, SinkError> {
-        Ok(Box::new(staging::Db2Staging::new(facts, names, create)))
     }
 
     fn verdict(&self, diagnostic: &Diagnostic) -> Verdict {

@@ -1,7 +1,7 @@
 //! Staging tables in Db2. Every statement but those of [`Attributes`] runs on Derby too, which has
 //! no `PARTITION BY` and takes a table, not a query, as the source of a MERGE.
 
-use super::super::StagingFacts;
+use super::super::{StagingFacts, StagingProfile};
 use super::columns;
 use crate::config::StagingAttribute;
 use crate::sink::SinkError;
@@ -9,6 +9,28 @@ use crate::sink::odbc::catalog::TableName;
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::staging::DeclaredType;
 use crate::sink::staging::{Changes, Keep, Part, StagingNames, StagingSql, Step, standard};
+
+/// What is particular here.
+pub(super) struct Db2Tables;
+
+impl StagingProfile for Db2Tables {
+    fn declared_types(
+        &self,
+        session: &Session,
+        table: &TableName,
+    ) -> Result<Option<Vec<DeclaredType>>, SinkError> {
+        declared_types(session, table)
+    }
+
+    fn sql(
+        &self,
+        facts: &StagingFacts<'_>,
+        names: StagingNames,
+        create: String,
+    ) -> Result<Box<dyn StagingSql>, SinkError> {
+        Ok(Box::new(Db2Staging::new(facts, names, create)))
+    }
+}
 
 /// Db2's statements.
 #[derive(Debug)]

@@ -1,12 +1,43 @@
 //! Staging tables in MariaDB.
 
-use super::super::StagingFacts;
+use super::super::{StagingFacts, StagingProfile};
 use super::name_condition;
 use crate::sink::SinkError;
 use crate::sink::odbc::catalog::TableName;
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::staging::{DeclaredType, StagingForm};
 use crate::sink::staging::{Changes, Keep, Part, StagingNames, StagingSql, Step, standard};
+
+/// What is particular here.
+pub(super) struct MariadbTables;
+
+impl StagingProfile for MariadbTables {
+    fn form(&self) -> StagingForm {
+        FORM
+    }
+
+    fn declared_types(
+        &self,
+        session: &Session,
+        table: &TableName,
+    ) -> Result<Option<Vec<DeclaredType>>, SinkError> {
+        declared_types(session, table).map(Some)
+    }
+
+    fn folds_columns(&self) -> bool {
+        true
+    }
+
+    fn sql(
+        &self,
+        facts: &StagingFacts<'_>,
+        names: StagingNames,
+        create: String,
+    ) -> Result<Box<dyn StagingSql>, SinkError> {
+        facts.spec.refuse_attributes("MariaDB")?;
+        Ok(Box::new(MariadbStaging::new(facts, names, create)?))
+    }
+}
 
 /// How staging tables are declared.
 pub(super) const FORM: StagingForm = StagingForm {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::keyed;
 use super::{
     Arrays, Bounds, Counted, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword, RowSql,
-    StagingFacts, TextCheck, Verdict, announced, hex, quoted,
+    StagingProfile, TextCheck, Verdict, announced, hex, quoted,
 };
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -19,8 +19,6 @@ use crate::sink::odbc::catalog::{self, CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::raw::Diagnostic;
-use crate::sink::odbc::staging::{DeclaredType, StagingForm};
-use crate::sink::staging::{StagingNames, StagingSql};
 use crate::sink::{ErrorClass, RowAction, SinkError};
 
 /// The profile.
@@ -210,38 +208,16 @@ impl Profile for Mariadb {
         key::facts(session, table, columns, action)
     }
 
-    fn staging_form(&self) -> StagingForm {
-        staging::FORM
-    }
-
-    fn declared_types(
-        &self,
-        session: &Session,
-        table: &TableName,
-    ) -> Result<Option<Vec<DeclaredType>>, SinkError> {
-        staging::declared_types(session, table).map(Some)
-    }
-
-    fn folds_columns(&self) -> bool {
-        true
-    }
-
-    fn staging_sql(
-        &self,
-        facts: &StagingFacts<'_>,
-        names: StagingNames,
-        create: String,
-    ) -> Result<Box<dyn StagingSql>, SinkError> {
-        facts.spec.refuse_attributes("MariaDB")?;
-        Ok(Box::new(staging::MariadbStaging::new(facts, names, create)?))
-    }
-
     fn own_id_sql(&self) -> Option<&'static str> {
         Some("SELECT CONNECTION_ID()")
     }
 
     fn stop_sql(&self, id: &str) -> Option<String> {
         Some(format!("KILL QUERY {id}"))
+    }
+
+    fn staging(&self) -> &'static dyn StagingProfile {
+        &staging::MariadbTables
     }
 
     fn encoder(&self, columns: &[CatalogColumn], _width: IndicatorWidth) -> Box<dyn Encode> {
