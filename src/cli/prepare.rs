@@ -180,6 +180,18 @@ fn as_created(
     columns
 }
 
+/// Whether a table that is not there can be made for this load.
+fn may_create(resolved: &Resolved, table: &str, target: &dyn Target) -> Result<()> {
+    let help = match resolved.mode {
+        // A table of ours has no unique index, by which a direct upsert finds its rows.
+        Mode::Upsert if resolved.staging.is_none() => "make it first, with a unique index on --key",
+        Mode::Delete => "check its name",
+        _ if resolved.create => return Ok(()),
+        _ => "make it with --create",
+    };
+    Err(Error::usage(format!("there is no table {table} in {}", target.info().url), help))
+}
+
 /// The columns that the mode needs, and which of them are the key. A key takes no NULL: a row
 /// without it could be told apart from no other.
 fn keyed_columns(
