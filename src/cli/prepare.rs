@@ -128,10 +128,7 @@ pub(super) fn prepare(
             mode: resolved.mode,
             key,
             duplicates: resolved.duplicates,
-            staging: resolved
-                .staging
-                .clone()
-                .map(|staging| StagingConfig { run_id: new_run_id(), ..staging }),
+            staging: resolved.staging.clone().map(with_run_id),
             before: resolved.before.clone(),
             after: resolved.after.clone(),
             max_errors: resolved.max_errors,
@@ -158,6 +155,10 @@ pub(super) fn environment_notices(target: &dyn Target) -> Vec<String> {
 fn no_table(table: &str, target: &dyn Target) -> Error {
     let what = format!("there is no table {table} in {}", target.info().url);
     Error::usage(what, "make it with --create")
+}
+
+fn with_run_id(staging: StagingConfig) -> StagingConfig {
+    StagingConfig { run_id: new_run_id(), ..staging }
 }
 
 /// What an input has to say of itself.
