@@ -109,8 +109,8 @@ pub(super) fn prepare(
     let mut new_table = new_table.filter(|_| target.has_tables());
     let columns = as_created(target, columns, new_table.as_mut());
     let (columns, key) = keyed_columns(resolved, columns)?;
-    if new_table.is_some() && !resolved.create {
-        return Err(no_table(&table, target));
+    if new_table.is_some() {
+        may_create(resolved, &table, target)?;
     }
     let Settled { work, effective, warnings: settled } = resolved.work.settle(&around)?;
     warnings.extend(settled);
@@ -150,11 +150,6 @@ pub(super) fn environment_notices(target: &dyn Target) -> Vec<String> {
         return environment::notices();
     }
     Vec::new()
-}
-
-fn no_table(table: &str, target: &dyn Target) -> Error {
-    let what = format!("there is no table {table} in {}", target.info().url);
-    Error::usage(what, "make it with --create")
 }
 
 fn with_run_id(staging: StagingConfig) -> StagingConfig {
