@@ -6,6 +6,7 @@
 //! database in its `profile`.
 
 mod catalog;
+mod clue;
 mod connect;
 mod connection_text;
 pub mod environment;
