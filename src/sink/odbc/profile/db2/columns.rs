@@ -312,7 +312,7 @@ mod tests {
     }
 
     /// Large objects, truth values and wide characters go under the driver's own codes, the last
-    /// ones never under that of SQL_WVARCHAR, which ends the connection.
+    /// ones never under that of `SQL_WVARCHAR`, which ends the connection.
     #[test]
     fn announced_codes() {
         for (name, length, code) in [
