@@ -109,8 +109,8 @@ pub(super) fn prepare(
     let mut new_table = new_table.filter(|_| target.has_tables());
     let columns = as_created(target, columns, new_table.as_mut());
     let (columns, key) = keyed_columns(resolved, columns)?;
-    if new_table.is_some() && !resolved.create {
-        return Err(no_table(&table, target));
+    if new_table.is_some() {
+        may_create(resolved, &table, target)?;
     }
     let Settled { work, effective, warnings: settled } = resolved.work.settle(&around)?;
     warnings.extend(settled);
@@ -152,11 +152,6 @@ pub(super) fn environment_notices(target: &dyn Target) -> Vec<String> {
     Vec::new()
 }
 
-fn no_table(table: &str, target: &dyn Target) -> Error {
-    let what = format!("there is no table {table} in {}", target.info().url);
-    Error::usage(what, "make it with --create")
-}
-
 fn with_run_id(staging: StagingConfig) -> StagingConfig {
     StagingConfig { run_id: new_run_id(), ..staging }
 }
@@ -179,6 +174,18 @@ fn as_created(
         }
     }
     columns
+}
+
+/// Whether a table that is not there can be made for this load.
+fn may_create(resolved: &Resolved, table: &str, target: &dyn Target) -> Result<()> {
+    let help = match resolved.mode {
+        // A table of ours has no unique index, by which a direct upsert finds its rows.
+        Mode::Upsert if resolved.staging.is_none() => "make it first, with a unique index on --key",
+        Mode::Delete => "check its name",
+        _ if resolved.create => return Ok(()),
+        _ => "make it with --create",
+    };
+    Err(Error::usage(format!("there is no table {table} in {}", target.info().url), help))
 }
 
 /// The columns that the mode needs, and which of them are the key. A key takes no NULL: a row

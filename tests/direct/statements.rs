@@ -60,6 +60,19 @@ fn a_key_needs_its_index() {
     }
 }
 
+/// A table that is not there is not made: ours would have no index on the key.
+#[test]
+fn no_table_no_upsert() {
+    Database::each(|database| {
+        database.place.write("f.csv", "k,v\n1,1\n");
+        for mode in [&["--mode", "upsert"][..], &["--mode", "delete", "--yes"]] {
+            let fixed = ["f.csv", "--table", "never made", "--key", "k", "--create"];
+            let run = database.run(fixed.iter().chain(mode)).expect(64);
+            run.says(&["there is no table never made"]);
+        }
+    });
+}
+
 /// MariaDB's statement would change the row that it finds by the other index.
 #[test]
 fn another_unique_index() {

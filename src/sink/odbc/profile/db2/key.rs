@@ -135,8 +135,9 @@ fn unique_indexes(
     indexes
 }
 
-/// Columns of unique indexes, and 1 for one that the server fills (Db2 catalogue views, "SYSCAT.INDEXES", "SYSCAT.INDEXCOLUSE");
-/// `I` is a column that an index only includes.
+/// Columns of unique indexes, and 1 for one that the server fills (Db2 catalogue views,
+/// "SYSCAT.INDEXES", "SYSCAT.INDEXCOLUSE"); `I` is a column that an index only includes. Not seen
+/// on a server.
 const DB2_INDEXES: &str = "\
 SELECT I.INDNAME, U.COLNAME, CASE WHEN C.GENERATED <> ' ' THEN 1 ELSE 0 END \
 FROM SYSCAT.INDEXES I \

@@ -1,5 +1,5 @@
-//! Rows of PostgreSQL that are found by a key: `ON CONFLICT`, `DELETE … USING`, and what the catalog
-//! says about the key.
+//! Rows of PostgreSQL that are found by a key: `ON CONFLICT`, `DELETE … USING`, and what the
+//! catalog says about the key.
 
 use super::super::keyed::{UniqueIndex, key_names, other_indexes};
 use super::super::{ArrayOrder, Counted, KeyFacts, hex};
