@@ -131,7 +131,9 @@ impl Threads<'_> {
                 let body = move || {
                     let cores = &self.shared.config.work.pin_cores;
                     pin(cores, id);
-                    Parser::new(self.shared, id, rows, shape, out, back, sleeper, router).run()
+                    Parser::new(self.shared, id, rows, shape, out, back, sleeper)
+                        .sharing(router)
+                        .run()
                 };
                 let guarded = move || guarded(self.shared, || Some(body()));
                 let name = format!("fastload-parse-{id}");

@@ -79,10 +79,10 @@ impl Staging {
         RowAction::Stage { table: self.table.name.clone(), run_id: self.settings.run_id.clone() }
     }
 
-    /// Name of the staging table.
+    /// Name of the staging table, for people.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.table.name
+        &self.table.label
     }
 
     /// Id of the run.

@@ -6,6 +6,7 @@
 //! database in its `profile`.
 
 mod catalog;
+mod clue;
 mod connect;
 mod connection_text;
 pub mod environment;
@@ -154,9 +155,10 @@ impl OdbcTarget {
         };
         let keys = KeyNumbers::new(columns, action.key());
         let is_stamped = matches!(action, RowAction::Stage { .. });
-        let shipment =
-            Shipment { table, columns: selected, sql, order: facts.order, keys, is_stamped };
-        Ok((shipment, facts.one_writer))
+        let KeyFacts { order, one_writer, remembers } = facts;
+        let columns = selected;
+        let shipment = Shipment { table, columns, sql, order, remembers, keys, is_stamped };
+        Ok((shipment, one_writer))
     }
 
     fn in_transaction(&self, sql: &str) -> Result<(), SinkError> {
@@ -294,8 +296,8 @@ impl Target for OdbcTarget {
             cells: shipment.columns.iter().map(|column| profile.cell(column)).collect(),
             indicators: self.facts().width,
             writers_max: usize::MAX,
-            batch_rows: bounds.batch_rows,
-            batch_rows_max: bounds.batch_rows_max,
+            batch_rows: bounds.batch_rows.min(self.facts().array_rows),
+            batch_rows_max: self.facts().array_rows,
             replays: true,
             nul_in_text: bounds.nul_in_text,
             statement: shipment.sql.text,

@@ -96,6 +96,13 @@ impl OdbcTarget {
         session.rollback()?;
         Ok(StagingTable {
             name: name.text(),
+            label: spec.staging.map_or_else(
+                || match &name.schema {
+                    Some(schema) => format!("{schema}.{}", name.table),
+                    None => name.table.clone(),
+                },
+                str::to_owned,
+            ),
             problems: existing.map(|existing| existing.problems(spec, &types)),
             sql,
         })

@@ -111,6 +111,7 @@ impl SqliteTarget {
         let create = create(&names, spec, &types, strict);
         Ok(StagingTable {
             name: format!("{}.{}", quote(&name.schema), quote(&name.table)),
+            label: spec.staging.map_or(name.table, str::to_owned),
             problems: existing.map(|existing| existing.problems(spec, &types)),
             sql: Box::new(SqliteStaging { names, create, has_unique_key }),
         })

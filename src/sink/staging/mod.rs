@@ -317,6 +317,8 @@ pub struct StagingSpec<'a> {
 pub struct StagingTable {
     /// Its name as [`super::Target::columns`] takes it.
     pub name: String,
+    /// Its name for people: as the user wrote it, or without quotes.
+    pub label: String,
     /// What keeps the table that is there from being used; `None`: there is none.
     pub problems: Option<Vec<String>>,
     /// Its statements.

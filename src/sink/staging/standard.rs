@@ -159,7 +159,8 @@ pub(super) fn losers_by_window(
         format!("OVER (PARTITION BY {} ORDER BY {})", names.key_list("s"), order(names, keep));
     format!(
         "SELECT d.fl_f, d.fl_r, d.fl_wf, d.fl_wr FROM (SELECT s.{file} AS fl_f, \
-         s.{record} AS fl_r, FIRST_VALUE(s.{file}) {window} AS fl_wf, FIRST_VALUE(s.{record}) {window} AS fl_wr, \
+         s.{record} AS fl_r, FIRST_VALUE(s.{file}) {window} AS fl_wf, \
+         FIRST_VALUE(s.{record}) {window} AS fl_wr, \
          ROW_NUMBER() {window} AS fl_rank FROM {} s WHERE {}) d WHERE d.fl_rank > 1{} \
          ORDER BY d.fl_f, d.fl_r {first_rows}",
         names.staging,

@@ -16,6 +16,7 @@ use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
 use crate::limits::DECIMAL_DIGITS;
 use crate::sink::odbc::catalog::{self, CatalogColumn, TableName};
+use crate::sink::odbc::clue::Clues;
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::raw::Diagnostic;
@@ -268,6 +269,14 @@ impl Profile for Mariadb {
 
     fn counts_rows(&self) -> bool {
         true
+    }
+
+    fn clues(&self) -> Clues {
+        // Since MariaDB 10.7, for arrays too.
+        Clues::Asked {
+            statements: &["GET DIAGNOSTICS CONDITION 1 @fastload_row = ROW_NUMBER"],
+            query: "SELECT @fastload_row",
+        }
     }
 
     fn warnings_sql(&self) -> Option<&'static str> {

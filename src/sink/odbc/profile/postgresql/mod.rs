@@ -17,6 +17,7 @@ use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
 use crate::limits::DECIMAL_DIGITS;
 use crate::sink::odbc::catalog::{CatalogColumn, TableName};
+use crate::sink::odbc::clue::Clues;
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::parameter::{LengthWord, Parameter};
@@ -81,7 +82,13 @@ impl Profile for Postgresql {
             undo: &["ROLLBACK TO SAVEPOINT fastload_batch"],
             // Savepoints of one name pile up.
             keep: &["RELEASE SAVEPOINT fastload_batch"],
+            outlives_undo: true,
         }
+    }
+
+    fn clues(&self) -> Clues {
+        // DETAIL: Key (id)=(7) already exists.
+        Clues::Words
     }
 
     fn text_checks(&self) -> &'static [TextCheck] {
