@@ -72,6 +72,9 @@ impl Staging {
         staged: &[u64],
     ) -> Result<Option<Moved>, MoveFailure> {
         let total: u64 = staged.iter().sum();
+        if let Some(lock) = &self.lock_sql {
+            session.execute(lock)?;
+        }
         match self.settings.merge_rows {
             None => self.move_all(session, staged, total).map(Some),
             Some(rows) => self.move_part(session, after, rows, staged.len(), total),

@@ -42,7 +42,8 @@ use crate::arena::KeyNumbers;
 use crate::config::schema::{Column, SqlType};
 use crate::sink::staging::{StagingSpec, StagingTable};
 use crate::sink::{
-    ErrorClass, Layout, Routing, RowAction, Sink, SinkError, SqlSession, Target, TargetInfo,
+    ErrorClass, Layout, Routing, RowAction, Sink, SinkError, SqlSession, TableTask, Target,
+    TargetInfo,
 };
 
 /// A database behind an ODBC driver.
@@ -153,9 +154,12 @@ impl OdbcTarget {
             _ => self.profile().key_facts(&session, &name, &selected, action)?,
         };
         let keys = KeyNumbers::new(columns, action.key());
-        let is_stamped = matches!(action, RowAction::Stage { .. });
-        let shipment =
-            Shipment { table, columns: selected, sql, order: facts.order, keys, is_stamped };
+        let (is_stamped, first_sql) = match action {
+            RowAction::Stage { first_sql, .. } => (true, first_sql.clone()),
+            _ => (false, None),
+        };
+        let (columns, order) = (selected, facts.order);
+        let shipment = Shipment { table, columns, sql, order, keys, is_stamped, first_sql };
         Ok((shipment, facts.one_writer))
     }
 
@@ -296,7 +300,8 @@ impl Target for OdbcTarget {
             writers_max: usize::MAX,
             batch_rows: bounds.batch_rows,
             batch_rows_max: bounds.batch_rows_max,
-            replays: true,
+            // What is not logged is lost with the first error: nothing is sent again.
+            replays: !matches!(action, RowAction::Stage { first_sql: Some(_), .. }),
             nul_in_text: bounds.nul_in_text,
             statement: shipment.sql.text,
             routing,
@@ -316,6 +321,11 @@ impl Target for OdbcTarget {
 
     fn session(&self) -> Result<Box<dyn SqlSession>, SinkError> {
         Ok(Box::new(OdbcSession::open(&self.plan)?))
+    }
+
+    fn task_sql(&self, table: &str, task: TableTask) -> Result<Option<String>, SinkError> {
+        let (name, quote) = (self.table(table)?, self.facts().quote);
+        self.profile().staging().task_sql(&name, quote, task).map(Some)
     }
 
     fn staging(&self, spec: &StagingSpec<'_>) -> Result<StagingTable, SinkError> {
