@@ -68,6 +68,7 @@ const UNSAFE_FILES: &[&str] = &[
     "input/mmap.rs",
     "parse/scan.rs",
     "sink/odbc/environment.rs",
+    "sink/odbc/raw/cancel.rs",
     "sink/odbc/raw/diagnostics.rs",
     "sink/odbc/raw/mod.rs",
     "sink/sqlite/bind.rs",
@@ -86,6 +87,8 @@ const PROCESS_CALLS: &[(&[&str], &[&str])] = &[
     // The second signal ends the process without waiting for the load.
     (&["process", "::", "exit"], &["main.rs", "cli/signals.rs"]),
     (&["process", "::", "abort"], &["main.rs"]),
+    // A load that left threads behind in a driver.
+    (&["low_level", "::", "exit"], &["cli/exit.rs"]),
     (&["set_hook"], &["main.rs", "cli/"]),
     // A public function that `main` calls before any thread.
     (&["set_var"], &["sink/odbc/environment.rs"]),

@@ -61,6 +61,12 @@ pub fn of_load(status: Status, error: Option<&Error>) -> u8 {
     }
 }
 
+/// Ends the process without the exit handlers of its libraries: one of their threads is blocked in
+/// a driver, and they may wait for it.
+pub(super) fn at_once(status: u8) -> ! {
+    signal_hook::low_level::exit(i32::from(status))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

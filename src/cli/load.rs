@@ -74,22 +74,42 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     let target = TargetHandle(target);
     let outcome = Load { config, inputs, target, control }.run();
     progress.end();
+    let lost_threads = outcome.lost_threads;
     let report = completed(outcome.report, outcome.error.as_ref(), dialect, warnings);
-    if let Some(mut events) = events_end {
-        let summary = serde_json::json!({ "event": "summary", "report": &report });
+    let told = tell(&report, outcome.error.as_ref(), output, purpose, events_end, messages);
+    if lost_threads > 0 {
+        exit::at_once(told.unwrap_or_else(|error| {
+            messages.error(&error);
+            exit::of_error(&error)
+        }));
+    }
+    told
+}
+
+/// Says how a load ended, wherever it is to be said; the exit status.
+fn tell(
+    report: &Report,
+    error: Option<&Error>,
+    output: &OutputOptions,
+    purpose: Purpose,
+    events: Option<File>,
+    messages: Messages,
+) -> Result<u8> {
+    if let Some(mut events) = events {
+        let summary = serde_json::json!({ "event": "summary", "report": report });
         writeln!(events, "{summary}").map_err(|source| Error::io("writing --events", source))?;
     }
     if !output.quiet {
         report.warnings.iter().for_each(|warning| messages.warning(warning));
     }
-    publish(&report, output, purpose)?;
-    if let Some(error) = &outcome.error {
+    publish(report, output, purpose)?;
+    if let Some(error) = error {
         messages.error(error);
         if purpose == Purpose::Load {
-            note(&left_behind(&report));
+            note(&left_behind(report));
         }
     }
-    Ok(exit::of_load(report.status, outcome.error.as_ref()))
+    Ok(exit::of_load(report.status, error))
 }
 
 /// The engine's report with what only the command line knows.

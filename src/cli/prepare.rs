@@ -11,7 +11,7 @@ use crate::config::target::TargetUrl;
 use crate::config::work::{Effective, Settled, Surroundings};
 use crate::config::{FieldSource, LoadColumn, LoadConfig, Mode, StagingConfig};
 use crate::dialect::header::{Preamble, read_preamble};
-use crate::dialect::mapping::{FileFields, NewColumn, map_columns, new_table_columns};
+use crate::dialect::mapping::{FileFields, Mapping, NewColumn, map_columns, new_table_columns};
 use crate::dialect::sniff::{Sniffed, field_count, find_dialect};
 use crate::engine::{Control, InferConfig, InferInput, InputFile, infer, row_action, topology};
 use crate::error::{Error, Result};
@@ -99,13 +99,8 @@ pub(super) fn prepare(
     let choice = Choice { resolved, inputs: &inputs, fields, heads: &heads, control };
     let (columns, field_count, new_table) = match (known, &existing) {
         (Some(columns), _) => {
-            let of_keys = delete_selection(resolved, fields.header);
-            let selection = of_keys.as_ref().unwrap_or(&resolved.selection);
-            let mapping = map_columns(columns, fields, selection)?;
-            // Of a row that is deleted no column is left to anything.
-            if resolved.mode != Mode::Delete {
-                warnings.extend(mapping.warnings);
-            }
+            let mapping = mapped(resolved, columns, fields)?;
+            warnings.extend(mapping.warnings);
             let new = existing.is_none().then(|| columns.clone());
             (mapping.columns, mapping.field_count, new)
         }
@@ -114,8 +109,8 @@ pub(super) fn prepare(
     let mut new_table = new_table.filter(|_| target.has_tables());
     let columns = as_created(target, columns, new_table.as_mut());
     let (columns, key) = keyed_columns(resolved, columns)?;
-    if new_table.is_some() && !resolved.create {
-        return Err(no_table(&table, target));
+    if new_table.is_some() {
+        may_create(resolved, &table, target)?;
     }
     let Settled { work, effective, warnings: settled } = resolved.work.settle(&around)?;
     warnings.extend(settled);
@@ -158,11 +153,6 @@ pub(super) fn environment_notices(target: &dyn Target) -> Vec<String> {
     Vec::new()
 }
 
-fn no_table(table: &str, target: &dyn Target) -> Error {
-    let what = format!("there is no table {table} in {}", target.info().url);
-    Error::usage(what, "make it with --create")
-}
-
 fn with_run_id(staging: StagingConfig) -> StagingConfig {
     StagingConfig { run_id: new_run_id(), ..staging }
 }
@@ -187,6 +177,18 @@ fn as_created(
     columns
 }
 
+/// Whether a table that is not there can be made for this load.
+fn may_create(resolved: &Resolved, table: &str, target: &dyn Target) -> Result<()> {
+    let help = match resolved.mode {
+        // A table of ours has no unique index, by which a direct upsert finds its rows.
+        Mode::Upsert if resolved.staging.is_none() => "make it first, with a unique index on --key",
+        Mode::Delete => "check its name",
+        _ if resolved.create => return Ok(()),
+        _ => "make it with --create",
+    };
+    Err(Error::usage(format!("there is no table {table} in {}", target.info().url), help))
+}
+
 /// The columns that the mode needs, and which of them are the key. A key takes no NULL: a row
 /// without it could be told apart from no other.
 fn keyed_columns(
@@ -205,6 +207,18 @@ fn keyed_columns(
     }
     let key = (0..columns.len()).filter(|&index| is_key(&columns[index])).collect();
     Ok((columns, key))
+}
+
+/// Maps the fields to the columns of a table.
+fn mapped(resolved: &Resolved, columns: &[Column], fields: FileFields<'_>) -> Result<Mapping> {
+    let deleting = delete_selection(resolved, fields.header);
+    let selection = deleting.as_ref().unwrap_or(&resolved.selection);
+    let mut mapping = map_columns(columns, fields, selection)?;
+    if resolved.mode == Mode::Delete {
+        // Of a row that is deleted no column is left to anything.
+        mapping.warnings.clear();
+    }
+    Ok(mapping)
 }
 
 /// The fields of a file of keys, whose other fields nobody asks for: those of the key's names,

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::files::OpenFile;
-use super::load::{Ran, TargetHandle, Times};
+use super::load::{Ran, TargetHandle};
 use super::shared::Shared;
 use super::staged::Staged;
+use super::threads::Times;
 use super::verdict;
 use super::writer::new_histogram;
 use crate::error::{DoubtfulRange, Error, ErrorKind, Result};

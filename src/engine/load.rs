@@ -1,22 +1,17 @@
 //! A load from its configuration to its report: builds the threads, joins them, first error wins.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
 use std::time::Instant;
 
 use super::arenas::{self, ARENAS_MIN, Shape};
 use super::control::Control;
 use super::ending::{finish, status};
 use super::files::{InputFile, OpenFile};
-use super::monitor::Monitor;
-use super::parser::{Parser, ParserTimes};
-use super::routing::{Router, Sharing, hold_to_order};
-use super::shared::{Shared, panicked};
-use super::writer::{Writer, WriterTimes};
-use super::{staged, topology};
-use crate::arena::Batch;
+use super::routing::{Sharing, hold_to_order};
+use super::shared::Shared;
+use super::staged;
+use super::threads::{Rings, Threads, Times};
 use crate::config::schema::Column;
 use crate::config::{
     Duplicates, FieldSource, InputMode, LoadConfig, Mode, StagingAttribute, StagingConfig,
@@ -25,9 +20,9 @@ use crate::error::{Error, Result};
 use crate::parse::convert::Converter;
 use crate::parse::record_reader::RecordReader;
 use crate::parse::rows::RowParser;
-use crate::rejects::{RejectFiles, RejectSegment};
+use crate::rejects::RejectFiles;
 use crate::report::{Report, TargetReport};
-use crate::ring::{Consumer, Producer, Sleeper, Waker, ring};
+use crate::ring::{Sleeper, Waker};
 use crate::sink::{Layout, RowAction, TableTask, Target};
 use crate::staging::{Staging, refused_task};
 
@@ -93,22 +88,10 @@ pub struct Outcome {
     pub report: Report,
     /// The error that ended it.
     pub error: Option<Error>,
-}
-
-/// Times of all threads.
-pub(super) struct Times {
-    pub(super) parsers: Vec<ParserTimes>,
-    pub(super) writers: Vec<WriterTimes>,
-    /// What the writers rejected.
-    pub(super) segments: Vec<RejectSegment>,
-}
-
-/// The rings of a load, sorted by the thread that owns the end.
-struct Rings {
-    parser_out: Vec<Vec<Producer<Batch>>>,
-    parser_back: Vec<Vec<Consumer<Batch>>>,
-    writer_in: Vec<Vec<Consumer<Batch>>>,
-    writer_back: Vec<Vec<Producer<Batch>>>,
+    /// Threads that are blocked in a driver, in calls that were given up. They are left behind: a
+    /// program that ends now should not run the exit handlers of its libraries, which may wait for
+    /// them.
+    pub lost_threads: usize,
 }
 
 /// A load that has run.
@@ -124,7 +107,8 @@ pub(super) struct Ran {
 }
 
 impl Load {
-    /// Runs the load on threads of its own and returns when all of them have ended.
+    /// Runs the load on threads of its own and returns when all of them have ended, or are lost
+    /// in a driver.
     ///
     /// The table exists and the columns are mapped. Nothing is printed; progress is in the
     /// [`Control`].
@@ -141,15 +125,19 @@ impl Load {
             },
             ..Report::default()
         };
+        let mut lost_threads = 0;
         let error = match self.run_threads() {
-            Ok(ran) => finish(ran, &target, started, &mut report),
+            Ok(ran) => {
+                lost_threads = ran.times.lost_writers;
+                finish(ran, &target, started, &mut report)
+            }
             Err(error) => Some(error),
         };
         report.seconds = started.elapsed().as_secs_f64();
         report.peak_rss_bytes = super::usage::peak_resident_bytes();
         report.status = status(error.as_ref(), &report.totals);
         report.error = error.as_ref().map(ToString::to_string);
-        Outcome { report, error }
+        Outcome { report, error, lost_threads }
     }
 
     fn run_threads(mut self) -> Result<Ran> {
@@ -347,149 +335,4 @@ fn stop_wakes(shared: &Arc<Shared>, parsers: &[Sleeper], writers: &[Sleeper]) {
             waker.wake();
         }
     }));
-}
-
-impl Rings {
-    fn new(parsers: &[Sleeper], writers: &[Sleeper], batches: usize, arenas: usize) -> Self {
-        let mut rings = Self {
-            parser_out: empty(parsers.len()),
-            parser_back: empty(parsers.len()),
-            writer_in: empty(writers.len()),
-            writer_back: empty(writers.len()),
-        };
-        for (p, parser) in parsers.iter().enumerate() {
-            for (w, writer) in writers.iter().enumerate() {
-                let (out, inbox) = ring(batches, parser.waker(), writer.waker());
-                rings.parser_out[p].push(out);
-                rings.writer_in[w].push(inbox);
-                // All arenas of a parser may come back through one ring.
-                let (back, free) = ring(arenas, writer.waker(), parser.waker());
-                rings.writer_back[w].push(back);
-                rings.parser_back[p].push(free);
-            }
-        }
-        rings
-    }
-}
-
-fn empty<T>(count: usize) -> Vec<Vec<T>> {
-    std::iter::repeat_with(Vec::new).take(count).collect()
-}
-
-/// What the threads of a load are made of.
-struct Threads<'a> {
-    shared: &'a Shared,
-    target: &'a TargetHandle,
-    columns: &'a [Column],
-    action: &'a RowAction,
-    rejects: &'a RejectFiles,
-    shape: Shape,
-    /// Where each row has its writer.
-    sharing: Option<Sharing>,
-}
-
-impl Threads<'_> {
-    fn run(
-        &self,
-        row_parsers: Vec<RowParser>,
-        rings: Rings,
-        parser_sleepers: Vec<Sleeper>,
-        writer_sleepers: Vec<Sleeper>,
-    ) -> Times {
-        let monitor = Monitor::new();
-        thread::scope(|scope| {
-            let watching = thread::Builder::new()
-                .name("fastload-monitor".into())
-                .spawn_scoped(scope, || monitor.watch(&self.shared.control));
-            let mut writers = Vec::new();
-            let ends = rings.writer_in.into_iter().zip(rings.writer_back);
-            for (id, ((inbox, back), sleeper)) in ends.zip(writer_sleepers).enumerate() {
-                let body = move || self.writer(id, inbox, back, sleeper);
-                writers.push(self.spawn(scope, format!("fastload-write-{id}"), body));
-            }
-            let mut parsers = Vec::new();
-            let ends = rings.parser_out.into_iter().zip(rings.parser_back);
-            let ends = ends.zip(parser_sleepers).zip(row_parsers);
-            for (id, (((out, back), sleeper), rows)) in ends.enumerate() {
-                let shape = self.shape.clone();
-                let router = self.sharing.clone().map(Router::new);
-                let body = move || {
-                    let cores = &self.shared.config.work.pin_cores;
-                    pin(cores, id);
-                    let parser =
-                        Parser::new(self.shared, id, rows, shape, out, back, sleeper, router);
-                    Some(parser.run())
-                };
-                parsers.push(self.spawn(scope, format!("fastload-parse-{id}"), body));
-            }
-            let parsers = parsers.into_iter().filter_map(join).collect();
-            let (writers, segments) = writers.into_iter().filter_map(join).unzip();
-            let times = Times { parsers, writers, segments };
-            monitor.end();
-            if let Ok(watching) = watching {
-                // It only reads counters; a panic there has been reported by the hook.
-                drop(watching.join());
-            }
-            times
-        })
-    }
-
-    fn writer(
-        &self,
-        id: usize,
-        inbox: Vec<Consumer<Batch>>,
-        back: Vec<Producer<Batch>>,
-        sleeper: Sleeper,
-    ) -> Option<(WriterTimes, RejectSegment)> {
-        let work = &self.shared.config.work;
-        pin(&work.pin_cores, work.parsers + id);
-        let config = &self.shared.config;
-        match self.target.0.open(&config.table, self.columns, self.action) {
-            Ok(sink) => {
-                let segment = self.rejects.segment(id);
-                Some(Writer::new(self.shared, sink, inbox, back, sleeper, segment).run())
-            }
-            Err(error) => {
-                self.shared.fail(error.into());
-                None
-            }
-        }
-    }
-
-    /// Starts a thread whose panic is a failed load, and nothing else.
-    fn spawn<'scope, T: Send + 'scope>(
-        &'scope self,
-        scope: &'scope thread::Scope<'scope, '_>,
-        name: String,
-        body: impl FnOnce() -> Option<T> + Send + 'scope,
-    ) -> Option<thread::ScopedJoinHandle<'scope, Option<T>>> {
-        let shared = self.shared;
-        let guarded = move || match catch_unwind(AssertUnwindSafe(body)) {
-            Ok(result) => result,
-            Err(panic) => {
-                shared.fail(panicked(panic.as_ref()));
-                None
-            }
-        };
-        match thread::Builder::new().name(name).spawn_scoped(scope, guarded) {
-            Ok(handle) => Some(handle),
-            Err(error) => {
-                shared.fail(Error::io("starting a thread", error));
-                None
-            }
-        }
-    }
-}
-
-fn pin(cores: &[usize], index: usize) {
-    match topology::pin_current_thread(cores, index) {
-        Some(core) => tracing::debug!(core, "pinned"),
-        None if cores.is_empty() => {}
-        None => tracing::warn!(?cores, index, "the system did not pin the thread"),
-    }
-}
-
-fn join<T>(handle: Option<thread::ScopedJoinHandle<'_, Option<T>>>) -> Option<T> {
-    // Panics are caught inside.
-    handle?.join().ok()?
 }

@@ -1,13 +1,14 @@
 //! The engine: parser threads and writer threads around the rings, joined to one load.
 //!
-//! `load.rs` builds the threads and the rings, joins them and makes the report. `parser.rs` and
-//! `chunk.rs` are a parser thread; `writer.rs` is a writer thread, `unit.rs` its transaction,
-//! `recovery.rs` what it does when the database undid it. Nothing here knows a database, a
-//! terminal or a signal.
+//! `load.rs` prepares a load, `threads.rs` runs its threads, `ending.rs` makes the report.
+//! `parser.rs` and `chunk.rs` are a parser thread; `writer.rs` is a writer thread, `unit.rs` its
+//! transaction, `recovery.rs` what it does when the database undid it, `desk.rs` what is left when
+//! its thread is lost. Nothing here knows a database, a terminal or a signal.
 
 mod arenas;
 mod chunk;
 mod control;
+mod desk;
 mod duplicates;
 mod ending;
 mod files;
@@ -25,6 +26,7 @@ mod retry;
 mod routing;
 mod shared;
 mod staged;
+mod threads;
 pub mod topology;
 mod unit;
 pub mod usage;

@@ -118,7 +118,6 @@ impl<'s> Parser<'s> {
         out: Vec<Producer<Batch>>,
         back: Vec<Consumer<Batch>>,
         sleeper: Sleeper,
-        router: Option<Router>,
     ) -> Self {
         Self {
             shared,
@@ -126,8 +125,7 @@ impl<'s> Parser<'s> {
             rows,
             free: Vec::new(),
             arenas_made: 0,
-            // One that is shared out at once, with nobody to wait for, is enough.
-            arenas_max: if router.is_some() { 1 } else { shared.arenas_per_parser },
+            arenas_max: shared.arenas_per_parser,
             memory_bytes: arenas::memory_bytes(&shared.config.work),
             open: None,
             shape,
@@ -136,8 +134,18 @@ impl<'s> Parser<'s> {
             sleeper,
             times: ParserTimes::default(),
             carry: Vec::new(),
-            router,
+            router: None,
         }
+    }
+
+    /// The same, sharing its arenas out where there is a router.
+    pub(super) fn sharing(mut self, router: Option<Router>) -> Self {
+        if router.is_some() {
+            // One that is shared out at once, with nobody to wait for, is enough.
+            self.arenas_max = 1;
+        }
+        self.router = router;
+        self
     }
 
     /// Parses chunks until there are none or the load is stopped.

@@ -147,7 +147,7 @@ impl Writer<'_> {
     /// Takes rejects and counts of the unit back, and queues its batches.
     fn undo_unit(&mut self, batch: Option<Batch>) -> Result<()> {
         let start = self.unit.segment_start.clone();
-        self.segment.truncate_to(&start)?;
+        self.desk.rejects(|segment| segment.truncate_to(&start))?;
         self.shared.counter.take_back(self.unit.database_rejects);
         let unit = std::mem::replace(&mut self.unit, Unit::new(start));
         for batch in unit.batches.into_iter().chain(batch).rev() {

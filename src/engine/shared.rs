@@ -9,11 +9,12 @@ use super::control::{Control, Metrics};
 use super::files::{Chunk, OpenFile};
 use super::limit::RejectCounter;
 use super::retry::Retries;
+use super::unit::Doubt;
 use crate::config::{InputMode, LoadConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::RejectClass;
 use crate::ring::Waker;
-use crate::sink::Layout;
+use crate::sink::{Layout, SinkError};
 
 /// Shared by reference among parsers and writers.
 pub(super) struct Shared {
@@ -170,6 +171,18 @@ impl Shared {
         counts.rejected.fetch_add(rejected, Ordering::Relaxed);
         self.metrics().rows_loaded.fetch_add(loaded, Ordering::Relaxed);
         self.metrics().rows_rejected.fetch_add(rejected, Ordering::Relaxed);
+    }
+
+    /// The error of a commit whose outcome is not known. Without a ledger nobody can tell whether it
+    /// took effect, so that it is never tried again.
+    ///
+    /// Its rejects count: better in the reject file than nowhere, should the rows be in.
+    pub(super) fn in_doubt(&self, doubt: Doubt, error: SinkError) -> Error {
+        for (file, rejected) in doubt.rejected {
+            self.committed(file, 0, 0, rejected);
+        }
+        self.committed_classes(&doubt.classes);
+        ErrorKind::InDoubt { error, ranges: doubt.ranges }.into()
     }
 
     /// Rejects of a committed unit, in the order of [`RejectClass::ALL`].

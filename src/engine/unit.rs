@@ -18,6 +18,15 @@ pub(super) struct UnitCount {
     pub(super) rejected: u64,
 }
 
+/// What is in doubt while the answer to a commit is not there.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    pub(super) ranges: Vec<DoubtfulRange>,
+    /// Rejects of the unit by file and by class: they are on the disk, and no part of the doubt.
+    pub(super) rejected: Vec<(usize, u64)>,
+    pub(super) classes: [u64; RejectClass::ALL.len()],
+}
+
 /// A segment of one of the unit's batches.
 #[derive(Debug, Clone, Copy)]
 struct UnitSegment {
@@ -132,8 +141,17 @@ impl Unit {
         }
     }
 
+    /// What is in doubt while the unit is committed.
+    pub(super) fn doubt<'p>(&self, path: impl Fn(usize) -> &'p Path) -> Doubt {
+        Doubt {
+            ranges: self.ranges(path),
+            rejected: self.counts.iter().map(|count| (count.file, count.rejected)).collect(),
+            classes: self.classes,
+        }
+    }
+
     /// The unit's records in file order, neighbouring ones together.
-    pub(super) fn ranges<'p>(&self, path: impl Fn(usize) -> &'p Path) -> Vec<DoubtfulRange> {
+    fn ranges<'p>(&self, path: impl Fn(usize) -> &'p Path) -> Vec<DoubtfulRange> {
         let mut segments = self.segments.clone();
         segments.sort_unstable_by_key(|segment| (segment.file, segment.bytes.start));
         let mut joined: Vec<UnitSegment> = Vec::new();

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use super::desk::Desk;
 use super::pace::Pace;
 use super::recovery::Attempts;
 use super::rejecting::{self, Rejecting};
@@ -67,7 +68,7 @@ pub(super) struct Writer<'s> {
     inbox: Vec<Consumer<Batch>>,
     back: Vec<Producer<Batch>>,
     pub(super) sleeper: Sleeper,
-    pub(super) segment: RejectSegment,
+    pub(super) desk: &'s Desk,
     /// Batches that are in the open transaction.
     pub(super) unit: Unit,
     /// Batches that are to be sent before any from the rings: taken from there, or sent before and
@@ -86,27 +87,27 @@ impl<'s> Writer<'s> {
         inbox: Vec<Consumer<Batch>>,
         back: Vec<Producer<Batch>>,
         sleeper: Sleeper,
-        segment: RejectSegment,
-    ) -> Self {
-        let unit = Unit::new(segment.mark());
-        Self {
+        desk: &'s Desk,
+    ) -> Result<Self, Error> {
+        let unit = Unit::new(desk.rejects(|segment| Ok(segment.mark()))?);
+        Ok(Self {
             shared,
             sink,
             inbox,
             back,
             sleeper,
-            segment,
+            desk,
             unit,
             queue: VecDeque::new(),
             pace: Pace::new(shared.config.work.commit_rows),
             attempts: Attempts::new(&shared.config.work),
             times: WriterTimes::new(),
             next_inbox: 0,
-        }
+        })
     }
 
     /// Writes until all parsers are done or the load is stopped.
-    pub(super) fn run(mut self) -> (WriterTimes, RejectSegment) {
+    pub(super) fn run(mut self) -> WriterTimes {
         // A panic must not take the rejects of committed units with it.
         match catch_unwind(AssertUnwindSafe(|| self.write_all())) {
             Ok(Ok(())) => {
@@ -128,7 +129,7 @@ impl<'s> Writer<'s> {
             }
         }
         self.recovered();
-        (self.times, self.segment)
+        self.times
     }
 
     /// Undoes what is not committed; it is counted as rolled back.
@@ -141,7 +142,8 @@ impl<'s> Writer<'s> {
     }
 
     fn forget_rejects(&mut self) {
-        if let Err(error) = self.segment.truncate_to(&self.unit.segment_start) {
+        let start = &self.unit.segment_start;
+        if let Err(error) = self.desk.rejects(|segment| segment.truncate_to(start)) {
             self.shared.fail(error);
         }
     }
@@ -283,7 +285,7 @@ impl<'s> Writer<'s> {
                 return Err(rejecting::limit_error(shared, file, bad));
             }
         }
-        Rejecting { shared }.write_all(&mut self.segment, batch, refused)?;
+        self.desk.rejects(|segment| Rejecting { shared }.write_all(segment, batch, refused))?;
         self.unit.book(batch, refused);
         Ok(())
     }
@@ -295,44 +297,40 @@ impl<'s> Writer<'s> {
             return Ok(());
         }
         self.shared.check_inputs()?;
-        self.segment.flush()?;
+        self.desk.rejects(RejectSegment::flush)?;
         if self.unit.rows > 0 {
+            self.desk.begin_commit(self.unit.doubt(|file| &self.shared.files[file].path))?;
             let started = Instant::now();
             let committed = self.sink.commit();
             self.times.commit += started.elapsed();
-            match committed {
-                Ok(()) => {}
-                Err(error) if error.class.asks_for_replay() && error.class.is_rolled_back() => {
-                    return self.recover(error, None);
-                }
-                Err(error) if error.class.is_rolled_back() => return Err(error.into()),
-                Err(error) => return Err(self.in_doubt(error)),
+            if let Err(error) = committed {
+                return self.refused(error);
             }
             self.pace.committed();
             self.attempts.start_over();
         }
-        for count in &self.unit.counts {
-            self.shared.committed(count.file, count.bytes, count.loaded, count.rejected);
-        }
-        self.shared.committed_classes(&self.unit.classes);
-        let unit = std::mem::replace(&mut self.unit, Unit::new(self.segment.mark()));
+        let (shared, unit) = (self.shared, &self.unit);
+        let mark = self.desk.committed(|| {
+            for count in &unit.counts {
+                shared.committed(count.file, count.bytes, count.loaded, count.rejected);
+            }
+            shared.committed_classes(&unit.classes);
+        })?;
+        let unit = std::mem::replace(&mut self.unit, Unit::new(mark));
         for batch in unit.batches {
             self.give_back(batch);
         }
         Ok(())
     }
 
-    /// Without a ledger nobody can tell whether the commit took effect: it is never tried again.
-    ///
-    /// The unit's rejects are no part of the doubt: they are on the disk, and better there than
-    /// nowhere, should the rows be in.
-    fn in_doubt(&self, error: SinkError) -> Error {
-        for count in &self.unit.counts {
-            self.shared.committed(count.file, 0, 0, count.rejected);
+    /// What follows from the error of a commit.
+    fn refused(&mut self, error: SinkError) -> Result<(), Error> {
+        let doubt = self.desk.end_commit()?;
+        match (error.class.is_rolled_back(), error.class.asks_for_replay()) {
+            (true, true) => self.recover(error, None),
+            (true, false) => Err(error.into()),
+            (false, _) => Err(self.shared.in_doubt(doubt, error)),
         }
-        self.shared.committed_classes(&self.unit.classes);
-        let ranges = self.unit.ranges(|file| &self.shared.files[file].path);
-        ErrorKind::InDoubt { error, ranges }.into()
     }
 
     fn give_back(&mut self, mut batch: Batch) {

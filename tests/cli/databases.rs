@@ -7,6 +7,25 @@ use serde_json::Value;
 
 use crate::support::{Kind, Place, Run, Server, row};
 
+#[test]
+fn the_connection_is_tested() {
+    Server::each(|server| {
+        let place = Place::new();
+        let json = server.run(&place, ["conn", "test", "--output", "json"]).expect(0).json();
+        let profile = json["target"]["profile"].as_str().expect("a profile");
+        assert_eq!(profile, json["facts"]["profile"]);
+        for fact in ["driver", "length words", "text", "bad rows of an array", "encryption"] {
+            let value = json["facts"][fact].as_str();
+            assert!(value.is_some_and(|value| !value.is_empty()), "{fact}: {json}");
+        }
+        assert_eq!(json["facts"]["length words"], "8 bytes (measured)");
+        let refused = server.with("PWD", "wrong").replace("Password=fastload", "Password=wrong");
+        let mut command = place.command();
+        command.env("FASTLOAD_TO", format!("odbc:{refused}")).args(["conn", "test"]);
+        Run::of(&mut command).expect(12).says(&["login refused"]);
+    });
+}
+
 const RECORDS: u64 = 20_000;
 const BAD_EVERY: u64 = 97;
 

@@ -135,7 +135,8 @@ fn a_new_table_has_the_names_that_db2_would_give_it() {
         assert!(explained.contains("\"Full Name\" VARCHAR("), "{explained}");
         succeeded(&run(&narrow(), &[&file, "--table", table, "--create", "-q"]));
         let stored = query(&format!(
-            "SELECT ID, \"ORDER\", LENGTH(\"Full Name\"), AMOUNT, DAY, MOMENT FROM {sql} ORDER BY ID"
+            "SELECT ID, \"ORDER\", LENGTH(\"Full Name\"), AMOUNT, DAY, MOMENT FROM {sql} \
+             ORDER BY ID"
         ));
         let row = |cells: [&str; 6]| cells.map(|cell| Some(cell.to_owned()));
         assert_eq!(
@@ -182,7 +183,8 @@ fn what_would_be_changed_is_a_reject() {
     create_table(
         &server,
         "UNCHANGED",
-        "ID INTEGER, V VARCHAR(3), C CHAR(3), N DECIMAL(5,2), D DATE, T TIMESTAMP, B VARCHAR(2) FOR BIT DATA",
+        "ID INTEGER, V VARCHAR(3), C CHAR(3), N DECIMAL(5,2), D DATE, T TIMESTAMP, \
+         B VARCHAR(2) FOR BIT DATA",
     );
     let directory = tempfile::tempdir().unwrap();
     let good = "1,\"ab \",abc,123.45,2024-02-29,2024-02-29-10.11.12.123456,00ff";

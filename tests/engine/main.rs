@@ -12,6 +12,7 @@ mod bounds;
 mod inputs;
 mod limits;
 mod liveness;
+mod lost;
 mod rejects;
 mod resources;
 mod retry;

@@ -2,7 +2,7 @@
 //! every load must pass.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use fastload::arena::Batch;
 use fastload::config::LoadConfig;
@@ -32,12 +32,19 @@ type Hook = dyn Fn(&Call<'_>) -> Result<(), SinkError> + Send + Sync;
 pub struct Hooked {
     pub table: MemoryTarget,
     pub replays: bool,
+    /// Calls that are said not to come back.
+    pub stuck: Arc<Mutex<Vec<SinkError>>>,
     hook: Arc<Hook>,
 }
 
 impl Hooked {
     pub fn new(hook: impl Fn(&Call<'_>) -> Result<(), SinkError> + Send + Sync + 'static) -> Self {
-        Self { table: MemoryTarget::new(None), replays: true, hook: Arc::new(hook) }
+        Self {
+            table: MemoryTarget::new(None),
+            replays: true,
+            stuck: Arc::default(),
+            hook: Arc::new(hook),
+        }
     }
 }
 
@@ -87,6 +94,9 @@ impl Target for Hooked {
             inner: self.table.open(table, columns, action)?,
             hook: Arc::clone(&self.hook),
         }))
+    }
+    fn stuck_calls(&self) -> Vec<SinkError> {
+        self.stuck.lock().expect("no panic").clone()
     }
     fn finish(&self) -> Result<(), SinkError> {
         self.table.finish()

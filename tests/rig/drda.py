@@ -12,8 +12,8 @@ contents of objects, so nothing in them can be taken for protocol.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from struct import Struct, pack, unpack_from
 from struct import error as TooShort
-from struct import pack, unpack_from
 from typing import Callable, NamedTuple
 
 # Code points: requests of a driver.
@@ -34,7 +34,9 @@ _MAGIC = 0xD0
 _DSS_HEADER_BYTES = 6
 _OBJECT_HEADER_BYTES = 4
 _HEADERS_BYTES = _DSS_HEADER_BYTES + _OBJECT_HEADER_BYTES
-_SEGMENT_HEADER_BYTES = 2
+# The headers of a DSS and of its first object: length and 0xD0 of the one, code point of the other.
+_HEADERS = Struct(">HB5xH")
+_SEGMENT_HEADER = Struct(">H")
 _CONTINUED = 0x8000
 
 # The field for an error's words in an SQLCA is this long. The driver drops the connection, or
@@ -68,59 +70,57 @@ class Frames:
     def feed(self, data: bytes) -> list[Piece]:
         """Takes the next bytes, and gives what can be passed on now."""
         buffer = self._held + data if self._held else data
+        size = len(buffer)
         pieces: list[Piece] = []
         start = at = 0
-        code_point: int | None = None
-
-        def give(end: int) -> None:
-            if end > start:
-                pieces.append(Piece(code_point, buffer[start:end]))
-
-        while True:
-            step = min(self._skip, len(buffer) - at)
-            at += step
-            self._skip -= step
-            if self._skip or self.lost or not self._whole_header(buffer, at):
+        mark: int | None = None
+        while not self.lost:
+            if self._skip > size - at:
+                self._skip -= size - at
+                at = size
                 break
-            (length,) = unpack_from(">H", buffer, at)
-            continued, length = bool(length & _CONTINUED), length & ~_CONTINUED
-            if not self._plausible(buffer, at, length):
-                self.lost = True
+            at += self._skip
+            self._skip = 0
+            if self._continued:
+                if size - at < _SEGMENT_HEADER.size:
+                    break
+                (length,) = _SEGMENT_HEADER.unpack_from(buffer, at)
+                self._begin(length, _SEGMENT_HEADER.size)
+                continue
+            if size - at < _HEADERS.size:
                 break
-            if not self._continued:
-                (code,) = unpack_from(">H", buffer, at + 8)
-                if code in self._marks:
-                    if code in self._whole and not continued:
-                        if len(buffer) - at < length:
-                            break
-                        give(at)
-                        pieces.append(Piece(code, buffer[at : at + length]))
-                        at += length
-                        start, code_point = at, None
-                        continue
-                    give(at)
-                    start, code_point = at, code
-            self._continued = continued
-            self._skip = length
+            length, magic, code_point = _HEADERS.unpack_from(buffer, at)
+            is_whole = code_point in self._whole and length < _CONTINUED and magic == _MAGIC
+            if is_whole and size - at < length:
+                break
+            if not self._begin(length, _HEADERS.size, magic) or code_point not in self._marks:
+                continue
+            if at > start:
+                pieces.append(Piece(mark, buffer[start:at]))
+            start, mark = at, code_point
+            if is_whole:
+                at += self._skip
+                self._skip = 0
+                pieces.append(Piece(mark, buffer[start:at]))
+                start, mark = at, None
         if self.lost:
-            at = len(buffer)
-        give(at)
+            at = size
+        if at > start:
+            pieces.append(Piece(mark, buffer[start:at]))
         self._held = buffer[at:]
         return pieces
+
+    def _begin(self, length: int, least: int, magic: int = _MAGIC) -> bool:
+        """A segment begins; false if it cannot be one."""
+        self._continued = length >= _CONTINUED
+        self._skip = length & ~_CONTINUED
+        self.lost = self._skip < least or magic != _MAGIC
+        return not self.lost
 
     def end(self) -> bytes:
         """What is left when the stream has ended inside a header or a DSS that was to be whole."""
         held, self._held = self._held, b""
         return held
-
-    def _whole_header(self, buffer: bytes, at: int) -> bool:
-        needed = _SEGMENT_HEADER_BYTES if self._continued else _HEADERS_BYTES
-        return len(buffer) - at >= needed
-
-    def _plausible(self, buffer: bytes, at: int, length: int) -> bool:
-        if self._continued:
-            return length >= _SEGMENT_HEADER_BYTES
-        return length >= _HEADERS_BYTES and buffer[at + 2] == _MAGIC
 
 
 class Requests:
@@ -166,19 +166,19 @@ class Answers:
 
     def feed(self, data: bytes) -> list[Piece]:
         """Takes the next bytes, and gives what can be passed on now."""
-        return [Piece(p.code_point, _rewritten(p)) for p in self._frames.feed(data)]
+        return [_rewritten(piece) for piece in self._frames.feed(data)]
 
     def end(self) -> bytes:
         """What is left at the end of the stream."""
         return self._frames.end()
 
 
-def _rewritten(piece: Piece) -> bytes:
-    if piece.code_point == ACCRDBRM:
-        return lift_from_code_pages(piece.data)
+def _rewritten(piece: Piece) -> Piece:
     if piece.code_point == SQLCARD:
-        return shorten_words(piece.data)
-    return piece.data
+        return Piece(SQLCARD, shorten_words(piece.data))
+    if piece.code_point == ACCRDBRM:
+        return Piece(ACCRDBRM, lift_from_code_pages(piece.data))
+    return piece
 
 
 def name_product(dss: bytes, product: str) -> bytes:

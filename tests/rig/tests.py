@@ -164,6 +164,10 @@ class Streams(unittest.TestCase):
                 stream = stream[rng.randrange(len(stream)) :]
             pieces = fed(drda.Requests("DNC10020"), chunks(stream, rng))
             self.assertEqual(joined(pieces), stream, case)
+        too_short = pack(">HBBHHH", 4, 0xD0, 1, 1, 24, drda.ACCRDB) + accrdb(b"SQL12014")
+        self.assertEqual(joined(fed(drda.Requests("DNC10020"), [too_short])), too_short)
+        no_magic = b"\0\x30\xd1" + accrdb(b"SQL12014")[3:]
+        self.assertEqual(joined(fed(drda.Requests("DNC10020"), [no_magic])), no_magic)
         lost = drda.Requests("DNC10020")
         lost.feed(b"GET / HTTP/1.0\r\n\r\n")
         self.assertTrue(lost.lost)

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::catalog::CatalogColumn;
+use super::clue::{self, Clues};
 use super::connect::{OdbcSpec, Session, fetch_all};
-use super::isolate::{Attempt, isolate};
+use super::isolate::{Attempt, Refusal, RowFault, isolate};
 use super::judge::{Answer, judge};
 use super::probe::Facts;
 use super::profile::{ArrayOrder, Encode, RowSql, profile};
@@ -61,6 +62,8 @@ pub(super) struct Shipment {
     pub(super) sql: RowSql,
     /// In which arrays.
     pub(super) order: ArrayOrder,
+    /// Whether the statement remembers a row that it failed on.
+    pub(super) remembers: bool,
     /// The keys of rows, which `order` asks for.
     pub(super) keys: KeyNumbers,
     /// Whether file and record stand before the columns.
@@ -78,11 +81,23 @@ pub(super) struct OdbcSink {
     transaction: Transaction,
 }
 
+/// What came of sending some rows.
+enum Tried {
+    /// All are in but these.
+    In(Vec<RowReject>),
+    /// None is.
+    Refused(Refusal),
+}
+
 /// What belongs to one connection.
 struct Sending {
     statement: Statement,
     control: Statement,
     statuses: StatusArray,
+    /// How the server leads to a bad row.
+    clues: Clues,
+    /// Whether the savepoint is where the next array needs it.
+    savepoint_stands: bool,
     /// Most rows in the next array.
     array_rows: usize,
     encoder: Box<dyn Encode>,
@@ -121,6 +136,8 @@ impl Sending {
         Ok(Self {
             statement,
             statuses: plan.facts.statuses,
+            clues: profile.clues(),
+            savepoint_stands: false,
             array_rows: usize::MAX,
             control: session.statement()?,
             encoder,
@@ -204,11 +221,14 @@ impl Sending {
         rows: &[usize],
         shipment: &Shipment,
     ) -> Result<Vec<RowReject>, SinkError> {
-        match self.attempt(batch, rows, shipment, self.statuses.exact)? {
-            (Attempt::In, rejects) => Ok(rejects),
-            (Attempt::Refused(fault), _) => isolate(0..rows.len(), fault, |positions| {
-                let part = &rows[positions];
-                self.attempt(batch, part, shipment, false).map(|(attempt, _)| attempt)
+        let believed = self.statuses.exact && !shipment.remembers;
+        match self.attempt(batch, rows, shipment, believed)? {
+            Tried::In(rejects) => Ok(rejects),
+            Tried::Refused(refusal) => isolate(0..rows.len(), refusal, |positions| {
+                Ok(match self.attempt(batch, &rows[positions], shipment, false)? {
+                    Tried::In(_) => None,
+                    Tried::Refused(refusal) => Some(refusal),
+                })
             }),
         }
     }
@@ -221,9 +241,11 @@ impl Sending {
         rows: &[usize],
         shipment: &Shipment,
         partly: bool,
-    ) -> Result<(Attempt, Vec<RowReject>), SinkError> {
+    ) -> Result<Tried, SinkError> {
         let savepoint = self.session.profile.savepoint();
-        self.control(savepoint.set)?;
+        if !self.savepoint_stands {
+            self.control(savepoint.set)?;
+        }
         let expected = rows.len();
         let (columns, sets) = self.encoder.encode(batch, rows);
         let marks = shipment.sql.marks.iter();
@@ -248,25 +270,63 @@ impl Sending {
         };
         let failed =
             if partly { statuses::read(&self.session, &answer, &shipment.columns)? } else { None };
-        let (attempt, rejects) = match failed {
-            Some(Partly::Bad(rejects)) => (Attempt::In, rejects),
+        let tried = match failed {
+            Some(Partly::Bad(rejects)) => Tried::In(rejects),
             // Rows one by one say the same again, or what is wrong.
             Some(Partly::Contradiction) | None => {
-                (judge(&self.session, &answer, &shipment.columns)?, Vec::new())
+                match judge(&self.session, &answer, &shipment.columns)? {
+                    Attempt::In => Tried::In(Vec::new()),
+                    Attempt::Refused(fault) => {
+                        let suspect = self.suspect(&fault, batch, rows, &shipment.columns)?;
+                        Tried::Refused(Refusal { fault, suspect })
+                    }
+                }
             }
         };
-        let after = match &attempt {
-            Attempt::In => savepoint.keep,
-            Attempt::Refused(_) => savepoint.undo,
+        let after = match &tried {
+            Tried::In(_) => savepoint.keep,
+            Tried::Refused(_) => savepoint.undo,
         };
         for sql in after {
             self.control(sql)?;
         }
-        if shipment.sql.prepared_anew && matches!(attempt, Attempt::Refused(_)) {
+        if shipment.remembers && matches!(tried, Tried::Refused(_)) {
             let prepared = self.statement.prepare(&shipment.sql.text).ok();
             prepared.map_err(|outcome| self.session.error(&outcome))?;
         }
-        Ok((attempt, rejects))
+        self.savepoint_stands = savepoint.outlives_undo && matches!(tried, Tried::Refused(_));
+        Ok(tried)
+    }
+
+    /// Position of the row that the database seems to mean.
+    fn suspect(
+        &mut self,
+        fault: &RowFault,
+        batch: &Batch,
+        rows: &[usize],
+        columns: &[CatalogColumn],
+    ) -> Result<Option<usize>, SinkError> {
+        if rows.len() == 1 {
+            return Ok(None);
+        }
+        match self.clues {
+            Clues::None => Ok(None),
+            Clues::Words => Ok(clue::by_words(fault, batch, rows, columns)),
+            Clues::Asked { statements, query } => self.asked(statements, query),
+        }
+    }
+
+    /// Position of the row by the server's own number of it, which counts from 1.
+    fn asked(&mut self, statements: &[&str], query: &str) -> Result<Option<usize>, SinkError> {
+        for sql in statements {
+            if !self.control.execute_direct(sql).is_ok() {
+                // An older server: it is not asked again.
+                self.clues = Clues::None;
+                return Ok(None);
+            }
+        }
+        let number = self.session.scalar(query)?.and_then(|number| number.parse::<usize>().ok());
+        Ok(number.and_then(|number| number.checked_sub(1)))
     }
 }
 
@@ -335,12 +395,14 @@ impl Sink for OdbcSink {
             ));
         }
         self.sending.commit()?;
+        self.sending.savepoint_stands = false;
         self.transaction = Transaction::None;
         Ok(())
     }
 
     fn rollback(&mut self) -> Result<(), SinkError> {
         self.sending.rollback()?;
+        self.sending.savepoint_stands = false;
         self.transaction = Transaction::None;
         Ok(())
     }

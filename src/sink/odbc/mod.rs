@@ -6,6 +6,7 @@
 //! database in its `profile`.
 
 mod catalog;
+mod clue;
 mod connect;
 mod connection_text;
 pub mod environment;
@@ -158,9 +159,11 @@ impl OdbcTarget {
             RowAction::Stage { first_sql, .. } => (true, first_sql.clone()),
             _ => (false, None),
         };
-        let (columns, order) = (selected, facts.order);
-        let shipment = Shipment { table, columns, sql, order, keys, is_stamped, first_sql };
-        Ok((shipment, facts.one_writer))
+        let KeyFacts { order, one_writer, remembers } = facts;
+        let columns = selected;
+        let shipment =
+            Shipment { table, columns, sql, order, remembers, keys, is_stamped, first_sql };
+        Ok((shipment, one_writer))
     }
 
     fn in_transaction(&self, sql: &str) -> Result<(), SinkError> {
@@ -298,8 +301,8 @@ impl Target for OdbcTarget {
             cells: shipment.columns.iter().map(|column| profile.cell(column)).collect(),
             indicators: self.facts().width,
             writers_max: usize::MAX,
-            batch_rows: bounds.batch_rows,
-            batch_rows_max: bounds.batch_rows_max,
+            batch_rows: bounds.batch_rows.min(self.facts().array_rows),
+            batch_rows_max: self.facts().array_rows,
             // What is not logged is lost with the first error: nothing is sent again.
             replays: !matches!(action, RowAction::Stage { first_sql: Some(_), .. }),
             nul_in_text: bounds.nul_in_text,

@@ -38,6 +38,8 @@ pub(super) struct Facts {
     pub(super) statuses: StatusArray,
     /// What the length of a text column counts on this server.
     pub(super) lengths: LengthUnit,
+    /// Most rows in one array: the profile's bound, or less where the driver takes less.
+    pub(super) array_rows: usize,
     /// Most bytes of rows in one request.
     pub(super) request_bytes: Option<u64>,
     /// Name and value, in reading order.
@@ -81,9 +83,10 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
         IndicatorWidth::Narrow => 4,
         IndicatorWidth::Wide => 8,
     };
+    let array_rows = largest_array(session)?;
     let keeper_of_timeout = match profile.server_keeps_query_timeout() {
         true => "kept by the server",
-        false => "asked of the driver",
+        false => "asked of the driver; a watchdog of ours cancels what runs on",
     };
     let mut shown = vec![
         ("database", format!("{} {}", text(info::DBMS_NAME), text(info::DBMS_VER)).trim().into()),
@@ -91,7 +94,7 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
         ("profile", profile.name().to_string()),
         ("length words", format!("{bytes_of_word} bytes ({width_source})")),
         ("text", characters.to_owned()),
-        ("largest array", format!("{} rows", profile.bounds().batch_rows_max)),
+        ("largest array", format!("{array_rows} rows, taken by the driver")),
         ("array row counts", row_counts(connection).to_owned()),
         ("bad rows of an array", status_array),
         ("names quoted by", quote.to_string()),
@@ -104,7 +107,16 @@ pub(super) fn probe(session: &Session) -> Result<Facts, SinkError> {
     shown.extend(answers(session)?);
     let shown = shown.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     session.rollback()?;
-    Ok(Facts { profile: profile.name(), width, quote, statuses, lengths, request_bytes, shown })
+    Ok(Facts {
+        profile: profile.name(),
+        width,
+        quote,
+        statuses,
+        lengths,
+        array_rows,
+        request_bytes,
+        shown,
+    })
 }
 
 /// Whether the driver takes the attributes that the profile's statements must have.
@@ -140,6 +152,16 @@ pub(super) fn profile_of(
     let driver = raw::info_text(connection, info::DRIVER_NAME).unwrap_or_default();
     let name = forced.unwrap_or_else(|| ProfileName::of_database(&dbms_name(connection), &driver));
     profile(name)
+}
+
+/// The longest array that the driver takes, up to the profile's bound.
+fn largest_array(session: &Session) -> Result<usize, SinkError> {
+    let mut statement = session.statement()?;
+    let mut rows = session.profile.bounds().batch_rows_max;
+    while rows > 1 && !statement.takes_array(rows) {
+        rows /= 2;
+    }
+    Ok(rows)
 }
 
 fn row_counts(connection: &Connection) -> &'static str {

@@ -13,14 +13,12 @@ pub(in crate::sink::odbc) struct RowSql {
     pub(in crate::sink::odbc) marks: Vec<usize>,
     /// What the number of changed rows must be.
     pub(in crate::sink::odbc) counted: Counted,
-    /// Whether a statement that was refused must be prepared anew before it is executed again.
-    pub(in crate::sink::odbc) prepared_anew: bool,
 }
 
 impl RowSql {
     /// A statement with one mark for each column.
     pub(in crate::sink::odbc) fn new(text: String, columns: usize, counted: Counted) -> Self {
-        Self { text, marks: (0..columns).collect(), counted, prepared_anew: false }
+        Self { text, marks: (0..columns).collect(), counted }
     }
 }
 
@@ -55,13 +53,16 @@ pub(in crate::sink::odbc) struct KeyFacts {
     pub(in crate::sink::odbc) order: ArrayOrder,
     /// Why there can be one writer only, as the end of a sentence; `None`: any number.
     pub(in crate::sink::odbc) one_writer: Option<String>,
+    /// Whether the statement remembers a row that it failed on: then no status behind the first
+    /// bad one is believed, and it is prepared anew before it is executed again.
+    pub(in crate::sink::odbc) remembers: bool,
 }
 
 impl KeyFacts {
     /// Rows in any number of writers, as far as their keys are equal to us where they are equal to
     /// the database.
     pub(in crate::sink::odbc) const FREE: Self =
-        Self { order: ArrayOrder::AsSent, one_writer: None };
+        Self { order: ArrayOrder::AsSent, one_writer: None, remembers: false };
 }
 
 /// A unique index as the catalog has it.

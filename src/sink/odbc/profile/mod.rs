@@ -20,6 +20,7 @@ pub(super) use verdict::{Verdict, telling};
 use verdict::{standard_commit_class, standard_verdict};
 
 use super::catalog::{CatalogColumn, TableName};
+use super::clue::Clues;
 use super::connect::Session;
 use super::connection_text::Keywords;
 use super::parameter::{Parameter, ParameterType, sql_type};
@@ -170,6 +171,8 @@ pub(super) struct Savepoint {
     pub(super) undo: &'static [&'static str],
     /// To keep it.
     pub(super) keep: &'static [&'static str],
+    /// Whether the savepoint still stands after `undo`.
+    pub(super) outlives_undo: bool,
 }
 
 /// A keyword of the connection string under all its names, and the value it must have.
@@ -225,7 +228,13 @@ pub(super) trait Profile: Send + Sync {
             set: "SAVEPOINT fastload_batch",
             undo: &["ROLLBACK TO SAVEPOINT fastload_batch"],
             keep: &[],
+            outlives_undo: true,
         }
+    }
+
+    /// How the server leads to the bad row of a refused array.
+    fn clues(&self) -> Clues {
+        Clues::None
     }
 
     /// Attributes that each statement must have: name, number and value.

@@ -189,6 +189,12 @@ impl Statement {
         self.outcome(code)
     }
 
+    /// Whether the driver takes an array of so many rows, and does not change the number.
+    pub(super) fn takes_array(&mut self, rows: usize) -> bool {
+        let taken = self.set_number(ATTR_PARAMSET_SIZE, rows).code == SqlReturn::SUCCESS;
+        taken && self.set_number(ATTR_PARAMSET_SIZE, 1).is_ok()
+    }
+
     /// Asks the driver to give up on a statement after so many seconds; 0 is never.
     pub(super) fn set_query_timeout_seconds(&mut self, seconds: usize) -> Outcome {
         self.set_number(ATTR_QUERY_TIMEOUT, seconds)

@@ -164,6 +164,10 @@ fn catalog_column(name: &str, ty: SqlType, nullable: bool, generated: bool) -> C
     }
 }
 
+/// Code pages of text that is UTF-8, and of `FOR BIT DATA`.
+const UTF_8: &str = "1208";
+const BIT_DATA: &str = "0";
+
 /// One row of [`syscat_sql`].
 fn of_syscat(row: &[Option<String>]) -> Result<CatalogColumn, SinkError> {
     let cell = |index: usize| row.get(index).and_then(Option::as_deref).unwrap_or("").trim_end();
@@ -171,15 +175,16 @@ fn of_syscat(row: &[Option<String>]) -> Result<CatalogColumn, SinkError> {
     let (name, type_name) = (row[0].as_deref().unwrap_or(""), cell(1));
     let refused = || not_loadable(name, type_name);
     let (length, digits) = (number(2), || number(3).and_then(|n| u8::try_from(n).ok()));
-    // Without a unit the column holds bytes (FOR BIT DATA), or the server is older than units.
-    let text = || match cell(8) {
-        "CODEUNITS32" | "CODEUNITS16" => {
-            number(9).map(|max| TextLength { max, unit: LengthUnit::Characters })
-        }
-        _ => length.map(|max| TextLength { max, unit: LengthUnit::Bytes }),
+    let characters = |max| TextLength { max, unit: LengthUnit::Characters };
+    // Without a unit the column counts bytes of its own code page. In UTF-8 those are ours; in
+    // another one a character has fewer, so that the server has the last word on the length.
+    let text = || match (cell(8), cell(7)) {
+        ("CODEUNITS32" | "CODEUNITS16", _) => number(9).map(characters),
+        (_, UTF_8 | "") => length.map(|max| TextLength { max, unit: LengthUnit::Bytes }),
+        _ => length.map(characters),
     };
-    let double_byte = || length.map(|max| TextLength { max, unit: LengthUnit::Characters });
-    let bit_data = cell(7) == "0";
+    let double_byte = || length.map(characters);
+    let bit_data = cell(7) == BIT_DATA;
     let ty = match type_name {
         "SMALLINT" => SqlType::SmallInt,
         "INTEGER" => SqlType::Integer,
@@ -210,4 +215,128 @@ fn of_syscat(row: &[Option<String>]) -> Result<CatalogColumn, SinkError> {
     };
     let generated = cell(5) == "Y" || !cell(6).is_empty() || cell(10) == "Y";
     Ok(catalog_column(name, ty, cell(4) != "N", generated))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row as `SYSCAT.COLUMNS` has it, blanks of its CHAR columns included.
+    fn syscat(
+        ty: &str,
+        length: &str,
+        scale: &str,
+        code_page: &str,
+        units: &str,
+    ) -> Result<CatalogColumn, SinkError> {
+        let units: Vec<Option<String>> = match units.split_once(' ') {
+            Some((unit, count)) => vec![Some(unit.to_owned()), Some(count.to_owned())],
+            None => vec![None, None],
+        };
+        let cells = ["N", ty, length, scale, "Y", "N", " ", code_page];
+        let mut row: Vec<Option<String>> = cells.map(|cell| Some(cell.to_owned())).into();
+        row.extend(units);
+        row.push(Some("N".to_owned()));
+        of_syscat(&row)
+    }
+
+    fn text(max: u32, unit: LengthUnit) -> TextLength {
+        TextLength { max, unit }
+    }
+
+    #[test]
+    fn types_of_db2() {
+        use LengthUnit::{Bytes, Characters};
+        use SqlType as T;
+        for (name, length, scale, page, units, ty) in [
+            ("SMALLINT", "2", "0", "0", "", T::SmallInt),
+            ("INTEGER", "4", "0", "0", "", T::Integer),
+            ("BIGINT", "8", "0", "0", "", T::BigInt),
+            ("REAL", "4", "0", "0", "", T::Real),
+            ("DOUBLE", "8", "0", "0", "", T::Double),
+            ("DECIMAL", "31", "10", "0", "", T::Decimal { precision: 31, scale: 10 }),
+            ("DECFLOAT", "8", "0", "0", "", T::VarChar(Some(text(16, Bytes)))),
+            ("DECFLOAT", "16", "0", "0", "", T::VarChar(Some(text(34, Bytes)))),
+            ("CHARACTER", "10", "0", "1208", "OCTETS 10", T::Char(text(10, Bytes))),
+            ("CHARACTER", "16", "0", "0", "", T::Binary(16)),
+            ("VARCHAR", "40", "0", "1208", "OCTETS 40", T::VarChar(Some(text(40, Bytes)))),
+            (
+                "VARCHAR",
+                "160",
+                "0",
+                "1208",
+                "CODEUNITS32 40",
+                T::VarChar(Some(text(40, Characters))),
+            ),
+            ("VARCHAR", "40", "0", "819", "", T::VarChar(Some(text(40, Characters)))),
+            ("VARCHAR", "20", "0", "0", "", T::VarBinary(Some(20))),
+            ("CLOB", "1048576", "0", "1208", "", T::VarChar(Some(text(1_048_576, Bytes)))),
+            ("GRAPHIC", "5", "0", "1200", "CODEUNITS16 5", T::Char(text(5, Characters))),
+            ("VARGRAPHIC", "50", "0", "1200", "", T::VarChar(Some(text(50, Characters)))),
+            ("BINARY", "4", "0", "0", "", T::Binary(4)),
+            ("VARBINARY", "9", "0", "0", "", T::VarBinary(Some(9))),
+            ("BLOB", "1024", "0", "0", "", T::VarBinary(Some(1_024))),
+            ("BOOLEAN", "1", "0", "0", "", T::Boolean),
+            ("DATE", "4", "0", "0", "", T::Date),
+            ("TIME", "3", "0", "0", "", T::Time),
+            ("TIMESTAMP", "10", "6", "0", "", T::Timestamp { precision: 6 }),
+            ("TIMESTAMP", "7", "0", "0", "", T::Timestamp { precision: 0 }),
+            // More digits than a bound struct has.
+            ("TIMESTAMP", "13", "12", "0", "", T::Timestamp { precision: 9 }),
+        ] {
+            let column = syscat(name, length, scale, page, units).unwrap();
+            assert_eq!(column.column.ty, ty, "{name}({length})");
+            assert!(column.column.nullable && !column.column.generated);
+        }
+        for name in ["XML", "ROW", "REFERENCE", "MY_TYPE"] {
+            let error = syscat(name, "0", "0", "0", "").unwrap_err();
+            assert!(error.message.contains(name) && error.message.contains("leave it out"));
+        }
+    }
+
+    #[test]
+    fn generated_columns_are_known() {
+        for (nulls, identity, generated, row_change, is_generated) in [
+            ("N", "N", " ", "N", false),
+            ("N", "Y", "A", "N", true),
+            ("N", "Y", "D", "N", true),
+            ("Y", "N", "A", "N", true),
+            ("N", "N", " ", "Y", true),
+        ] {
+            let cells =
+                ["ID", "INTEGER", "4", "0", nulls, identity, generated, "0", "", "", row_change];
+            let row: Vec<_> = cells.map(|cell| Some(cell.to_owned())).into();
+            let column = of_syscat(&row).unwrap().column;
+            assert_eq!((column.generated, column.nullable), (is_generated, nulls == "Y"));
+        }
+    }
+
+    /// Large objects, truth values and wide characters go under the driver's own codes, the last
+    /// ones never under that of `SQL_WVARCHAR`, which ends the connection.
+    #[test]
+    fn announced_codes() {
+        for (name, length, code) in [
+            ("CLOB", "1048576", types::CLOB),
+            ("BLOB", "1048576", types::BLOB),
+            ("BOOLEAN", "1", types::BOOLEAN),
+            ("VARGRAPHIC", "50", 12),
+            ("DECFLOAT", "16", 12),
+            ("DBCLOB", "65536", types::CLOB),
+        ] {
+            assert_eq!(
+                syscat(name, length, "0", "1200", "").unwrap().announced.code,
+                code,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_stand_in_literals() {
+        let table = TableName { schema: Some("S'X".into()), table: "T'; DROP TABLE U;--".into() };
+        for sql in [syscat_sql(&table), derby_sql(&table)].iter().chain(&state_sqls(&table)) {
+            assert!(sql.contains("= 'S''X'"), "{sql}");
+            assert!(sql.contains("'T''; DROP TABLE U;--'"), "{sql}");
+        }
+    }
 }

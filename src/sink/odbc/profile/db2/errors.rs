@@ -67,8 +67,7 @@ fn of_state(sqlstate: &str) -> Option<Verdict> {
         // Derby: lock timeout, and a deadlock of which it has more to say. Db2 for z/OS: -913.
         "40XL1" | "40XL2" | "57033" => Verdict::World(ErrorClass::Transient),
         "57014" => Verdict::World(ErrorClass::TimedOut),
-        // More than one row where there may be one: in a trigger, or Derby's MERGE behind one that
-        // failed. Rows one by one tell which.
+        // More than one row where there may be one: in a trigger that asked for it.
         "21000" => Verdict::Row(RejectClass::Other),
         // The driver went to another server, or back to the same one, and the transaction is gone;
         // forced off; a protocol error that ended the conversation.

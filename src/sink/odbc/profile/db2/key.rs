@@ -16,9 +16,6 @@ use crate::sink::{RowAction, SinkError};
 /// type: no cast is needed, so none can cut a value. In the other form, `USING (VALUES (?, …))`,
 /// which Derby does not know, marks have no type, and a cast to VARCHAR(n) cuts a longer text
 /// without a word. The price is that a value is bound, and sent, once for each mark.
-///
-/// After a `MERGE` that failed, Derby takes the next one of the same statement that finds the same
-/// row for one that changes a row twice (21000): the statement is prepared anew then.
 pub(super) fn merge_sql(
     table: &str,
     columns: &[CatalogColumn],
@@ -43,7 +40,7 @@ pub(super) fn merge_sql(
     );
     let counted = if others.is_empty() { Counted::Free } else { Counted::EachOrMore };
     let marks = key.iter().copied().chain(others).chain(0..columns.len()).collect();
-    RowSql { text, marks, counted, prepared_anew: true }
+    RowSql { text, marks, counted }
 }
 
 /// What the catalogue says about a key. No index is asked for: `MERGE` needs none, and is slow
@@ -56,17 +53,19 @@ pub(super) fn facts(
 ) -> Result<KeyFacts, SinkError> {
     let key = key_names(columns, action.key());
     let loaded = |name: &String| columns.iter().any(|column| column.column.name == *name);
-    let mut why = text_key(columns, action.key());
-    if why.is_none() {
-        why = match Meeting::ask(session, table)? {
-            None => Some("the catalogue does not tell what else is unique".to_owned()),
-            Some(meeting) if meeting.is_derby && !matches!(action, RowAction::Delete { .. }) => {
-                Some("Derby's MERGE waits for rows that other writers hold".to_owned())
-            }
-            Some(meeting) => meeting.why(&key, loaded),
-        };
-    }
-    Ok(KeyFacts { one_writer: why, ..KeyFacts::FREE })
+    let meeting = Meeting::ask(session, table)?;
+    let merges_on_derby = matches!(action, RowAction::Upsert { .. })
+        && meeting.as_ref().is_some_and(|meeting| meeting.is_derby);
+    let one_writer = text_key(columns, action.key()).or_else(|| match meeting {
+        None => Some("the catalogue does not tell what else is unique".to_owned()),
+        Some(_) if merges_on_derby => {
+            Some("Derby's MERGE waits for rows that other writers hold".to_owned())
+        }
+        Some(meeting) => meeting.why(&key, loaded),
+    });
+    // Derby 10.14 keeps a row on which a MERGE has failed and tries it again with the next one,
+    // which then fails for it, or finds a row twice (21000).
+    Ok(KeyFacts { one_writer, remembers: merges_on_derby, ..KeyFacts::FREE })
 }
 
 /// The collation of a database may take different texts for equal, and which it is, is asked in
@@ -136,8 +135,9 @@ fn unique_indexes(
     indexes
 }
 
-/// Columns of unique indexes, and 1 for one that the server fills (Db2 catalogue views, "SYSCAT.INDEXES", "SYSCAT.INDEXCOLUSE");
-/// `I` is a column that an index only includes.
+/// Columns of unique indexes, and 1 for one that the server fills (Db2 catalogue views,
+/// "SYSCAT.INDEXES", "SYSCAT.INDEXCOLUSE"); `I` is a column that an index only includes. Not seen
+/// on a server.
 const DB2_INDEXES: &str = "\
 SELECT I.INDNAME, U.COLNAME, CASE WHEN C.GENERATED <> ' ' THEN 1 ELSE 0 END \
 FROM SYSCAT.INDEXES I \

@@ -134,6 +134,7 @@ impl Profile for Db2 {
             // Derby has one savepoint at a time through this driver: a second one is 3B002.
             undo: &["ROLLBACK TO SAVEPOINT fastload_batch", "RELEASE SAVEPOINT fastload_batch"],
             keep: &["RELEASE SAVEPOINT fastload_batch"],
+            outlives_undo: false,
         }
     }
 

@@ -1,5 +1,5 @@
-//! Rows of PostgreSQL that are found by a key: `ON CONFLICT`, `DELETE … USING`, and what the catalog
-//! says about the key.
+//! Rows of PostgreSQL that are found by a key: `ON CONFLICT`, `DELETE … USING`, and what the
+//! catalog says about the key.
 
 use super::super::keyed::{UniqueIndex, key_names, other_indexes};
 use super::super::{ArrayOrder, Counted, KeyFacts, hex};
@@ -71,7 +71,8 @@ pub(super) fn facts(
         _ => ArrayOrder::AsSent,
     };
     meeting.extend(unknown);
-    Ok(KeyFacts { order, one_writer: (!meeting.is_empty()).then(|| meeting.join(", ")) })
+    let one_writer = (!meeting.is_empty()).then(|| meeting.join(", "));
+    Ok(KeyFacts { order, one_writer, ..KeyFacts::FREE })
 }
 
 /// Whether an index says that a key stands in one row only.
