@@ -97,7 +97,7 @@ impl Staging {
 
     /// Name of the staging table, for people.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn label(&self) -> &str {
         &self.table.label
     }
 
@@ -179,7 +179,7 @@ impl Staging {
             Some(problems) => Err(Error::usage(
                 format!(
                     "the staging table {} cannot hold the rows of {}: {}",
-                    self.name(),
+                    self.label(),
                     self.target,
                     problems.join("; ")
                 ),
@@ -203,7 +203,7 @@ impl Staging {
             let clean = self.sql().clean(&run.replace('\'', "''"));
             texts.push(format!(
                 "{} holds {rows} rows of run {run}; if that run has ended, remove them: {clean}",
-                self.name()
+                self.label()
             ));
         }
         if runs.len() > OTHER_RUNS_SHOWN {
@@ -231,7 +231,7 @@ impl Staging {
                 _ => {
                     return Err(SinkError::permanent(format!(
                         "{} holds rows of run {} that this load has not put there: {row:?}",
-                        self.name(),
+                        self.label(),
                         self.run_id()
                     )));
                 }
@@ -250,7 +250,7 @@ impl Staging {
             return Err(ErrorKind::Sql(SinkError::permanent(format!(
                 "{} holds {staged:?} rows of this run, by input, and {committed:?} were committed: \
                  rows were lost or changed there",
-                self.name()
+                self.label()
             )))
             .into());
         }
