@@ -61,3 +61,84 @@ fn every_code_is_documented_and_no_other() {
     let known: Vec<_> = CODES.iter().map(|code| code.code).collect();
     assert_eq!(listed, known);
 }
+
+const DB2: &str = include_str!("../docs/db2.md");
+const README: &str = include_str!("../README.md");
+
+/// What the program prints.
+fn printed(arguments: &[&str]) -> (bool, String) {
+    let program = env!("CARGO_BIN_EXE_fastload");
+    let output = std::process::Command::new(program).args(arguments).output();
+    let output = output.expect("the program is built");
+    let both = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&both).into_owned())
+}
+
+/// The code blocks of a document, without their fences; the first line is the language.
+fn blocks(document: &str) -> impl Iterator<Item = &str> {
+    document.split("```").skip(1).step_by(2)
+}
+
+/// Long flags of a text: `--writers`, without what follows.
+fn flags(text: &str) -> impl Iterator<Item = &str> {
+    let starts = text.match_indices("--").map(|(at, _)| &text[at..]);
+    starts.filter_map(|rest| {
+        let word = rest[2..].split(|c: char| !(c.is_ascii_lowercase() || c == '-')).next()?;
+        word.starts_with(|c: char| c.is_ascii_lowercase()).then(|| &rest[..word.len() + 2])
+    })
+}
+
+/// The documents name no flag that does not work.
+#[test]
+fn flags_in_the_guides_are_flags_of_the_program() {
+    let help = [&["--help"][..], &["gen", "--help"]].map(|arguments| printed(arguments).1).concat();
+    let known: std::collections::BTreeSet<&str> = flags(&help).collect();
+    // Of pip, cargo and scripts/first-run.
+    let others = blocks(README)
+        .chain(blocks(DB2))
+        .flat_map(str::lines)
+        .filter(|line| {
+            ["pip ", "cargo ", "scripts/", "    --implementation"]
+                .iter()
+                .any(|of_others| line.contains(of_others))
+        })
+        .flat_map(flags)
+        .collect::<Vec<_>>();
+    let mut named = 0;
+    for flag in flags(README).chain(flags(DB2)) {
+        named += 1;
+        assert!(known.contains(flag) || others.contains(&flag), "{flag} is no flag");
+    }
+    assert!(named > 100, "only {named} flags were found");
+}
+
+#[test]
+fn the_job_file_of_the_guide_is_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let block = blocks(DB2).find_map(|block| block.strip_prefix("yaml\n")).expect("a job file");
+    let job = block.replace("/in/", &at("")).replace("/etc/fastload/password", &at("password"));
+    for (name, text) in [("accounts-1.csv", "a\n1\n"), ("password", "x\n"), ("job.yaml", &job)] {
+        std::fs::write(at(name), text).expect("a file of ours");
+    }
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(at("password"), private).expect("a file of ours");
+    let (well, said) = printed(&["config", "check", &at("job.yaml")]);
+    assert!(well, "{said}");
+}
+
+/// The defaults of the tuning table.
+#[test]
+fn the_defaults_of_the_guide_are_those_of_the_code() {
+    let defaults = [
+        ("`--commit-rows`", fastload::limits::COMMIT_ROWS.to_string()),
+        ("`--batch-rows`", "5000".to_owned()),
+        ("`--read-ahead`", format!("{} chunks", fastload::limits::READ_AHEAD_CHUNKS)),
+        ("`--ring-batches`", format!("{} a parser and writer", fastload::limits::RING_BATCHES)),
+    ];
+    for (flag, default) in defaults {
+        let row = rows(DB2).find(|row| row.len() > 3 && row[1] == flag);
+        let row = row.unwrap_or_else(|| panic!("the tuning table has no {flag}"));
+        assert!(row[2].replace(',', "").starts_with(&default), "{flag}: {}", row[2]);
+    }
+}

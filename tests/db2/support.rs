@@ -80,11 +80,16 @@ pub(crate) fn query_at(text: &str, sql: &str) -> Rows {
 
 /// A new table; one of this name from an earlier run is dropped.
 pub(crate) fn create_table(server: &str, name: &str, columns: &str) {
+    drop_table(server, name);
+    query_at(server, &format!("CREATE TABLE {name} ({columns})"));
+}
+
+/// Drops a table if it is there.
+pub(crate) fn drop_table(server: &str, name: &str) {
     let there = format!("SELECT 1 FROM SYS.SYSTABLES WHERE TABLENAME = '{name}'");
     if !query_at(server, &there).is_empty() {
         query_at(server, &format!("DROP TABLE {name}"));
     }
-    query_at(server, &format!("CREATE TABLE {name} ({columns})"));
 }
 
 /// A shim of a case's own, in front of a Derby.

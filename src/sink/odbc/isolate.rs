@@ -195,8 +195,8 @@ mod tests {
         }
     }
 
-    fn refusal(suspect: Option<usize>) -> Option<Refusal> {
-        Some(Refusal { fault: fault(), suspect })
+    fn refusal(suspect: Option<usize>) -> Refusal {
+        Refusal { fault: fault(), suspect }
     }
 
     /// Runs the search against a table that takes each key once, as a database does, and whose
@@ -215,7 +215,7 @@ mod tests {
             let before = table.clone();
             if let Some(position) = keys[rows.clone()].iter().position(|&key| !table.insert(key)) {
                 table = before;
-                return Ok(refusal(suspect(position)));
+                return Ok(Some(refusal(suspect(position))));
             }
             order.extend_from_slice(&keys[rows]);
             Ok(None)
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn an_error_ends_the_search() {
         let mut calls = 0;
-        let result = isolate(0..10, refusal(None).unwrap(), |_| {
+        let result = isolate(0..10, refusal(None), |_| {
             calls += 1;
             Err(SinkError::permanent("gone"))
         });
