@@ -1,4 +1,4 @@
-//! What is done to tables as a whole, and attributes of staging tables that a database may not have.
+//! What is done to tables as a whole, and attributes of staging tables that some databases lack.
 
 use crate::support::{Kind, Place};
 

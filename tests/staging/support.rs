@@ -239,6 +239,11 @@ fn connection_text(kind: Kind) -> String {
     format!("{};", text.trim_end_matches(';'))
 }
 
+/// The lines of a file, one for each number.
+pub(crate) fn lines(ids: std::ops::Range<u32>, line: impl Fn(u32) -> String) -> String {
+    ids.map(line).collect::<Vec<_>>().concat()
+}
+
 /// Cells of each row, with bars between them; NULL is nothing.
 pub(crate) fn texts(rows: &Rows) -> Vec<String> {
     let cell = |cell: &Option<String>| cell.clone().unwrap_or_default().trim_end().to_owned();
