@@ -21,7 +21,7 @@ unsafe extern "system" {
 }
 
 const ATTR_PARAMSET_SIZE: i32 = 22;
-/// Db2's SQL_ATTR_PARAMOPT_ATOMIC; 0 is "not atomic", as fastload sets it.
+/// Db2's `SQL_ATTR_PARAMOPT_ATOMIC`; 0 is "not atomic", as fastload sets it.
 const ATTR_PARAMOPT_ATOMIC: i32 = 1260;
 
 /// A connection with autocommit off and one statement.
