@@ -85,8 +85,8 @@ db2_java() {
 }
 
 # Logins are checked, so that a wrong one is refused. Waits for locks are short, so that tests of
-# locks are; a deadlock is looked for before a wait ends. Durability is Derby's default: a commit is
-# on the disk.
+# locks are; a deadlock is looked for before a wait ends. Statistics are not made in the background,
+# where they would take locks at any time. Durability is Derby's default: a commit is on the disk.
 derby_properties() {
     cat <<'PROPERTIES'
 derby.connection.requireAuthentication=true
@@ -97,6 +97,7 @@ derby.database.defaultConnectionMode=fullAccess
 derby.database.readOnlyAccessUsers=fastload_reader
 derby.locks.waitTimeout=5
 derby.locks.deadlockTimeout=1
+derby.storage.indexStats.auto=false
 PROPERTIES
 }
 

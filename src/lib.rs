@@ -83,6 +83,7 @@
 //!         mode: Mode::Append,
 //!         before: Vec::new(),
 //!         after: Vec::new(),
+//!         care: fastload::config::TableCare::default(),
 //!         max_errors: RejectLimit::Count(10),
 //!         rejects: vec![directory.join("accounts.rejects")],
 //!         limit: None,

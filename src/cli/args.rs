@@ -9,7 +9,8 @@ use crate::config::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
 use crate::config::options::Options;
 use crate::config::setting::{
     ByteRole, ColorMode, ColumnList, ColumnNames, CoreChoice, Delimiter, EmptyAsNull, LogFormat,
-    OutputFormat, Pair, Preset, Profile, ProgressStyle, Setting, Size, Span, StagingChoice,
+    OutputFormat, Pair, Preset, Profile, ProgressStyle, Setting, Size, Span, StagingAttributes,
+    StagingChoice,
 };
 use crate::config::{Duplicates, InputMode, IoWay, Mode, RejectLimit};
 
@@ -290,6 +291,19 @@ pub struct TableArgs {
     /// nothing [default: all]
     #[arg(long, value_name = "N", value_parser = setting::<u64>)]
     pub merge_rows: Option<u64>,
+    /// Attributes of a staging table in Db2: append-on, not-logged (one writer, one transaction, no
+    /// rejects)
+    #[arg(long, value_name = "LIST", value_parser = setting::<StagingAttributes>)]
+    pub staging_attributes: Option<StagingAttributes>,
+    /// Lock the table while rows are moved to it from the staging table
+    #[arg(long)]
+    pub lock_table: bool,
+    /// Renew the table's statistics after the load
+    #[arg(long)]
+    pub runstats: bool,
+    /// Db2: check the table's constraints after the load (SET INTEGRITY)
+    #[arg(long)]
+    pub set_integrity: bool,
     /// Agree to the deletion of rows; needed without a terminal
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_name = "BOOL", value_parser = setting::<bool>)]
@@ -528,8 +542,7 @@ fn given(flag: bool) -> Option<bool> {
 
 impl From<LoadArgs> for Given {
     fn from(args: LoadArgs) -> Self {
-        let TableArgs { mode, key, duplicates, staging, merge_rows, yes, create, before, after } =
-            args.table;
+        let table = args.table;
         let mut given = Self::from(CheckArgs {
             files: args.files,
             target: args.target,
@@ -540,15 +553,19 @@ impl From<LoadArgs> for Given {
             output: args.output,
         });
         given.flags = Options {
-            create,
-            mode,
-            key,
-            duplicates,
-            staging,
-            merge_rows,
-            yes,
-            before,
-            after,
+            create: table.create,
+            mode: table.mode,
+            key: table.key,
+            duplicates: table.duplicates,
+            staging: table.staging,
+            merge_rows: table.merge_rows,
+            staging_attributes: table.staging_attributes,
+            lock_table: self::given(table.lock_table),
+            runstats: self::given(table.runstats),
+            set_integrity: self::given(table.set_integrity),
+            yes: table.yes,
+            before: table.before,
+            after: table.after,
             ..given.flags
         };
         given

@@ -10,10 +10,10 @@ use super::prepare::{Prepared, open_target, prepare, settle_for};
 use super::progress::Progress;
 use super::render::{effective_table, summary, summary_csv};
 use super::{exit, signals};
-use crate::config::Mode;
 use crate::config::resolve::{OutputOptions, Resolved};
 use crate::config::schema::Column;
 use crate::config::setting::{OutputFormat, Setting as _};
+use crate::config::{Mode, TableCare};
 use crate::dialect::presets::as_flags;
 use crate::engine::{Control, Load, TargetHandle, row_action};
 use crate::error::{Error, Result};
@@ -60,6 +60,7 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     if purpose == Purpose::Check {
         prepared.config.mode = Mode::Append;
         prepared.config.staging = None;
+        prepared.config.care = TableCare::default();
         prepared.config.before.clear();
         prepared.config.after.clear();
     }

@@ -129,6 +129,7 @@ pub(super) fn prepare(
             key,
             duplicates: resolved.duplicates,
             staging: resolved.staging.clone().map(with_run_id),
+            care: resolved.care,
             before: resolved.before.clone(),
             after: resolved.after.clone(),
             max_errors: resolved.max_errors,

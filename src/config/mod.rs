@@ -12,6 +12,7 @@ pub mod resolve;
 pub mod schema;
 pub mod schema_text;
 pub mod setting;
+mod table_rules;
 pub mod target;
 pub mod work;
 
@@ -102,6 +103,17 @@ pub struct StagingConfig {
     pub merge_rows: Option<u64>,
     /// What is particular about the table (`--staging-attributes`).
     pub attributes: Vec<StagingAttribute>,
+}
+
+/// What a load does to its table as a whole, around the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TableCare {
+    /// Nobody else writes to it while rows are moved to it (`--lock-table`).
+    pub lock: bool,
+    /// Its statistics are renewed after the last commit (`--runstats`).
+    pub statistics: bool,
+    /// Its constraints are checked after the last commit (`--set-integrity`).
+    pub integrity: bool,
 }
 
 /// What is particular about a staging table.
@@ -225,6 +237,8 @@ pub struct LoadConfig {
     pub duplicates: Duplicates,
     /// Where rows wait before they reach the table; `None`: they go there directly.
     pub staging: Option<StagingConfig>,
+    /// What is done to the table as a whole.
+    pub care: TableCare,
     /// Statements before the first row, each in a transaction of its own (`--before`).
     pub before: Vec<String>,
     /// Statements after the last commit of a load that ended well (`--after`).

@@ -15,7 +15,8 @@ use super::dialect_options::DialectOptions;
 use super::legacy;
 use super::setting::{
     ByteRole, ColorMode, ColumnList, ColumnNames, CoreChoice, Delimiter, EmptyAsNull, LogFormat,
-    OutputFormat, Pair, Preset, Profile, ProgressStyle, Setting, Size, Span, StagingChoice,
+    OutputFormat, Pair, Preset, Profile, ProgressStyle, Setting, Size, Span, StagingAttributes,
+    StagingChoice,
 };
 use super::{Duplicates, InputMode, IoWay, Mode};
 use crate::error::{Error, Result};
@@ -201,6 +202,14 @@ options! {
         staging "staging" "staging": StagingChoice,
         /// `--merge-rows`.
         merge_rows "merge-rows" "merge_rows": u64,
+        /// `--staging-attributes`.
+        staging_attributes "staging-attributes" "staging_attributes": StagingAttributes,
+        /// `--lock-table`.
+        lock_table "lock-table" "lock_table": bool,
+        /// `--runstats`.
+        runstats "runstats" "runstats": bool,
+        /// `--set-integrity`.
+        set_integrity "set-integrity" "set_integrity": bool,
         /// `--yes`.
         yes "yes" "yes": bool,
         /// `--writers`.

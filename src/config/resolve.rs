@@ -16,11 +16,12 @@ use super::schema::Column;
 use super::schema_text::parse_schema;
 use super::setting::{
     ColorMode, ColumnNames, ColumnPick, EmptyAsNull, LogFormat, OutputFormat, Pair, Profile,
-    ProgressStyle, Setting as _, Span, StagingChoice,
+    ProgressStyle, Setting as _, Span,
 };
+use super::table_rules::{check_keys, staging};
 use super::target::{Credentials, DEFAULT_TARGET, TargetUrl, refuse_password_on_command_line};
 use super::work::{CONNECT_TIMEOUT, Effective, QUERY_TIMEOUT, WorkOptions};
-use super::{DateFormats, Duplicates, InputSpec, Mode, RejectLimit, StagingConfig};
+use super::{DateFormats, Duplicates, InputSpec, Mode, RejectLimit, StagingConfig, TableCare};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which columns are loaded from where, as the user said it.
@@ -101,6 +102,8 @@ pub struct Resolved {
     pub yes: bool,
     /// Statements on every connect and reconnect (`--session-sql`).
     pub session_sql: Vec<String>,
+    /// `--lock-table`, `--runstats` and `--set-integrity`.
+    pub care: TableCare,
     /// Statements before the load.
     pub before: Vec<String>,
     /// Statements after it.
@@ -233,6 +236,11 @@ fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -
         staging: staging(options, mode),
         session_sql: options.session_sql.clone(),
         yes: options.yes.unwrap_or_default(),
+        care: TableCare {
+            lock: options.lock_table.unwrap_or_default(),
+            statistics: options.runstats.unwrap_or_default(),
+            integrity: options.set_integrity.unwrap_or_default(),
+        },
         before: options.before.clone(),
         after: options.after.clone(),
         max_errors: options.max_errors.unwrap_or(RejectLimit::Count(0)),
@@ -245,66 +253,6 @@ fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -
         target,
         warnings,
     })
-}
-
-fn staging(options: &Options, mode: Mode) -> Option<StagingConfig> {
-    let table = match &options.staging {
-        Some(StagingChoice::Named(name)) => Some(name.clone()),
-        Some(StagingChoice::Own) => None,
-        // What is exchanged in one transaction must be there before it.
-        None if mode == Mode::Replace => None,
-        None | Some(StagingChoice::Off) => return None,
-    };
-    Some(StagingConfig {
-        table,
-        // Known when the load begins.
-        run_id: String::new(),
-        merge_rows: options.merge_rows,
-        attributes: Vec::new(),
-    })
-}
-
-/// What modes, keys and staging ask of each other.
-fn check_keys(options: &Options, mode: Mode) -> Result<()> {
-    let refuse = |what: &str, help: &str| Err(Error::usage(what, help));
-    let staged = staging(options, mode).is_some();
-    if matches!(mode, Mode::Upsert | Mode::Delete) && options.key.is_none() {
-        return refuse(
-            "upsert and delete find rows by their key, and none is given",
-            "name its columns with --key",
-        );
-    }
-    if mode == Mode::Replace && !staged {
-        return refuse(
-            "--mode replace exchanges the rows in one transaction, which needs a staging table",
-            "leave --staging=false out, or use --mode truncate",
-        );
-    }
-    if options.merge_rows == Some(0) {
-        return refuse("--merge-rows must be at least 1", "leave it out to move all rows at once");
-    }
-    if options.merge_rows.is_some() && !staged {
-        return refuse("--merge-rows means nothing without --staging", "add --staging");
-    }
-    if options.merge_rows.is_some() && mode == Mode::Replace {
-        return refuse(
-            "--mode replace is one transaction, and --merge-rows makes several",
-            "leave --merge-rows out, or use --mode truncate --staging",
-        );
-    }
-    let Some(duplicates) = options.duplicates else {
-        return Ok(());
-    };
-    if options.key.is_none() {
-        return refuse("--duplicates compares keys, and none is given", "name it with --key");
-    }
-    if !staged && (duplicates != Duplicates::Last || !matches!(mode, Mode::Upsert | Mode::Delete)) {
-        return refuse(
-            "without a staging table no equal keys can be found before they are in the table",
-            "add --staging",
-        );
-    }
-    Ok(())
 }
 
 fn output(options: &Options) -> OutputOptions {
@@ -351,6 +299,8 @@ fn check_combinations(options: &Options, target: &TargetUrl) -> Result<()> {
         ("--create", options.create == Some(true)),
         ("--key", options.key.is_some()),
         ("--staging", options.staging.is_some()),
+        ("--runstats", options.runstats == Some(true)),
+        ("--set-integrity", options.set_integrity == Some(true)),
         ("--session-sql", !options.session_sql.is_empty()),
     ] {
         if given && !has_tables {

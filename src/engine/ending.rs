@@ -17,6 +17,7 @@ use crate::report::{
     CommitStage, Counts, FileReport, InDoubtRange, InDoubtReport, ParseStage, Report, RetryReport,
     RingStage, Stages, StagingReport, StagingStage, Status, WriteStage,
 };
+use crate::sink::TableTask;
 
 /// Ends a load whose threads are done. Returns the error of the load.
 pub(super) fn finish(
@@ -25,7 +26,7 @@ pub(super) fn finish(
     started: Instant,
     report: &mut Report,
 ) -> Option<Error> {
-    let Ran { shared, rejects, mut times, warnings, staging } = ran;
+    let Ran { shared, rejects, mut times, warnings, staging, care } = ran;
     report.warnings = warnings;
     let mut error = shared.take_error().or_else(|| shared.stop_reason());
     if error.is_none() {
@@ -40,7 +41,7 @@ pub(super) fn finish(
         report.staging = Some(staged.report);
     }
     if error.is_none() {
-        error = complete(&shared, target).err();
+        error = complete(&shared, target, &care, &mut report.warnings).err();
     }
     // Rejects of committed units stand, however the load ended.
     let reject_paths =
@@ -90,11 +91,32 @@ pub(super) fn check_limit(shared: &Shared) -> Result<()> {
 }
 
 /// What is left to do for a load whose rows are all in the target.
-fn complete(shared: &Shared, target: &TargetHandle) -> Result<()> {
+fn complete(
+    shared: &Shared,
+    target: &TargetHandle,
+    care: &[(TableTask, String)],
+    warnings: &mut Vec<String>,
+) -> Result<()> {
     for file in &shared.files {
         file.check_complete().map_err(ErrorKind::Internal)?;
     }
     target.0.finish()?;
+    for (task, sql) in care {
+        let mut session = target.0.session()?;
+        let done = session.execute(sql).and_then(|_| session.commit());
+        match (task, done) {
+            (_, Ok(())) => {}
+            // Statistics are not data: the load is what was asked for.
+            (TableTask::Statistics, Err(error)) => {
+                warnings.push(format!("all rows are loaded; {} failed: {error}", task.flag()));
+            }
+            // The table may not be read or written now.
+            (_, Err(error)) => {
+                let note = format!("all rows are loaded; {} failed: {sql}", task.flag());
+                return Err(error.with_note(&note).into());
+            }
+        }
+    }
     for sql in &shared.config.after {
         target.0.run_sql(sql)?;
     }

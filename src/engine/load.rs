@@ -13,7 +13,9 @@ use super::shared::Shared;
 use super::staged;
 use super::threads::{Rings, Threads, Times};
 use crate::config::schema::Column;
-use crate::config::{Duplicates, FieldSource, InputMode, LoadConfig, Mode};
+use crate::config::{
+    Duplicates, FieldSource, InputMode, LoadConfig, Mode, StagingAttribute, StagingConfig,
+};
 use crate::error::{Error, Result};
 use crate::parse::convert::Converter;
 use crate::parse::record_reader::RecordReader;
@@ -21,8 +23,8 @@ use crate::parse::rows::RowParser;
 use crate::rejects::RejectFiles;
 use crate::report::{Report, TargetReport};
 use crate::ring::{Sleeper, Waker};
-use crate::sink::{Layout, RowAction, Target};
-use crate::staging::Staging;
+use crate::sink::{Layout, RowAction, TableTask, Target};
+use crate::staging::{Staging, refused_task};
 
 /// Largest chunk: records and lines in one are 32-bit numbers.
 const CHUNK_BYTES_MAX: u64 = 1 << 30;
@@ -100,6 +102,8 @@ pub(super) struct Ran {
     pub(super) warnings: Vec<String>,
     /// Where the rows wait, if they do.
     pub(super) staging: Option<Staging>,
+    /// What is done to the table after the last commit.
+    pub(super) care: Vec<(TableTask, String)>,
 }
 
 impl Load {
@@ -140,6 +144,7 @@ impl Load {
         let columns: Vec<Column> =
             self.config.columns.iter().map(|column| column.column.clone()).collect();
         let staging = self.plan_staging()?;
+        let care = self.plan_care()?;
         let action = staging.as_ref().map_or_else(|| row_action(&self.config), Staging::action);
         let layout = self.target.0.layout(&self.config.table, &columns, &action)?;
         let mut warnings = self.fit_to(&layout);
@@ -186,7 +191,7 @@ impl Load {
         };
         let times = threads.run(parsers, rings, parser_sleepers, writer_sleepers);
         shared.control.forget_hooks();
-        Ok(Ran { shared, rejects, times, warnings, staging })
+        Ok(Ran { shared, rejects, times, warnings, staging, care })
     }
 
     /// Holds the numbers of the configuration to what the target takes.
@@ -206,6 +211,10 @@ impl Load {
                 work.batch_rows, layout.batch_rows_max
             ));
             work.batch_rows = layout.batch_rows_max;
+        }
+        if staging_is_unlogged(self.config.staging.as_ref()) {
+            // One transaction, whatever its size.
+            (work.commit_rows, work.commit_bytes, work.commit_every) = (u64::MAX, None, None);
         }
         // A batch is never cut: one larger than a unit would make the unit too large.
         let unit_rows = usize::try_from(work.commit_rows).unwrap_or(usize::MAX);
@@ -245,6 +254,19 @@ impl Load {
         Staging::plan(&*self.target.0, config)
     }
 
+    /// What is done to the table after the last commit.
+    fn plan_care(&self) -> Result<Vec<(TableTask, String)>> {
+        let care = self.config.care;
+        let asked =
+            [(care.integrity, TableTask::Integrity), (care.statistics, TableTask::Statistics)];
+        let mut tasks = Vec::new();
+        for (_, task) in asked.into_iter().filter(|(is_asked, _)| *is_asked) {
+            let sql = self.target.0.task_sql(&self.config.table, task).map_err(refused_task)?;
+            tasks.extend(sql.map(|sql| (task, sql)));
+        }
+        Ok(tasks)
+    }
+
     /// What happens to the tables before the first row; warnings.
     fn prepare_tables(&self, staging: Option<&Staging>) -> Result<Vec<String>> {
         for sql in &self.config.before {
@@ -266,6 +288,10 @@ impl Load {
             }
         }
     }
+}
+
+fn staging_is_unlogged(staging: Option<&StagingConfig>) -> bool {
+    staging.is_some_and(|staging| staging.attributes.contains(&StagingAttribute::NotLogged))
 }
 
 fn open_files(

@@ -66,8 +66,8 @@ impl Shared {
         self.control.is_stopped()
     }
 
-    /// Ends the load with `error`; the first one stays, but for a commit in doubt: that comes before
-    /// everything else, and all of them are told.
+    /// Ends the load with `error`; the first one stays, but for a commit in doubt: that comes
+    /// before everything else, and all of them are told.
     pub(super) fn fail(&self, error: Error) {
         let mut first = self.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *first = Some(match first.take() {
@@ -173,8 +173,8 @@ impl Shared {
         self.metrics().rows_rejected.fetch_add(rejected, Ordering::Relaxed);
     }
 
-    /// The error of a commit whose outcome is not known. Without a ledger nobody can tell whether it
-    /// took effect, so that it is never tried again.
+    /// The error of a commit whose outcome is not known. Without a ledger nobody can tell whether
+    /// it took effect, so that it is never tried again.
     ///
     /// Its rejects count: better in the reject file than nowhere, should the rows be in.
     pub(super) fn in_doubt(&self, doubt: Doubt, error: SinkError) -> Error {

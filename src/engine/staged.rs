@@ -47,7 +47,7 @@ impl<'a> Staged<'a> {
     pub(super) fn new(shared: &'a Shared, staging: &'a Staging, target: &'a TargetHandle) -> Self {
         let rows: Vec<u64> = shared.files.iter().map(|file| file.rows()).collect();
         let report = StagingReport {
-            table: staging.name().to_owned(),
+            table: staging.label().to_owned(),
             run_id: staging.run_id().to_owned(),
             rows_staged: rows.iter().sum(),
             all_or_nothing: staging.is_all_or_nothing(),
@@ -90,7 +90,7 @@ impl<'a> Staged<'a> {
         match error.into_kind() {
             ErrorKind::InDoubt { error, .. } => ErrorKind::Sql(error.with_note(&format!(
                 "it is not known whether a commit into the staging table {} took effect",
-                self.staging.name()
+                self.staging.label()
             )))
             .into(),
             kind => kind.into(),
@@ -187,7 +187,7 @@ impl<'a> Staged<'a> {
                 }
                 Err(self.in_doubt(error, &moved))
             }
-            Err(Failure::Before(failure)) => Err(self.described(failure)),
+            Err(Failure::Before(failure)) => Err(described(failure)),
         }
     }
 
@@ -208,7 +208,7 @@ impl<'a> Staged<'a> {
     fn in_doubt(&mut self, error: SinkError, moved: &Moved) -> Error {
         self.report.moved = MoveState::InDoubt;
         let before: u64 = self.rows.iter().sum();
-        let mut note = format!("the rows are kept in {}", self.staging.name());
+        let mut note = format!("the rows are kept in {}", self.staging.label());
         if before > moved.left {
             note.push_str(&format!(
                 "; {} answers {} if the move took effect, and {before} if it did not",
@@ -230,20 +230,6 @@ impl<'a> Staged<'a> {
         ErrorKind::InDoubt { error: error.with_note(&note), ranges: ranges.collect() }.into()
     }
 
-    fn described(&self, failure: MoveFailure) -> Error {
-        match failure {
-            MoveFailure::Sink(error) if error.class == ErrorClass::Resources => error
-                .with_note(
-                    "the move is one transaction: give the database more room, or move the rows \
-                     in parts with --merge-rows, which is not all or nothing",
-                )
-                .into(),
-            MoveFailure::Sink(error) => error.into(),
-            MoveFailure::Load(error) => error,
-            MoveFailure::Wrong(message) => SinkError::permanent(message).into(),
-        }
-    }
-
     /// Runs `work` in a transaction, again after errors that pass; a commit of unknown outcome is
     /// an error like any other: for work that does no harm when it is done twice.
     pub(super) fn attempt<T>(
@@ -252,7 +238,7 @@ impl<'a> Staged<'a> {
         work: impl FnMut(&Staging, &mut dyn SqlSession) -> Result<T, MoveFailure>,
     ) -> Result<T> {
         self.attempts(watch, work).map_err(|failure| match failure {
-            Failure::Before(failure) => self.described(failure),
+            Failure::Before(failure) => described(failure),
             Failure::Commit(error) => error.into(),
         })
     }
@@ -372,10 +358,25 @@ impl<'a> Staged<'a> {
             Err(error) => self.warnings.push(format!(
                 "the staging table {} could not be tidied up: {error}; remove what is left with: \
                  {}",
-                self.staging.name(),
+                self.staging.label(),
                 self.staging.removal()
             )),
         }
+    }
+}
+
+/// A failed attempt as the error of the load.
+fn described(failure: MoveFailure) -> Error {
+    match failure {
+        MoveFailure::Sink(error) if error.class == ErrorClass::Resources => error
+            .with_note(
+                "the move is one transaction: give the database more room, or move the rows \
+                 in parts with --merge-rows, which is not all or nothing",
+            )
+            .into(),
+        MoveFailure::Sink(error) => error.into(),
+        MoveFailure::Load(error) => error,
+        MoveFailure::Wrong(message) => SinkError::permanent(message).into(),
     }
 }
 

@@ -49,6 +49,8 @@ pub enum RowAction {
         table: String,
         /// Id of the run: letters, digits and `-` only.
         run_id: String,
+        /// Statement at the start of the only transaction, where there can be only one.
+        first_sql: Option<String>,
     },
     /// The row with its key gets its values; without such a row it is added.
     Upsert {
@@ -176,6 +178,29 @@ fn no_unique_key(table: &str, key: &[&str]) -> SinkError {
     ))
 }
 
+/// Something that is done to a table as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableTask {
+    /// Nobody else writes to it until the end of the transaction.
+    Lock,
+    /// Its statistics are renewed.
+    Statistics,
+    /// Its constraints are checked, so that it can be used again.
+    Integrity,
+}
+
+impl TableTask {
+    /// The flag that asks for it.
+    #[must_use]
+    pub const fn flag(self) -> &'static str {
+        match self {
+            Self::Lock => "--lock-table",
+            Self::Statistics => "--runstats",
+            Self::Integrity => "--set-integrity",
+        }
+    }
+}
+
 /// What is known about a target, for the report and `--explain`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TargetInfo {
@@ -270,6 +295,14 @@ pub trait Target: Send + Sync {
     /// of each. Their threads are lost: nobody can end them, and the engine leaves them behind.
     fn stuck_calls(&self) -> Vec<SinkError> {
         Vec::new()
+    }
+
+    /// The statement that does something to a table as a whole; `None` where nothing is to be done.
+    ///
+    /// # Errors
+    /// The place knows no such thing; its words say what it has instead.
+    fn task_sql(&self, _table: &str, task: TableTask) -> Result<Option<String>, SinkError> {
+        Err(SinkError::permanent(format!("{} means nothing here", task.flag())))
     }
 
     /// The statements for a load by way of a staging table; nothing is made or changed.

@@ -17,7 +17,7 @@ use crate::config::schema::Column;
 use crate::config::{Duplicates, LoadConfig, Mode, StagingConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::staging::{Part, StagingSpec, StagingSql, StagingTable, Step};
-use crate::sink::{RowAction, SinkError, SqlSession, Target};
+use crate::sink::{ErrorClass, RowAction, SinkError, SqlSession, TableTask, Target};
 
 /// Other runs that are named, at most.
 const OTHER_RUNS_SHOWN: usize = 5;
@@ -35,6 +35,8 @@ pub fn new_run_id() -> String {
 #[derive(Debug)]
 pub struct Staging {
     table: StagingTable,
+    /// What comes first in each transaction of the move.
+    lock_sql: Option<String>,
     settings: StagingConfig,
     mode: Mode,
     has_key: bool,
@@ -55,6 +57,10 @@ impl Staging {
         };
         let columns: Vec<Column> =
             config.columns.iter().map(|column| column.column.clone()).collect();
+        let lock_sql = match config.care.lock {
+            true => target.task_sql(&config.table, TableTask::Lock).map_err(refused_task)?,
+            false => None,
+        };
         let table = target.staging(&StagingSpec {
             table: &config.table,
             staging: settings.table.as_deref(),
@@ -62,9 +68,15 @@ impl Staging {
             key: &config.key,
             run_id: &settings.run_id,
             attributes: &settings.attributes,
-        })?;
+        });
+        // Attributes that a database does not know are a wrong flag.
+        let table = match settings.attributes.as_slice() {
+            [] => table?,
+            _ => table.map_err(refused_task)?,
+        };
         Ok(Some(Self {
             table,
+            lock_sql,
             settings: settings.clone(),
             mode: config.mode,
             has_key: !config.key.is_empty(),
@@ -76,12 +88,16 @@ impl Staging {
     /// What the writers do.
     #[must_use]
     pub fn action(&self) -> RowAction {
-        RowAction::Stage { table: self.table.name.clone(), run_id: self.settings.run_id.clone() }
+        RowAction::Stage {
+            table: self.table.name.clone(),
+            run_id: self.settings.run_id.clone(),
+            first_sql: self.table.first_sql.clone(),
+        }
     }
 
     /// Name of the staging table, for people.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn label(&self) -> &str {
         &self.table.label
     }
 
@@ -132,6 +148,7 @@ impl Staging {
             statements.push(sql.part_end(0, rows));
             Part { after: 0, through: 0 }
         });
+        statements.extend(self.lock_sql.clone());
         statements.extend(sql.steps(self.mode, part).iter().map(|step| step.sql().to_owned()));
         match part {
             Some(part) => statements.push(sql.delete_part(part)),
@@ -162,7 +179,7 @@ impl Staging {
             Some(problems) => Err(Error::usage(
                 format!(
                     "the staging table {} cannot hold the rows of {}: {}",
-                    self.name(),
+                    self.label(),
                     self.target,
                     problems.join("; ")
                 ),
@@ -186,7 +203,7 @@ impl Staging {
             let clean = self.sql().clean(&run.replace('\'', "''"));
             texts.push(format!(
                 "{} holds {rows} rows of run {run}; if that run has ended, remove them: {clean}",
-                self.name()
+                self.label()
             ));
         }
         if runs.len() > OTHER_RUNS_SHOWN {
@@ -214,7 +231,7 @@ impl Staging {
                 _ => {
                     return Err(SinkError::permanent(format!(
                         "{} holds rows of run {} that this load has not put there: {row:?}",
-                        self.name(),
+                        self.label(),
                         self.run_id()
                     )));
                 }
@@ -233,7 +250,7 @@ impl Staging {
             return Err(ErrorKind::Sql(SinkError::permanent(format!(
                 "{} holds {staged:?} rows of this run, by input, and {committed:?} were committed: \
                  rows were lost or changed there",
-                self.name()
+                self.label()
             )))
             .into());
         }
@@ -267,6 +284,16 @@ impl Staging {
 
     fn steps(&self, part: Option<Part>) -> Vec<Step> {
         self.sql().steps(self.mode, part)
+    }
+}
+
+/// A task that the database does not know is a wrong flag.
+pub fn refused_task(error: SinkError) -> Error {
+    match error.class {
+        ErrorClass::Permanent if error.sqlstate.is_none() && error.native.is_none() => {
+            Error::usage(error.message, "leave it out")
+        }
+        _ => error.into(),
     }
 }
 

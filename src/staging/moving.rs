@@ -72,6 +72,9 @@ impl Staging {
         staged: &[u64],
     ) -> Result<Option<Moved>, MoveFailure> {
         let total: u64 = staged.iter().sum();
+        if let Some(lock) = &self.lock_sql {
+            session.execute(lock)?;
+        }
         match self.settings.merge_rows {
             None => self.move_all(session, staged, total).map(Some),
             Some(rows) => self.move_part(session, after, rows, staged.len(), total),
@@ -87,7 +90,7 @@ impl Staging {
         let changes = self.run_steps(session, None, total)?;
         let mut moved = Moved { rows: staged.to_vec(), changes, through: 0, left: total };
         // One row less tells whoever asks later that this transaction took effect.
-        if let Some(last) = self.identity(session, self.sql().last_row())? {
+        if let Some(last) = identity(session, &self.sql().last_row())? {
             let part = Part { after: last - 1, through: last };
             session.execute(&self.sql().delete_part(part))?;
             moved.through = last;
@@ -104,7 +107,7 @@ impl Staging {
         files: usize,
         total: u64,
     ) -> Result<Option<Moved>, MoveFailure> {
-        let Some(through) = self.identity(session, self.sql().part_end(after, rows))? else {
+        let Some(through) = identity(session, &self.sql().part_end(after, rows))? else {
             return Ok(None);
         };
         let part = Part { after, through };
@@ -115,21 +118,11 @@ impl Staging {
         if deleted.is_some_and(|deleted| deleted != expected) {
             return Err(MoveFailure::Wrong(format!(
                 "{deleted:?} rows were taken out of {}, and {expected} were moved",
-                self.name()
+                self.label()
             )));
         }
         let left = total.saturating_sub(expected);
         Ok(Some(Moved { rows: counts, changes, through, left }))
-    }
-
-    fn identity(
-        &self,
-        session: &mut dyn SqlSession,
-        sql: String,
-    ) -> Result<Option<i64>, SinkError> {
-        let rows = session.query(&sql)?;
-        let cell = rows.first().and_then(|row| row.first()).and_then(Option::as_deref);
-        Ok(cell.and_then(|text| text.trim().parse().ok()))
     }
 
     fn run_steps(
@@ -162,6 +155,13 @@ impl Staging {
         }
         Ok(sum)
     }
+}
+
+/// The identity that a query answers.
+fn identity(session: &mut dyn SqlSession, sql: &str) -> Result<Option<i64>, SinkError> {
+    let rows = session.query(sql)?;
+    let cell = rows.first().and_then(|row| row.first()).and_then(Option::as_deref);
+    Ok(cell.and_then(|text| text.trim().parse().ok()))
 }
 
 /// Holds a statement to the number of rows that it must change.

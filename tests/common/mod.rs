@@ -50,6 +50,7 @@ pub(crate) fn config(inputs: &[&Path], columns: &[Column], dialect: Dialect) -> 
         staging: None,
         before: Vec::new(),
         after: Vec::new(),
+        care: fastload::config::TableCare::default(),
         max_errors: RejectLimit::All,
         rejects: inputs.iter().map(|path| reject_path(path)).collect(),
         limit: None,

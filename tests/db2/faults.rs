@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::load::{COMMIT_ROWS, Ended, Load, Running};
-use crate::support::{OwnServer, Shim};
+use crate::support::{OwnServer, Shim, drop_table, variable};
 
 const ROWS: u64 = 2000;
 /// Executes before the first row of the last batch of the second transaction.
@@ -100,6 +100,9 @@ fn in_doubt(ended: Ended, load: &Load, shim: &Shim) -> (u64, u64) {
     assert_eq!(shim.count("faults"), 2, "a hold and a cut: nothing came after the cut");
     let first = ended.total("rows_loaded") + 1;
     let last = first + COMMIT_ROWS - 1;
+    let doubt = &ended.report["in_doubt"];
+    assert_eq!(doubt["rows"], COMMIT_ROWS, "{doubt:#}");
+    assert_eq!(doubt["ranges"].as_array().map(Vec::len), Some(1), "{doubt:#}");
     let (start, end) = load.bytes_of(first, last);
     let named = format!("rows.csv bytes {start}..{end} (500 rows, records {first} to {last})");
     assert!(ended.stderr.contains(&named), "{named} is not in\n{}", ended.stderr);
@@ -274,5 +277,40 @@ fn two_writers_of_which_one_is_cut() {
         } else {
             ended.recovered(&load);
         }
+    }
+}
+
+/// Wherever a staged load is cut, its target has all rows or none: the transaction that moves them
+/// is one. The cut comes at each commit behind the last staged row in turn, before it arrives or
+/// behind it, until there is none left to cut.
+#[test]
+fn a_staged_load_that_is_cut_at_any_commit() {
+    // A commit that took effect shows in the staging table; one that did not shows nowhere, because
+    // the old session might still be at it.
+    for (fault, expected) in [("reset commit", (1, 0)), ("reset committed", (0, 1))] {
+        let (mut doubts, mut seen, mut cuts) = (0, 0, 0);
+        for number in 1..=20 {
+            let load = Load::new("STAGED", COMMIT_ROWS).option("--staging=STAGED_S", "");
+            drop_table(&variable("FASTLOAD_TEST_DB2_WIDE"), "STAGED_S");
+            let (ended, shim) = load_with(&format!("{fault} {number}"), COMMIT_ROWS - 1, &load);
+            if shim.count("faults") == 1 {
+                ended.expect(0);
+                load.table_holds(COMMIT_ROWS);
+                break;
+            }
+            cuts += 1;
+            load.table_holds_all_or_nothing();
+            match ended.status {
+                0 => {
+                    load.table_holds(COMMIT_ROWS);
+                    let warnings = ended.report["warnings"].to_string();
+                    seen += usize::from(warnings.contains("took effect"));
+                }
+                4 if ended.report["in_doubt"]["rows"] != 0 => doubts += 1,
+                _ => load.table_holds(0),
+            }
+        }
+        assert!(cuts > 1 && cuts < 20, "{fault}: {cuts} commits were cut");
+        assert_eq!((doubts, seen), expected, "{fault}: the commit of the move, and no other");
     }
 }

@@ -59,6 +59,7 @@ impl Load {
         }
     }
 
+    /// A flag and its value, which is empty where the flag has none.
     pub(crate) fn option(mut self, flag: &str, value: &str) -> Self {
         self.options.insert(flag.to_owned(), value.to_owned());
         self
@@ -112,11 +113,19 @@ impl Load {
             .args(["--output", "json", "--parsers", "1"])
             .args(["--batch-rows", &BATCH_ROWS.to_string()])
             .args(["--commit-rows", &COMMIT_ROWS.to_string()])
-            .args(self.options.iter().flat_map(|(flag, value)| [flag, value]))
+            .args(self.options.iter().flat_map(|pair| [pair.0, pair.1]).filter(|s| !s.is_empty()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         Running(command.spawn().expect("the program starts"))
+    }
+
+    /// Holds the table to all rows of the file, or none.
+    #[track_caller]
+    pub(crate) fn table_holds_all_or_nothing(&self) {
+        let sql = format!("SELECT COUNT(*) FROM {}", self.table);
+        let count = query_at(&self.server, &sql)[0][0].clone().unwrap();
+        self.table_holds(if count == "0" { 0 } else { self.rows() });
     }
 
     /// Holds the table to the rows 1 to `last`, each once and unchanged.

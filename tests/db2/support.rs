@@ -59,32 +59,51 @@ pub(crate) fn query(sql: &str) -> Rows {
 
 /// Asks over a new connection.
 pub(crate) fn query_at(text: &str, sql: &str) -> Rows {
-    let connection =
-        connect(&format!("{};", text.trim_end_matches(';'))).expect("the rig takes connections");
-    let answer = connection.execute(sql, (), None).unwrap_or_else(|error| panic!("{sql}: {error}"));
-    let Some(mut cursor) = answer else {
-        return Vec::new();
+    ask(text, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+fn ask(text: &str, sql: &str) -> Result<Rows, odbc_api::Error> {
+    let connection = connect(&format!("{};", text.trim_end_matches(';')))?;
+    let Some(mut cursor) = connection.execute(sql, (), None)? else {
+        return Ok(Vec::new());
     };
-    let columns = u16::try_from(cursor.num_result_cols().unwrap()).unwrap();
+    let columns = u16::try_from(cursor.num_result_cols()?).unwrap();
     let mut rows = Vec::new();
-    while let Some(mut row) = cursor.next_row().unwrap() {
-        let cells = (1..=columns).map(|number| {
+    while let Some(mut row) = cursor.next_row()? {
+        let mut cells = Vec::new();
+        for number in 1..=columns {
             let mut text = Vec::new();
-            let there = row.get_text(number, &mut text).unwrap();
-            there.then(|| String::from_utf8(text).expect("UTF-8"))
-        });
-        rows.push(cells.collect());
+            let there = row.get_text(number, &mut text)?;
+            cells.push(there.then(|| String::from_utf8(text).expect("UTF-8")));
+        }
+        rows.push(cells);
     }
-    rows
+    Ok(rows)
+}
+
+/// Changes the catalogue. Derby locks rows of it for that, and cases that run side by side get
+/// into each other's way; they wait, or are deadlocked and try again.
+fn define(server: &str, sql: &str) {
+    let began = Instant::now();
+    while let Err(error) = ask(server, sql) {
+        let text = error.to_string();
+        let is_busy = text.contains("State: 40XL1") || text.contains("State: 40001");
+        assert!(is_busy && began.elapsed() < PATIENCE, "{sql}: {error}");
+    }
 }
 
 /// A new table; one of this name from an earlier run is dropped.
 pub(crate) fn create_table(server: &str, name: &str, columns: &str) {
+    drop_table(server, name);
+    define(server, &format!("CREATE TABLE {name} ({columns})"));
+}
+
+/// Drops a table if it is there.
+pub(crate) fn drop_table(server: &str, name: &str) {
     let there = format!("SELECT 1 FROM SYS.SYSTABLES WHERE TABLENAME = '{name}'");
     if !query_at(server, &there).is_empty() {
-        query_at(server, &format!("DROP TABLE {name}"));
+        define(server, &format!("DROP TABLE {name}"));
     }
-    query_at(server, &format!("CREATE TABLE {name} ({columns})"));
 }
 
 /// A shim of a case's own, in front of a Derby.

@@ -113,22 +113,22 @@ impl Model {
             assert_eq!(row, expected, "{:?}", database.kind);
         }
     }
+}
 
-    #[track_caller]
-    fn load(&self, database: &Database, file: &str, expected: &Expected, more: &[&str]) {
-        let table = database.flag();
-        let fixed = ["--table", &table, "--key", KEY, "--max-errors", "all", "--output", "json"];
-        let status = if expected.rejects.is_empty() { 0 } else { 2 };
-        let run = database.run([file].iter().chain(&fixed).chain(more)).expect(status);
-        let totals = &run.json()["totals"];
-        assert_eq!(totals["rows_loaded"], expected.loaded, "{:?}", database.kind);
-        let rejects = expected.rejects.lines().count();
-        assert_eq!(totals["rows_rejected"], rejects, "{:?}", database.kind);
-        if rejects > 0 {
-            let found = database.place.read(format!("{file}.rejects"));
-            assert_eq!(String::from_utf8(found).unwrap(), expected.rejects);
-            std::fs::remove_file(database.place.path(format!("{file}.rejects"))).unwrap();
-        }
+#[track_caller]
+fn load(database: &Database, file: &str, expected: &Expected, more: &[&str]) {
+    let table = database.flag();
+    let fixed = ["--table", &table, "--key", KEY, "--max-errors", "all", "--output", "json"];
+    let status = if expected.rejects.is_empty() { 0 } else { 2 };
+    let run = database.run([file].iter().chain(&fixed).chain(more)).expect(status);
+    let totals = &run.json()["totals"];
+    assert_eq!(totals["rows_loaded"], expected.loaded, "{:?}", database.kind);
+    let rejects = expected.rejects.lines().count();
+    assert_eq!(totals["rows_rejected"], rejects, "{:?}", database.kind);
+    if rejects > 0 {
+        let found = database.place.read(format!("{file}.rejects"));
+        assert_eq!(String::from_utf8(found).unwrap(), expected.rejects);
+        std::fs::remove_file(database.place.path(format!("{file}.rejects"))).unwrap();
     }
 }
 
@@ -152,7 +152,7 @@ fn the_table_is_what_a_map_says() {
             let (text, expected) = model.changes(400, keys);
             database.place.write("changes.csv", text);
             for _ in 0..2 {
-                model.load(database, "changes.csv", &expected, &upsert);
+                load(database, "changes.csv", &expected, &upsert);
                 model.check(database);
             }
             let delete: Vec<&str> =
@@ -163,7 +163,7 @@ fn the_table_is_what_a_map_says() {
                     .collect();
             let (text, expected) = model.deletions(90, keys);
             database.place.write("keys.csv", text);
-            model.load(database, "keys.csv", &expected, &delete);
+            load(database, "keys.csv", &expected, &delete);
             model.check(database);
         }
     });
@@ -177,7 +177,7 @@ fn one_key_for_all_records() {
         let (text, expected) = model.changes(300, 1);
         database.place.write("changes.csv", text);
         let more = ["--mode", "upsert", "-w", "3", "--batch-rows", "50", "--commit-rows", "40"];
-        model.load(database, "changes.csv", &expected, &more);
+        load(database, "changes.csv", &expected, &more);
         assert_eq!(model.table.len(), 1);
         model.check(database);
     });

@@ -17,5 +17,6 @@ mod rejects;
 mod resources;
 mod retry;
 mod routing;
+mod staged;
 mod stop;
 mod support;

@@ -189,7 +189,10 @@ proptest! {
     fn any_log_and_any_faults_leave_every_record_once(
         log_rows in 30_usize..120,
         writes in proptest::collection::vec((1_u64..60, Just(Transient)), 0..4),
-        commits in proptest::collection::vec((1_u64..12, prop_oneof![Just(Transient), Just(Resources)]), 0..3),
+        commits in proptest::collection::vec(
+            (1_u64..12, prop_oneof![Just(Transient), Just(Resources)]),
+            0..3,
+        ),
         writers in 1_usize..4,
         commit_rows in 1_u64..120,
         memory_limit in prop_oneof![Just(1_usize), Just(64 << 20)],

@@ -110,7 +110,8 @@ pub(super) fn a_commit_that_the_server_refuses(server: &Server) {
     ));
     let mut sink = table.sink();
     let mut rows = good_rows(3);
-    rows[2][0] = rows[0][0].clone();
+    let key = rows[0][0].clone();
+    rows[2][0].clone_from(&key);
     assert_eq!(sink.write(&table.batch(&rows)).unwrap(), [], "nothing is checked yet");
     let error = sink.commit().unwrap_err();
     assert_eq!(error.class, ErrorClass::RolledBack, "{error}");

@@ -129,7 +129,9 @@ class Streams(unittest.TestCase):
                 self.assertEqual(marks(pieces), marks(at_once), case)
 
     def test_every_byte_may_come_alone(self) -> None:
-        stream = accrdb(b"SQL12014") + a_stream(random.Random(2))
+        rng = random.Random(2)
+        long = segmented(SQLDTA, hostile(rng, 70_000))
+        stream = accrdb(b"SQL12014") + a_stream(rng) + long + dss(drda.RDBCMM)
         pieces = fed(drda.Requests("DNC10020"), [stream[at : at + 1] for at in range(len(stream))])
         at_once = fed(drda.Requests("DNC10020"), [stream])
         self.assertEqual(joined(pieces), joined(at_once))
@@ -368,6 +370,12 @@ class Faults(unittest.IsolatedAsyncioTestCase):
         else:
             self.assertEqual(await asyncio.wait_for(driver[0].read(), SECONDS), b"")
 
+    async def received(self, data: bytes) -> None:
+        async with asyncio.timeout(SECONDS):
+            while len(self.server.received) < len(data):
+                await asyncio.sleep(0.01)
+        self.assertEqual(self.server.received, data)
+
     STATEMENT = dss(drda.EXCSQLSTT, b"s") + dss(SQLDTA, accrdb(b"SQL12014"))
     CARD = sqlcard(b"w" * 70)
     COMMIT = dss(drda.RDBCMM)
@@ -386,6 +394,22 @@ class Faults(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(stats["unread"], 0)
         expected = self.STATEMENT + self.COMMIT + dss(drda.RDBRLLBCK)
         self.assertEqual(self.server.received, expected)
+
+    async def test_what_came_together_goes_on_in_its_order(self) -> None:
+        sent = b"".join(dss(drda.EXCSQLSTT, b"%d" % number) + dss(SQLDTA, b"row %d" % number)
+                        for number in range(1000))
+        driver = await self.connect()
+        await self.ask(driver, sent, self.CARD * 1000)
+        self.assertEqual(self.server.received, sent)
+
+    async def test_what_came_before_a_moment_goes_on_before_it(self) -> None:
+        await self.told("hold statement 3")
+        driver = await self.connect()
+        driver[1].write(self.STATEMENT * 4)
+        await self.eventually("held", 1)
+        await self.received(self.STATEMENT * 2)
+        await self.told("release")
+        await self.received(self.STATEMENT * 4)
 
     async def test_a_cut_before_a_statement(self) -> None:
         for action, abruptly in (("reset", True), ("close", False)):

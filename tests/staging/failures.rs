@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Kind, Place, Run};
+use crate::support::{Kind, Place, Run, lines};
 
 pub(crate) fn a_move_that_is_refused_changes_nothing(kind: Kind) {
     let place = Place::seeded(kind, "st_refused");
@@ -47,7 +47,7 @@ fn slow(place: &Place) {
             );
         }
         Kind::Mariadb => {
-            place.execute("CREATE TRIGGER $T_slow BEFORE INSERT ON $T FOR EACH ROW DO SLEEP(0.05)")
+            place.execute("CREATE TRIGGER $T_slow BEFORE INSERT ON $T FOR EACH ROW DO SLEEP(0.05)");
         }
         Kind::Sqlite => place.execute(
             "CREATE TRIGGER $T_slow BEFORE INSERT ON $T BEGIN \
@@ -71,7 +71,7 @@ pub(crate) fn an_interrupted_move_changes_nothing(kind: Kind) {
         return interrupted_while_reading(kind);
     }
     let place = Place::seeded(kind, "st_signal");
-    let lines: String = (100..700).map(|id| format!("{id},x,1\n")).collect();
+    let lines = lines(100..700, |id| format!("{id},x,1\n"));
     place.write("f.csv", format!("id,name,v\n{lines}"));
     slow(&place);
     let started = Instant::now();
@@ -108,7 +108,7 @@ fn interrupted_while_reading(kind: Kind) {
     let mut child = command.spawn().expect("the program starts");
     let mut pipe = child.stdin.take().expect("a pipe");
     // More than the head in which the dialect is looked for.
-    let lines: String = (100..200_000).map(|id| format!("{id},x,1\n")).collect();
+    let lines = lines(100..200_000, |id| format!("{id},x,1\n"));
     let text = format!("id,name,v\n{lines}");
     let writing = std::thread::spawn(move || {
         let _ = std::io::Write::write_all(&mut pipe, text.as_bytes());

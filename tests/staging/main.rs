@@ -4,6 +4,7 @@ mod duplicates;
 mod failures;
 mod modes;
 mod parts;
+mod settings;
 mod support;
 mod tables;
 mod values;
@@ -12,6 +13,7 @@ use duplicates::*;
 use failures::*;
 use modes::*;
 use parts::*;
+use settings::*;
 use support::Kind;
 use tables::*;
 use values::*;
@@ -66,4 +68,8 @@ for_each!(
     parts_are_moved_one_by_one,
     a_failed_part_leaves_the_rest,
     values_arrive_as_by_a_direct_load,
+    a_move_may_lock_its_table,
+    statistics_are_renewed,
+    integrity_is_checked_in_db2_only,
+    attributes_are_db2s,
 );

@@ -1,10 +1,10 @@
 //! `--merge-rows`: several transactions, and what a failure between them leaves.
 
-use crate::support::{Kind, Place};
+use crate::support::{Kind, Place, lines};
 
 pub(crate) fn parts_are_moved_one_by_one(kind: Kind) {
     let place = Place::seeded(kind, "st_parts");
-    let lines: String = (100..350).map(|id| format!("{id},x,{id}\n")).collect();
+    let lines = lines(100..350, |id| format!("{id},x,{id}\n"));
     place.write("f.csv", format!("id,name,v\n2,zwei,0\n{lines}2,two,1\n"));
     let arguments = ["f.csv", "--staging=st_parts_wait", "--mode", "upsert", "--key", "id"];
     for size in ["1000", "100", "1"] {

@@ -175,6 +175,10 @@ impl Place {
 
     /// The program, told where to load, with the password in the environment only.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.command_into(&self.table, arguments)
+    }
+
+    fn command_into(&self, table: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fastload"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("FASTLOAD_") {
@@ -186,7 +190,7 @@ impl Place {
             .env("FASTLOAD_TO", &self.url)
             .env("FASTLOAD_RETRY_BUDGET", "5s")
             .args(arguments)
-            .args(["--table", &self.table, "--output", "json"])
+            .args(["--table", table, "--output", "json"])
             .stdin(Stdio::null());
         command
     }
@@ -195,6 +199,14 @@ impl Place {
     #[track_caller]
     pub(crate) fn run(&self, status: i32, arguments: &[&str]) -> Run {
         Run::of(self.start(arguments), status)
+    }
+
+    /// Runs a load into a table under another name.
+    #[track_caller]
+    pub(crate) fn run_into(&self, table: &str, status: i32, arguments: &[&str]) -> Run {
+        let mut command = self.command_into(table, arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Run::of(command.spawn().expect("the program starts"), status)
     }
 
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
@@ -225,6 +237,11 @@ fn connection_text(kind: Kind) -> String {
         )
     });
     format!("{};", text.trim_end_matches(';'))
+}
+
+/// The lines of a file, one for each number.
+pub(crate) fn lines(ids: std::ops::Range<u32>, line: impl Fn(u32) -> String) -> String {
+    ids.map(line).collect::<Vec<_>>().concat()
 }
 
 /// Cells of each row, with bars between them; NULL is nothing.

@@ -12,7 +12,7 @@ use super::{Duplicates, InputMode, IoWay, Mode, RejectLimit, StagingAttribute};
 
 mod table;
 
-pub use table::{ColumnNames, StagingChoice};
+pub use table::{ColumnNames, StagingAttributes, StagingChoice};
 
 /// A value that is read from text and shown as text that reads back to the same value.
 pub trait Setting: Sized {

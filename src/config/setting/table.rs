@@ -1,6 +1,7 @@
 //! Values about the table that is loaded.
 
 use super::{Setting, join, plain_names, show_name};
+use crate::config::StagingAttribute;
 
 /// `--key a,b`: columns by name, at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,22 @@ pub enum StagingChoice {
     Own,
     /// This one.
     Named(String),
+}
+
+/// `--staging-attributes append-on,not-logged`: at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StagingAttributes(pub Vec<StagingAttribute>);
+
+impl Setting for StagingAttributes {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.split(',')
+            .map(|word| StagingAttribute::parse(word.trim()))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+    fn show(&self) -> String {
+        join(self.0.iter().map(StagingAttribute::show))
+    }
 }
 
 impl Setting for ColumnNames {

@@ -68,6 +68,8 @@ pub(super) struct Shipment {
     pub(super) keys: KeyNumbers,
     /// Whether file and record stand before the columns.
     pub(super) is_stamped: bool,
+    /// Statement at the start of the transaction, where there is only one.
+    pub(super) first_sql: Option<String>,
 }
 
 /// One writer's end.
@@ -340,6 +342,9 @@ impl OdbcSink {
     fn send(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
         if self.transaction == Transaction::None {
             for sql in self.sending.session.profile.transaction_sql() {
+                self.sending.control(sql)?;
+            }
+            if let Some(sql) = &self.shipment.first_sql {
                 self.sending.control(sql)?;
             }
             self.transaction = Transaction::Open;

@@ -43,7 +43,8 @@ use crate::arena::KeyNumbers;
 use crate::config::schema::{Column, SqlType};
 use crate::sink::staging::{StagingSpec, StagingTable};
 use crate::sink::{
-    ErrorClass, Layout, Routing, RowAction, Sink, SinkError, SqlSession, Target, TargetInfo,
+    ErrorClass, Layout, Routing, RowAction, Sink, SinkError, SqlSession, TableTask, Target,
+    TargetInfo,
 };
 
 /// A database behind an ODBC driver.
@@ -154,10 +155,14 @@ impl OdbcTarget {
             _ => self.profile().key_facts(&session, &name, &selected, action)?,
         };
         let keys = KeyNumbers::new(columns, action.key());
-        let is_stamped = matches!(action, RowAction::Stage { .. });
+        let (is_stamped, first_sql) = match action {
+            RowAction::Stage { first_sql, .. } => (true, first_sql.clone()),
+            _ => (false, None),
+        };
         let KeyFacts { order, one_writer, remembers } = facts;
         let columns = selected;
-        let shipment = Shipment { table, columns, sql, order, remembers, keys, is_stamped };
+        let shipment =
+            Shipment { table, columns, sql, order, remembers, keys, is_stamped, first_sql };
         Ok((shipment, one_writer))
     }
 
@@ -298,7 +303,8 @@ impl Target for OdbcTarget {
             writers_max: usize::MAX,
             batch_rows: bounds.batch_rows.min(self.facts().array_rows),
             batch_rows_max: self.facts().array_rows,
-            replays: true,
+            // What is not logged is lost with the first error: nothing is sent again.
+            replays: !matches!(action, RowAction::Stage { first_sql: Some(_), .. }),
             nul_in_text: bounds.nul_in_text,
             statement: shipment.sql.text,
             routing,
@@ -318,6 +324,11 @@ impl Target for OdbcTarget {
 
     fn session(&self) -> Result<Box<dyn SqlSession>, SinkError> {
         Ok(Box::new(OdbcSession::open(&self.plan)?))
+    }
+
+    fn task_sql(&self, table: &str, task: TableTask) -> Result<Option<String>, SinkError> {
+        let (name, quote) = (self.table(table)?, self.facts().quote);
+        self.profile().staging().task_sql(&name, quote, task).map(Some)
     }
 
     fn staging(&self, spec: &StagingSpec<'_>) -> Result<StagingTable, SinkError> {

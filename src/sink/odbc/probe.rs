@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::connect::{Connection, Session, fetch_all};
-use super::parameter::{LengthWord, Parameter};
+use super::parameter::{LengthWord, Parameter, ParameterType, sql_type};
 use super::profile::{Profile, ProfileName, profile};
 use super::raw::{self, Statement};
 use super::statuses::{self, StatusArray};
@@ -256,7 +256,10 @@ fn counted(statement: &mut Statement, sql: &str) -> Result<Option<String>, raw::
     let width = statement.width();
     statement.prepare(sql).ok()?;
     let length = LengthWord::length(SAMPLE.len(), width);
-    let parameter = Parameter::of_text(SAMPLE.as_bytes(), &length, width);
+    // The checks' parameters are VARCHAR; not every server still knows the long type.
+    let announced = ParameterType { code: sql_type::VARCHAR, size: SAMPLE.len(), digits: 0 };
+    let mut parameter = Parameter::of_text(SAMPLE.as_bytes(), &length, width);
+    parameter.announced = announced;
     statement.execute_array(&[parameter], 1).outcome.ok()?;
     let rows = fetch_all(statement)?;
     Ok(rows.into_iter().flatten().next().flatten())

@@ -90,6 +90,7 @@ impl OdbcTarget {
             own: OWN_COLUMNS.map(|name| quoted(name, quote)),
             run_id: spec.run_id.to_owned(),
         };
+        let first_sql = profile.staging().first_sql(&names, spec);
         let create = create(&names, spec.columns, &types, profile.staging().form());
         let facts = StagingFacts { session: &session, target: &target, spec };
         let sql = profile.staging().sql(&facts, names, create)?;
@@ -103,6 +104,7 @@ impl OdbcTarget {
                 },
                 str::to_owned,
             ),
+            first_sql,
             problems: existing.map(|existing| existing.problems(spec, &types)),
             sql,
         })

@@ -20,6 +20,9 @@ use crate::sink::{ErrorClass, RowReject, SinkError};
 /// Status of a row that did not go in (`SQL_PARAM_ERROR`).
 const STATUS_ERROR: u16 = 5;
 
+/// State of a diagnostic that only says that others follow.
+const ERROR_IN_ROW: &str = "01S01";
+
 /// Rows of the experiment.
 const ROWS: usize = 7;
 
@@ -95,6 +98,10 @@ fn faults(
 ) -> Option<Vec<(usize, RowFault)>> {
     let mut of_rows: Vec<Option<RowFault>> = vec![None; answer.statuses.len()];
     for numbered in answer.telling() {
+        if numbered.row.is_none() && numbered.diagnostic.sqlstate == ERROR_IN_ROW {
+            // Of the array as a whole: the rows have diagnostics of their own.
+            continue;
+        }
         let slot = of_rows.get_mut(numbered.row?)?;
         // The first diagnostic of a row is the one that it failed with.
         slot.get_or_insert_with(|| fault(numbered));
@@ -284,6 +291,30 @@ mod tests {
         assert_eq!(failed([5, 0, 6, 5], &[Some(3), Some(0)], -1), both);
         assert_eq!(failed([5, 0, 0, 5], &[Some(0), Some(3), Some(3)], 2), both);
         assert_eq!(failed([5, 0, 0, 0], &[Some(0)], 3), Some(vec![first]));
+    }
+
+    #[test]
+    fn a_summary_of_the_array_is_no_row() {
+        let mut summary = numbered(None);
+        summary.diagnostic.sqlstate = ERROR_IN_ROW.to_owned();
+        let result = ArrayOutcome {
+            outcome: Outcome::success(),
+            processed: Some(2),
+            row_count: -1,
+            numbered: vec![summary, numbered(Some(1))],
+        };
+        let found = faults(
+            &Answer {
+                result: &result,
+                statuses: &[0, 5],
+                rows: 2,
+                must_count: Counted::Each,
+                warnings: &[],
+                counted: None,
+            },
+            |numbered| fault_of(RejectClass::Duplicate, &numbered.diagnostic, &[]),
+        );
+        assert_eq!(found.expect("no contradiction").first().map(|(row, _)| *row), Some(1));
     }
 
     #[test]

@@ -15,14 +15,14 @@ use crate::arena::{Batch, CellRef};
 /// A connection and the insert statements prepared on it.
 ///
 /// Invariants, on which the `unsafe` blocks rest:
-/// - every pointer in `statements` came from `sqlite3_prepare_v3` on `connection`, is finalized
+/// - every pointer in `prepared` came from `sqlite3_prepare_v3` on `connection`, is finalized
 ///   only in `drop`, and `drop` runs before the fields are dropped, so while `connection` is open;
 /// - the type is neither `Send` nor `Sync` (it holds raw pointers), so no two threads are ever in
 ///   one statement;
 /// - a statement is stepped only in [`Self::insert`], directly after each of its parameters was
 ///   bound to the batch that the same call borrows.
 pub(super) struct Statements {
-    statements: Vec<InsertStatement>,
+    prepared: Vec<InsertStatement>,
     /// Whether each row begins with the index of its file and the number of its record.
     is_stamped: bool,
     connection: Connection,
@@ -38,7 +38,7 @@ struct InsertStatement {
 impl Statements {
     /// Takes the connection; no statement is prepared yet.
     pub(super) const fn new(connection: Connection, is_stamped: bool) -> Self {
-        Self { statements: Vec::new(), is_stamped, connection }
+        Self { prepared: Vec::new(), is_stamped, connection }
     }
 
     /// The connection, for everything that is not an insert.
@@ -74,8 +74,8 @@ impl Statements {
         match NonNull::new(raw) {
             Some(raw) if code == ffi::SQLITE_OK => {
                 let parameters = usize::try_from(parameters).expect("a count is not negative");
-                self.statements.push(InsertStatement { raw, parameters });
-                Ok(self.statements.len() - 1)
+                self.prepared.push(InsertStatement { raw, parameters });
+                Ok(self.prepared.len() - 1)
             }
             _ => Err(self.failure(code)),
         }
@@ -97,7 +97,7 @@ impl Statements {
         batch: &Batch,
         rows: &[usize],
     ) -> rusqlite::Result<()> {
-        let InsertStatement { raw, parameters } = self.statements[statement];
+        let InsertStatement { raw, parameters } = self.prepared[statement];
         // Holds the third invariant: no parameter keeps a pointer of an earlier batch.
         let stamps = if self.is_stamped { 2 } else { 0 };
         assert_eq!(parameters, rows.len() * (stamps + batch.columns.len()));
@@ -147,7 +147,7 @@ impl Statements {
 
 impl Drop for Statements {
     fn drop(&mut self) {
-        for statement in self.statements.drain(..) {
+        for statement in self.prepared.drain(..) {
             // SAFETY:
             // - the statement is live (nobody else finalizes it) and leaves the list here;
             // - the connection is dropped after this function, so it is still open.

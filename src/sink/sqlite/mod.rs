@@ -27,7 +27,9 @@ use self::types::declare;
 use crate::arena::{CellType, IndicatorWidth};
 use crate::config::schema::{Column, SqlType};
 use crate::sink::staging::{StagingSpec, StagingTable};
-use crate::sink::{Layout, Routing, RowAction, Sink, SinkError, SqlSession, Target, TargetInfo};
+use crate::sink::{
+    Layout, Routing, RowAction, Sink, SinkError, SqlSession, TableTask, Target, TargetInfo,
+};
 
 /// Rows in one INSERT statement: 4 are 1.18 times as fast as 1.
 const ROWS_PER_STATEMENT: usize = 4;
@@ -235,6 +237,20 @@ impl Target for SqliteTarget {
     ) -> Result<Box<dyn Sink>, SinkError> {
         let sink = SqliteSink::connect(self.clone(), table, columns, Rows::of(action))?;
         Ok(Box::new(sink))
+    }
+
+    fn task_sql(&self, table: &str, task: TableTask) -> Result<Option<String>, SinkError> {
+        match task {
+            // A transaction locks the whole file against other writers.
+            TableTask::Lock => Ok(None),
+            TableTask::Statistics => {
+                let name = TableName::resolve(&self.connect()?, table)?;
+                Ok(Some(format!("ANALYZE {}", name.quoted())))
+            }
+            TableTask::Integrity => {
+                Err(SinkError::permanent("--set-integrity: SQLite checks constraints as it goes"))
+            }
+        }
     }
 
     fn session(&self) -> Result<Box<dyn SqlSession>, SinkError> {

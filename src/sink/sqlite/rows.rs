@@ -32,7 +32,7 @@ impl Rows {
             RowAction::Insert => Self::Insert,
             RowAction::Upsert { key } => Self::Upsert(key.clone()),
             RowAction::Delete { .. } => Self::Delete,
-            RowAction::Stage { table, run_id } => {
+            RowAction::Stage { table, run_id, .. } => {
                 Self::Stage { table: table.clone(), run_id: run_id.clone() }
             }
         }

@@ -112,6 +112,7 @@ impl SqliteTarget {
         Ok(StagingTable {
             name: format!("{}.{}", quote(&name.schema), quote(&name.table)),
             label: spec.staging.map_or(name.table, str::to_owned),
+            first_sql: None,
             problems: existing.map(|existing| existing.problems(spec, &types)),
             sql: Box::new(SqliteStaging { names, create, has_unique_key }),
         })

@@ -319,6 +319,8 @@ pub struct StagingTable {
     pub name: String,
     /// Its name for people: as the user wrote it, or without quotes.
     pub label: String,
+    /// Statement at the start of the one transaction that fills it, where it asks for one.
+    pub first_sql: Option<String>,
     /// What keeps the table that is there from being used; `None`: there is none.
     pub problems: Option<Vec<String>>,
     /// Its statements.

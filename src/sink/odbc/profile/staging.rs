@@ -1,11 +1,11 @@
 //! What is particular about the staging tables of one kind of database.
 
 use super::quoted;
-use crate::sink::SinkError;
 use crate::sink::odbc::catalog::{CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::staging::{DeclaredType, StagingForm};
 use crate::sink::staging::{OWN_COLUMNS, StagingNames, StagingSpec, StagingSql, Standard};
+use crate::sink::{SinkError, TableTask};
 
 /// What the statements of a staging table follow from.
 pub(in crate::sink::odbc) struct StagingFacts<'a> {
@@ -60,6 +60,30 @@ pub(in crate::sink::odbc) trait StagingProfile: Send + Sync {
     /// Whether columns whose names differ in case only are the same.
     fn folds_columns(&self) -> bool {
         false
+    }
+
+    /// The statement that does something to a table as a whole.
+    ///
+    /// # Errors
+    /// The database knows no such thing.
+    fn task_sql(
+        &self,
+        table: &TableName,
+        quote: char,
+        task: TableTask,
+    ) -> Result<String, SinkError> {
+        match task {
+            TableTask::Lock => Ok(format!("LOCK TABLE {} IN EXCLUSIVE MODE", table.sql(quote))),
+            TableTask::Statistics | TableTask::Integrity => Err(SinkError::permanent(format!(
+                "{}: no statement for it is known of this database; run one with --after",
+                task.flag()
+            ))),
+        }
+    }
+
+    /// Statement at the start of the transaction that fills the table, where one is asked for.
+    fn first_sql(&self, _names: &StagingNames, _spec: &StagingSpec<'_>) -> Option<String> {
+        None
     }
 
     /// Statements about a staging table that `create` makes.

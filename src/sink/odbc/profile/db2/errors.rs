@@ -105,8 +105,8 @@ pub(super) fn advice(diagnostic: &Diagnostic) -> Option<String> {
              /dev/null OF DEL TERMINATE INTO {table}"
         ),
         (-668, Some(4)) => format!(
-            "the table can only be read until SET INTEGRITY FOR {table} IMMEDIATE CHECKED, or until \
-             the LOAD on it ends"
+            "the table can only be read until SET INTEGRITY FOR {table} IMMEDIATE CHECKED, or \
+             until the LOAD on it ends"
         ),
         (-668, Some(5)) => format!("a LOAD is working on {table}: wait for its end"),
         (-668, Some(7)) => format!("the table is in Reorg Pending: REORG TABLE {table}"),

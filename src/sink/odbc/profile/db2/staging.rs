@@ -4,16 +4,44 @@
 use super::super::{StagingFacts, StagingProfile};
 use super::columns;
 use crate::config::StagingAttribute;
-use crate::sink::SinkError;
 use crate::sink::odbc::catalog::TableName;
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::staging::DeclaredType;
-use crate::sink::staging::{Changes, Keep, Part, StagingNames, StagingSql, Step, standard};
+use crate::sink::staging::{
+    Changes, Keep, Part, StagingNames, StagingSpec, StagingSql, Step, standard,
+};
+use crate::sink::{SinkError, TableTask};
 
 /// What is particular here.
 pub(super) struct Db2Tables;
 
 impl StagingProfile for Db2Tables {
+    fn task_sql(
+        &self,
+        table: &TableName,
+        quote: char,
+        task: TableTask,
+    ) -> Result<String, SinkError> {
+        let name = table.sql(quote);
+        match task {
+            TableTask::Lock => Ok(format!("LOCK TABLE {name} IN EXCLUSIVE MODE")),
+            TableTask::Statistics if table.schema.is_none() => Err(SinkError::permanent(
+                "--runstats: RUNSTATS asks for the schema; write --table schema.table",
+            )),
+            TableTask::Statistics => Ok(format!(
+                "CALL SYSPROC.ADMIN_CMD('RUNSTATS ON TABLE {} WITH DISTRIBUTION AND DETAILED \
+                 INDEXES ALL')",
+                name.replace('\'', "''")
+            )),
+            TableTask::Integrity => Ok(format!("SET INTEGRITY FOR {name} IMMEDIATE CHECKED")),
+        }
+    }
+
+    fn first_sql(&self, names: &StagingNames, spec: &StagingSpec<'_>) -> Option<String> {
+        let is_asked = spec.attributes.contains(&StagingAttribute::NotLogged);
+        is_asked.then(|| format!("ALTER TABLE {} ACTIVATE NOT LOGGED INITIALLY", names.staging))
+    }
+
     fn declared_types(
         &self,
         session: &Session,
@@ -259,6 +287,41 @@ mod tests {
         assert_eq!(
             with(&[AppendOn, NotLogged]),
             ["CREATE TABLE x NOT LOGGED INITIALLY", "ALTER TABLE \"T\" APPEND ON"]
+        );
+    }
+
+    #[test]
+    fn tasks_of_a_server() {
+        use crate::sink::odbc::catalog::TableName;
+        let table = |schema: Option<&str>| TableName {
+            schema: schema.map(str::to_owned),
+            table: "O'T".to_owned(),
+        };
+        let sql = |schema, task| Db2Tables.task_sql(&table(schema), '"', task);
+        let named = |task| sql(Some("S"), task).unwrap();
+        assert_eq!(named(TableTask::Lock), "LOCK TABLE \"S\".\"O'T\" IN EXCLUSIVE MODE");
+        assert_eq!(
+            named(TableTask::Statistics),
+            "CALL SYSPROC.ADMIN_CMD('RUNSTATS ON TABLE \"S\".\"O''T\" WITH DISTRIBUTION AND \
+             DETAILED INDEXES ALL')"
+        );
+        assert!(sql(None, TableTask::Statistics).is_err());
+        assert_eq!(
+            named(TableTask::Integrity),
+            "SET INTEGRITY FOR \"S\".\"O'T\" IMMEDIATE CHECKED"
+        );
+        let spec = |attributes| StagingSpec {
+            table: "t",
+            staging: None,
+            columns: &[],
+            key: &[],
+            run_id: "ab1",
+            attributes,
+        };
+        assert_eq!(Db2Tables.first_sql(&names(), &spec(&[StagingAttribute::AppendOn])), None);
+        assert_eq!(
+            Db2Tables.first_sql(&names(), &spec(&[StagingAttribute::NotLogged])).as_deref(),
+            Some("ALTER TABLE \"S\".\"T_FASTLOAD_ab1\" ACTIVATE NOT LOGGED INITIALLY")
         );
     }
 

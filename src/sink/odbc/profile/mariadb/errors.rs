@@ -26,7 +26,7 @@ pub(super) fn commit_class(diagnostic: &Diagnostic) -> ErrorClass {
 
 /// What cures an error that the message alone does not explain.
 pub(super) fn advice(diagnostic: &Diagnostic) -> Option<String> {
-    Some(match diagnostic.native {
+    let words = match diagnostic.native {
         1114 => "the table or its table space is full: give it room, then load again",
         1021 => "a disk of the server is full: give it room, then load again",
         1153 | 2020 => "max_allowed_packet is too small for a row",
@@ -34,8 +34,8 @@ pub(super) fn advice(diagnostic: &Diagnostic) -> Option<String> {
         1206 => "innodb_buffer_pool_size is too small for the locks of a transaction",
         1290 | 1836 => "the server takes no changes (read_only)",
         _ => return None,
-    })
-    .map(str::to_owned)
+    };
+    Some(words.to_owned())
 }
 
 /// What the server's own codes mean; they come before the states, which are coarse.

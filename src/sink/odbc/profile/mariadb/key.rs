@@ -96,8 +96,8 @@ fn program_sql(condition: &str) -> String {
     )
 }
 
-/// Types whose values have more than one text.
-const LOOSE_TYPES: &[&str] = &["uuid", "inet4", "inet6", "enum", "set"];
+/// Types whose values have more than one text (`year`: 26 is 2026).
+const LOOSE_TYPES: &[&str] = &["uuid", "inet4", "inet6", "enum", "set", "year"];
 
 fn unknown_equality(
     session: &Session,

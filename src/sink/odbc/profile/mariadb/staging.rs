@@ -2,16 +2,33 @@
 
 use super::super::{StagingFacts, StagingProfile};
 use super::name_condition;
-use crate::sink::SinkError;
 use crate::sink::odbc::catalog::TableName;
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::staging::{DeclaredType, StagingForm};
 use crate::sink::staging::{Changes, Keep, Part, StagingNames, StagingSql, Step, standard};
+use crate::sink::{SinkError, TableTask};
 
 /// What is particular here.
 pub(super) struct MariadbTables;
 
 impl StagingProfile for MariadbTables {
+    fn task_sql(
+        &self,
+        table: &TableName,
+        quote: char,
+        task: TableTask,
+    ) -> Result<String, SinkError> {
+        match task {
+            TableTask::Lock => Err(SinkError::permanent(
+                "--lock-table: LOCK TABLES of MariaDB ends the transaction in which rows are moved",
+            )),
+            TableTask::Statistics => Ok(format!("ANALYZE TABLE {}", table.sql(quote))),
+            TableTask::Integrity => {
+                Err(SinkError::permanent("--set-integrity: MariaDB checks constraints as it goes"))
+            }
+        }
+    }
+
     fn form(&self) -> StagingForm {
         FORM
     }

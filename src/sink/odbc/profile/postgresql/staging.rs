@@ -2,18 +2,35 @@
 
 use super::super::{StagingFacts, StagingProfile, hex, quoted};
 use super::{Unfolded, key};
-use crate::sink::SinkError;
 use crate::sink::odbc::catalog::{CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::staging::{DeclaredType, StagingForm};
 use crate::sink::staging::{
     Changes, Keep, OWN_COLUMNS, Part, StagingNames, StagingSql, Step, standard,
 };
+use crate::sink::{SinkError, TableTask};
 
 /// What is particular here.
 pub(super) struct PostgresqlTables;
 
 impl StagingProfile for PostgresqlTables {
+    fn task_sql(
+        &self,
+        table: &TableName,
+        quote: char,
+        task: TableTask,
+    ) -> Result<String, SinkError> {
+        let name = table.sql(quote);
+        match task {
+            // Readers go on; whoever writes waits.
+            TableTask::Lock => Ok(format!("LOCK TABLE {name} IN EXCLUSIVE MODE")),
+            TableTask::Statistics => Ok(format!("ANALYZE {name}")),
+            TableTask::Integrity => Err(SinkError::permanent(
+                "--set-integrity: PostgreSQL checks constraints as it goes",
+            )),
+        }
+    }
+
     fn stage_sql(
         &self,
         table: &str,
