@@ -7,10 +7,10 @@
 //!
 //! Both sides send the very same arena through IBM's driver to tables of the same form: one
 //! through `Sink::write`, which takes a savepoint, binds, executes, reads the answer and the status
-//! array; the other through `SQLExecute` on arrays that were bound once, and nothing else. They take
-//! turns, and each round's ratio compares neighbours. fastload's side is charged with its commits,
-//! the bare side is not. The time is that of the whole process, user and system, so that a thread of the
-//! driver's own would count; server and shim are other processes.
+//! array; the other through `SQLExecute` on arrays that were bound once, and nothing else. They
+//! take turns, and each round's ratio compares neighbours. fastload's side is charged with its
+//! commits, the bare side is not. The time is that of the whole process, user and system, so that
+//! a thread of the driver's own would count; server and shim are other processes.
 //!
 //! Afterwards the server is asked for the number of rows, sums and lengths of both tables: 4-byte
 //! length words read as 8-byte ones give the right number of wrong rows.
