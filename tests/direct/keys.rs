@@ -136,3 +136,18 @@ fn no_key_no_row() {
         }
     });
 }
+
+/// MariaDB compares a FLOAT as a DOUBLE: a delete by such a key would find no 0.1, and call it done.
+#[test]
+fn a_float_as_a_key() {
+    let database = Database::get(Kind::Mariadb);
+    database.create("k FLOAT NOT NULL PRIMARY KEY, v INT");
+    database.sql(&format!("INSERT INTO {} VALUES (0.1, 1), (1.5, 2), (7, 3)", database.table()));
+    database.place.write("f.csv", "k\n0.1\n1.5\n");
+    let table = database.flag();
+    let fixed = ["f.csv", "--mode", "delete", "--table", &table, "--key", "k", "--yes"];
+    database.run(fixed).expect(4).says(&["key column k is a FLOAT", "--staging"]);
+    assert_eq!(rows(&database).len(), 3);
+    database.run(fixed.iter().chain(&["--staging"])).expect(0);
+    assert_eq!(rows(&database), ["7=3"]);
+}

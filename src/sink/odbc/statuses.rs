@@ -116,8 +116,13 @@ fn faults(
     }
     let went_in = i64::try_from(answer.statuses.len() - found.len()).ok()?;
     let counted = answer.result.row_count;
-    let agrees = counted < 0 || answer.must_count != Counted::Each || counted == went_in;
-    agrees.then_some(found)
+    let agrees = match answer.must_count {
+        Counted::Each => counted == went_in,
+        Counted::EachOrMore => counted >= went_in,
+        Counted::Free => true,
+    };
+    // Below 0 the driver does not know.
+    (counted < 0 || agrees).then_some(found)
 }
 
 /// Runs the profile's experiment: what was found, and a sentence about it.

@@ -42,6 +42,23 @@ pub(super) fn delete_sql(table: &str, columns: &[CatalogColumn], quote: char) ->
     })
 }
 
+/// A FLOAT is compared as a DOUBLE, and 0.1 in the one is not 0.1 in the other: a delete by such a
+/// key would find no row, and say nothing. The staging table has the column's own type.
+fn refuse_float_keys(columns: &[CatalogColumn], action: &RowAction) -> Result<(), SinkError> {
+    let RowAction::Delete { key } = action else {
+        return Ok(());
+    };
+    let mut keys = key.iter().map(|&index| &columns[index].column);
+    match keys.find(|column| column.ty == SqlType::Real) {
+        None => Ok(()),
+        Some(column) => Err(SinkError::permanent(format!(
+            "key column {} is a FLOAT, which a direct delete compares with other digits than it \
+             holds; load with --staging",
+            column.name
+        ))),
+    }
+}
+
 /// What the catalog says about a key: whether an upsert meets no other unique index, and whether
 /// we know which keys are equal. The server takes the rows of an array one after the other.
 pub(super) fn facts(
@@ -74,6 +91,7 @@ pub(super) fn facts(
             )));
         }
     }
+    refuse_float_keys(columns, action)?;
     let mut why = session.scalar(&program_sql(&condition))?;
     if why.is_none() {
         why = unknown_equality(session, &condition, &key)?;
