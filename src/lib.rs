@@ -33,7 +33,8 @@
 //! use fastload::config::schema_text::parse_schema;
 //! use fastload::config::work::{Surroundings, WorkOptions};
 //! use fastload::config::{
-//!     DateFormats, FieldSource, InputSpec, LoadColumn, LoadConfig, Mode, RejectLimit,
+//!     DateFormats, Duplicates, FieldSource, InputSpec, LoadColumn, LoadConfig, Mode, RejectLimit,
+//!     TableCare,
 //! };
 //! use fastload::dialect::header::read_preamble;
 //! use fastload::engine::{Control, InputFile, Load, TargetHandle};
@@ -81,9 +82,12 @@
 //!         formats: DateFormats::default(),
 //!         work,
 //!         mode: Mode::Append,
+//!         key: Vec::new(),
+//!         duplicates: Duplicates::Error,
+//!         staging: None,
 //!         before: Vec::new(),
 //!         after: Vec::new(),
-//!         care: fastload::config::TableCare::default(),
+//!         care: TableCare::default(),
 //!         max_errors: RejectLimit::Count(10),
 //!         rejects: vec![directory.join("accounts.rejects")],
 //!         limit: None,

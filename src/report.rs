@@ -306,12 +306,6 @@ pub struct Report {
     pub bottleneck: Bottleneck,
     /// Rejects.
     pub rejects: RejectReport,
-    /// The staging table's part; `None`: rows went to the target directly.
-    pub staging: Option<StagingReport>,
-    /// What was sent again.
-    pub retries: RetryReport,
-    /// Commits whose outcome is unknown.
-    pub in_doubt: InDoubtReport,
     /// Effective dialect, as flag and value.
     pub dialect: BTreeMap<String, String>,
     /// Ledger.
@@ -320,4 +314,10 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// The error that ended the load.
     pub error: Option<String>,
+    /// The staging table's part; `None`: rows went to the target directly.
+    pub staging: Option<StagingReport>,
+    /// What was sent again.
+    pub retries: RetryReport,
+    /// Commits whose outcome is unknown.
+    pub in_doubt: InDoubtReport,
 }

@@ -75,7 +75,7 @@ fn the_fields_of_the_contract() {
         keys(&report["files"][0])[..6],
         ["path", "bytes", COUNTS[0], COUNTS[1], COUNTS[2], COUNTS[3]]
     );
-    assert_eq!(keys(&report["stages"]), ["parse", "ring", "write", "commit"]);
+    assert_eq!(keys(&report["stages"])[..4], ["parse", "ring", "write", "commit"]);
     assert_eq!(
         keys(&report["stages"]["ring"])[..3],
         ["full_seconds", "empty_seconds", "high_water"]

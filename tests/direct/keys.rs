@@ -33,6 +33,24 @@ fn a_collation_of_few_letters() {
     assert_eq!(rows(&database), ["a=4", "b=5", "1.0=6", "1.00=7"]);
 }
 
+/// `ON CONFLICT (k)` finds an index by its columns, whatever its collation is: one that takes
+/// letters of either case for equal decides, and not the column's own.
+#[test]
+fn a_collation_of_the_index() {
+    let database = Database::get(Kind::Postgresql);
+    database.create("k text NOT NULL, v int");
+    database.sql(
+        "CREATE COLLATION IF NOT EXISTS direct_keys_ci \
+         (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+    );
+    let table = database.table();
+    database.sql(&format!("CREATE UNIQUE INDEX ON {table} (k COLLATE direct_keys_ci)"));
+    database.place.write("f.csv", "k,v\na,1\nA,2\nb,3\nB,4\na,5\nb,6\n");
+    let run = upsert(&database, "f.csv", &["-w", "4", "--batch-rows", "2"]).expect(0);
+    run.says(&["--writers 4 runs as 1: the collation of key column k takes different texts"]);
+    assert_eq!(rows(&database), ["a=5", "b=6"]);
+}
+
 /// Where texts are equal byte by byte, several writers take them; a blank at the end counts in
 /// PostgreSQL's varchar, and does not in its char(n).
 #[test]

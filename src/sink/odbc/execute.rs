@@ -1,5 +1,6 @@
 //! One writer's connection: batches sent as arrays, answers examined, bad rows isolated.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::waves::Arrangement;
 use crate::arena::column::NULL_INDICATOR;
 use crate::arena::{Batch, KeyNumbers, Values};
 use crate::record::RejectClass;
-use crate::sink::{RowReject, Sink, SinkError};
+use crate::sink::{ErrorClass, RowReject, Sink, SinkError};
 
 /// Bytes counted for a cell beside its text: its length on the wire, or its number.
 const CELL_BYTES: u64 = 16;
@@ -93,6 +94,8 @@ enum Tried {
 struct Sending {
     statement: Statement,
     control: Statement,
+    /// Prepared queries by their texts.
+    queries: HashMap<&'static str, Statement>,
     statuses: StatusArray,
     /// How the server leads to a bad row.
     clues: Clues,
@@ -140,6 +143,7 @@ impl Sending {
             savepoint_stands: false,
             array_rows: usize::MAX,
             control: session.statement()?,
+            queries: HashMap::new(),
             encoder,
             session,
             watch,
@@ -164,6 +168,28 @@ impl Sending {
         }
     }
 
+    /// All rows of a query that is asked again and again: it is prepared once.
+    fn query(&mut self, sql: &'static str) -> Result<Vec<Vec<Option<String>>>, SinkError> {
+        let mut statement = match self.queries.remove(sql) {
+            Some(statement) => statement,
+            None => {
+                let mut statement = self.session.statement()?;
+                let prepared = statement.prepare(sql).ok();
+                prepared.map_err(|outcome| self.session.error(&outcome))?;
+                statement
+            }
+        };
+        let canceller = statement.canceller();
+        let asked = || {
+            statement.execute_array(&[], 1).outcome.ok()?;
+            fetch_all(&mut statement)
+        };
+        let (rows, was_cancelled) = self.watch.during(Doing::Statement, Some(canceller), asked);
+        let rows = rows.map_err(|outcome| self.session.error(&outcome));
+        self.queries.insert(sql, statement);
+        self.told(rows, was_cancelled)
+    }
+
     fn commit(&self) -> Result<(), SinkError> {
         self.watch.during(Doing::EndOfTransaction, None, || self.session.commit()).0
     }
@@ -178,8 +204,7 @@ impl Sending {
         let Some(sql) = self.session.profile.warnings_sql() else {
             return Ok(Vec::new());
         };
-        self.control(sql)?;
-        let rows = fetch_all(&mut self.control).map_err(|outcome| self.session.error(&outcome))?;
+        let rows = self.query(sql)?;
         let warnings = rows.into_iter().map(|row| {
             let mut cells = row.into_iter().skip(1).map(Option::unwrap_or_default);
             Diagnostic {
@@ -317,15 +342,24 @@ impl Sending {
     }
 
     /// Position of the row by the server's own number of it, which counts from 1.
-    fn asked(&mut self, statements: &[&str], query: &str) -> Result<Option<usize>, SinkError> {
+    fn asked(
+        &mut self,
+        statements: &[&str],
+        query: &'static str,
+    ) -> Result<Option<usize>, SinkError> {
         for sql in statements {
-            if !self.control.execute_direct(sql).is_ok() {
-                // An older server: it is not asked again.
-                self.clues = Clues::None;
-                return Ok(None);
+            match self.control(sql) {
+                Ok(()) => {}
+                Err(error) if error.class == ErrorClass::Permanent => {
+                    // An older server: it is not asked again.
+                    self.clues = Clues::None;
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
             }
         }
-        let number = self.session.scalar(query)?.and_then(|number| number.parse::<usize>().ok());
+        let number = self.query(query)?.into_iter().flatten().next().flatten();
+        let number = number.and_then(|number| number.parse::<usize>().ok());
         Ok(number.and_then(|number| number.checked_sub(1)))
     }
 }

@@ -62,8 +62,8 @@ const MISLEADING_MAX: usize = 3;
 /// Rows go in ascending order, so that the first of two rows with equal keys is the one that
 /// stays, whatever the batch size. Where the database's words lead to a row, the rows before it go
 /// first and then that row alone; otherwise a stretch known to hold a bad row is halved until the
-/// row stands alone. The next stretch is as long as the way from one bad row to the next has been,
-/// and doubles while it holds none. One bad row in `n` costs three attempts or about `2 log2 n`,
+/// row stands alone. The next stretch is most of the way from one bad row to the next so far, and
+/// doubles while it holds none. One bad row in `n` costs three attempts or about `2 log2 n`,
 /// and `n` bad rows `n` and a few, each of one row: no row is sent again and again for its
 /// neighbours' sake.
 ///
@@ -150,7 +150,8 @@ impl Search {
     fn is_bad(&mut self) {
         let way = self.next + 1 - self.way_start;
         self.distance = usize::midpoint(self.distance.min(8 * way), way);
-        self.stretch = self.distance.max(1);
+        // Rather too short than too long: what is before a bad row is sent twice and undone once.
+        self.stretch = (self.distance - self.distance / 4).max(1);
         self.next += 1;
         self.way_start = self.next;
         self.bad_end = None;

@@ -61,9 +61,9 @@ impl OdbcTarget {
     /// Connects, finds the profile, and asks the driver what it really does.
     ///
     /// # Errors
-    /// [`ErrorClass::CannotConnect`](crate::sink::ErrorClass::CannotConnect),
-    /// [`ErrorClass::LoginRefused`](crate::sink::ErrorClass::LoginRefused), or
-    /// [`ErrorClass::Permanent`](crate::sink::ErrorClass::Permanent) when the connection string is
+    /// [`ErrorClass::CannotConnect`],
+    /// [`ErrorClass::LoginRefused`], or
+    /// [`ErrorClass::Permanent`] when the connection string is
     /// malformed or the driver cannot be used safely. No message holds a secret.
     pub fn connect(spec: OdbcSpec) -> Result<Self, SinkError> {
         let keywords = spec.keywords(None)?;

@@ -159,12 +159,20 @@ UNION ALL SELECT 'foreign key ' || f.conname || ' points into the table itself' 
 FROM pg_catalog.pg_constraint f JOIN t ON f.conrelid = t.oid AND f.confrelid = t.oid \
 WHERE f.contype = 'f'";
 
-/// Columns with a collation that takes different texts for equal.
+/// Columns with a collation that takes different texts for equal: the column's own, or that of a
+/// unique index on it, which `ON CONFLICT` finds by its columns whatever its collation is.
 const COLLATION_SQL: &str = "\
 SELECT a.attname::text FROM pg_catalog.pg_attribute a \
 JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation \
 WHERE a.attrelid = to_regclass(convert_from(decode('$NAME', 'hex'), 'UTF8')) \
-  AND a.attnum > 0 AND to_jsonb(l)->>'collisdeterministic' = 'false'";
+  AND a.attnum > 0 AND to_jsonb(l)->>'collisdeterministic' = 'false' \
+UNION \
+SELECT a.attname::text FROM pg_catalog.pg_index i \
+CROSS JOIN LATERAL generate_subscripts(i.indcollation, 1) AS k(n) \
+JOIN pg_catalog.pg_collation l ON l.oid = i.indcollation[k.n] \
+JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.n] \
+WHERE i.indrelid = to_regclass(convert_from(decode('$NAME', 'hex'), 'UTF8')) \
+  AND i.indisunique AND to_jsonb(l)->>'collisdeterministic' = 'false'";
 
 #[cfg(test)]
 mod tests {
