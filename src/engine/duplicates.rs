@@ -20,7 +20,8 @@ pub(super) fn settle(
     segment: &mut RejectSegment,
 ) -> Result<()> {
     let rule = staged.shared.config.duplicates;
-    staged.attempt(watch, |staging, session| Ok(staging.index_key(session)?))?;
+    let made = staged.attempt(watch, |staging, session| Ok(staging.index_key(session)?))?;
+    staged.has_index |= made;
     let mut rejected = vec![0; staged.shared.files.len()];
     match rule {
         Duplicates::Error => {
@@ -37,7 +38,15 @@ pub(super) fn settle(
         staged.attempt(watch, |staging, session| Ok(staging.delete_losers(session, rule)?))?;
         staged.recount(watch, &rejected)?;
     }
-    staged.attempt(watch, |staging, session| Ok(staging.drop_key_index(session)?))
+    Ok(())
+}
+
+/// Counts the rejects of equal keys, by input, when the move that they belong to is committed or
+/// may be.
+pub(super) fn keep_rejects(shared: &Shared, rejected: &[u64]) {
+    let mut classes = [0; RejectClass::ALL.len()];
+    classes[RejectClass::Duplicate as usize] = rejected.iter().sum();
+    shared.committed_classes(&classes);
 }
 
 /// The inputs are read a second time for the original bytes, page by page of the records that do
@@ -75,9 +84,6 @@ fn reject_all(
         }
         last = page.last().copied();
     }
-    let mut classes = [0; RejectClass::ALL.len()];
-    classes[RejectClass::Duplicate as usize] = rejected.iter().sum();
-    shared.committed_classes(&classes);
     Ok(())
 }
 

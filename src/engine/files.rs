@@ -253,6 +253,11 @@ impl OpenFile {
         self.counts.superseded.fetch_add(superseded, Ordering::Relaxed);
     }
 
+    /// Rejects that [`Self::settle`] counted are rolled back.
+    pub(super) fn take_back_rejects(&self, rejected: u64) {
+        self.counts.rejected.fetch_sub(rejected, Ordering::Relaxed);
+    }
+
     /// Of the staged rows only `rows` are in the target: the others are rolled back. Which bytes
     /// they stand in is not known any more.
     pub(super) fn keep_moved(&self, rows: u64) {

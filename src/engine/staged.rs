@@ -31,6 +31,10 @@ pub(super) struct Staged<'a> {
     rows: Vec<u64>,
     /// Rows of this run in the target, by input.
     moved: Vec<u64>,
+    /// Records that were rejected because another one has their key, by input.
+    rejected: Vec<u64>,
+    /// Whether an index of the staged keys was made.
+    pub(super) has_index: bool,
     pub(super) report: StagingReport,
     pub(super) warnings: Vec<String>,
 }
@@ -61,6 +65,8 @@ impl<'a> Staged<'a> {
             watch: Watch::default(),
             session: None,
             moved: vec![0; rows.len()],
+            rejected: vec![0; rows.len()],
+            has_index: false,
             rows,
             report,
             warnings: Vec::new(),
@@ -71,15 +77,29 @@ impl<'a> Staged<'a> {
     /// in any case. Returns the error of the load.
     pub(super) fn run(&mut self, read: Result<()>, segment: &mut RejectSegment) -> Option<Error> {
         let watch = std::mem::take(&mut self.watch);
+        let mark = segment.mark();
         let outcome = read.map_err(|error| self.of_staging(error)).and_then(|()| {
             watch.over(&self.shared.control, || self.settle_and_move(&watch, segment))
         });
         let error = outcome.err();
         if error.is_some() {
+            if matches!(self.report.moved, MoveState::Nothing | MoveState::Emptied) {
+                // They were refused for rows that are not in the target either.
+                if let Err(failed) = segment.truncate_to(&mark) {
+                    self.warnings.push(format!(
+                        "the reject file may hold records of equal keys that were not loaded and \
+                         are not counted: {failed}"
+                    ));
+                }
+                for (file, rejected) in self.shared.files.iter().zip(&mut self.rejected) {
+                    file.take_back_rejects(std::mem::take(rejected));
+                }
+            }
             for (file, &rows) in self.shared.files.iter().zip(&self.moved) {
                 file.keep_moved(rows);
             }
         }
+        duplicates::keep_rejects(self.shared, &self.rejected);
         self.report.rows_moved = self.moved.iter().sum();
         self.tidy(error.is_some());
         error
@@ -110,7 +130,7 @@ impl<'a> Staged<'a> {
         segment.flush()?;
         self.shared.check_inputs()?;
         let started = Instant::now();
-        let moved = self.move_rows(watch);
+        let moved = self.index_move(watch).and_then(|()| self.move_rows(watch));
         self.report.move_seconds = started.elapsed().as_secs_f64();
         moved
     }
@@ -134,7 +154,28 @@ impl<'a> Staged<'a> {
             })?;
             file.settle(rejected[index], superseded);
         }
+        self.rejected.copy_from_slice(rejected);
         self.rows = rows;
+        Ok(())
+    }
+
+    /// A target without an index on the key is read once, and the staged keys looked up. Where the
+    /// database takes no index of them, the move may be slow, and is right all the same.
+    fn index_move(&mut self, watch: &Watch) -> Result<()> {
+        let made = self.attempt(watch, |staging, session| Ok(staging.index_move(session)?));
+        match made.map_err(Error::into_kind) {
+            Ok(made) => self.has_index |= made,
+            Err(ErrorKind::Sql(error)) if error.class == ErrorClass::Permanent => {
+                let text = format!(
+                    "{} has no index on the key, and the staged keys take none ({error}): the move \
+                     may read the whole table for each row; an index on its key helps",
+                    self.staging.target()
+                );
+                tracing::warn!("{text}");
+                self.warnings.push(text);
+            }
+            Err(kind) => return Err(kind.into()),
+        }
         Ok(())
     }
 
@@ -344,23 +385,34 @@ impl<'a> Staged<'a> {
 
     /// Takes the rows of this run, or the whole table, away, unless they are still needed.
     fn tidy(&mut self, failed: bool) {
-        let is_needed = failed && matches!(self.report.moved, MoveState::Part | MoveState::InDoubt);
-        if is_needed {
+        if failed && self.report.moved == MoveState::InDoubt {
+            // The old session may still hold the table.
             return;
         }
+        let is_needed = failed && self.report.moved == MoveState::Part;
         let session = match self.session.take() {
             Some(session) if !failed => Ok(session),
             _ => self.target.0.session(),
         };
-        let removed = session.and_then(|mut session| self.staging.remove(&mut *session));
-        match removed {
-            Ok(()) => self.report.rows_left = false,
-            Err(error) => self.warnings.push(format!(
+        let removed = session.and_then(|mut session| {
+            if self.has_index {
+                self.staging.drop_indexes(&mut *session)?;
+            }
+            if is_needed { Ok(()) } else { self.staging.remove(&mut *session) }
+        });
+        self.report.rows_left = is_needed || removed.is_err();
+        let left = match is_needed {
+            true => self.staging.index_drops().join("; "),
+            false => self.staging.removal(),
+        };
+        if let Err(error) = removed
+            && !left.is_empty()
+        {
+            self.warnings.push(format!(
                 "the staging table {} could not be tidied up: {error}; remove what is left with: \
-                 {}",
-                self.staging.label(),
-                self.staging.removal()
-            )),
+                 {left}",
+                self.staging.label()
+            ));
         }
     }
 }

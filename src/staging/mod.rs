@@ -144,6 +144,7 @@ impl Staging {
         if self.has_key {
             statements.extend(self.settling_statements());
         }
+        statements.extend(self.move_index().map(|(create, _)| create));
         let part = self.settings.merge_rows.map(|rows| {
             statements.push(sql.part_end(0, rows));
             Part { after: 0, through: 0 }
@@ -154,6 +155,7 @@ impl Staging {
             Some(part) => statements.push(sql.delete_part(part)),
             None => statements.push(sql.last_row()),
         }
+        statements.extend(self.index_drops());
         statements.push(self.removal());
         statements
     }

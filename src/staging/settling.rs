@@ -1,7 +1,7 @@
 //! Equal keys among the staged records.
 
 use super::{Staging, number};
-use crate::config::Duplicates;
+use crate::config::{Duplicates, Mode};
 use crate::error::Result;
 use crate::sink::staging::Keep;
 use crate::sink::{SinkError, SqlSession};
@@ -39,7 +39,7 @@ impl Staging {
     /// The statements that settle equal keys, in order.
     pub(super) fn settling_statements(&self) -> Vec<String> {
         let (sql, rule) = (self.sql(), self.duplicates);
-        let (create, drop) = sql.key_index().unzip();
+        let create = sql.key_index().map(|(create, _)| create);
         let mut statements: Vec<String> = create.into_iter().collect();
         if matches!(rule, Duplicates::Error | Duplicates::Reject) {
             let rows = if rule == Duplicates::Error { 1 } else { PAGE_ROWS };
@@ -48,36 +48,51 @@ impl Staging {
         if rule != Duplicates::Error {
             statements.push(sql.delete_losers(kept(rule)));
         }
-        statements.extend(drop.filter(|_| !self.is_own()));
         statements
     }
 
-    /// Makes what the questions about equal keys need.
+    /// Makes what the questions about equal keys need; whether anything was made.
     ///
     /// # Errors
     /// What the database says.
-    pub fn index_key(&self, session: &mut dyn SqlSession) -> Result<(), SinkError> {
-        match self.sql().key_index() {
-            Some((create, _)) => {
-                session.execute(&create)?;
-                session.commit()
-            }
-            None => Ok(()),
-        }
+    pub fn index_key(&self, session: &mut dyn SqlSession) -> Result<bool, SinkError> {
+        make(session, self.sql().key_index())
     }
 
-    /// Takes it away again, so that the next load into the table need not keep it.
+    /// Makes the index that the move needs where the target has none on the key; whether one was
+    /// made.
+    ///
+    /// # Errors
+    /// What the database says: it may not take an index of these columns.
+    pub fn index_move(&self, session: &mut dyn SqlSession) -> Result<bool, SinkError> {
+        make(session, self.move_index())
+    }
+
+    pub(super) fn move_index(&self) -> Option<(String, String)> {
+        let searches = matches!(self.mode, Mode::Upsert | Mode::Delete);
+        self.sql().move_index().filter(|_| searches)
+    }
+
+    /// Takes the indexes that were made away again, so that the next load into the table need not
+    /// keep them.
     ///
     /// # Errors
     /// What the database says.
-    pub fn drop_key_index(&self, session: &mut dyn SqlSession) -> Result<(), SinkError> {
-        match self.sql().key_index() {
-            Some((_, drop)) if !self.is_own() => {
-                session.execute(&drop)?;
-                session.commit()
-            }
-            _ => Ok(()),
+    pub fn drop_indexes(&self, session: &mut dyn SqlSession) -> Result<(), SinkError> {
+        for statement in self.index_drops() {
+            session.execute(&statement)?;
         }
+        session.commit()
+    }
+
+    /// The statements of [`Self::drop_indexes`]; none for a table that is dropped itself.
+    #[must_use]
+    pub fn index_drops(&self) -> Vec<String> {
+        if self.is_own() || !self.has_key {
+            return Vec::new();
+        }
+        let made = [self.sql().key_index(), self.move_index()];
+        made.into_iter().flatten().map(|(_, drop)| drop).collect()
     }
 
     /// Records that do not count by `rule`, in their order, from behind `after` on, at most `rows`.
@@ -120,4 +135,11 @@ impl Staging {
         session.execute(&self.sql().delete_losers(kept(rule)))?;
         Ok(())
     }
+}
+
+fn make(session: &mut dyn SqlSession, index: Option<(String, String)>) -> Result<bool, SinkError> {
+    let Some((create, _)) = index else { return Ok(false) };
+    session.execute(&create)?;
+    session.commit()?;
+    Ok(true)
 }

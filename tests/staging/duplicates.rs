@@ -99,10 +99,46 @@ pub(crate) fn too_many_equal_keys(kind: Kind) {
     two_files(&place);
     let run = place.run(5, &load("reject", &["--max-errors", "2"]));
     let run = run.says(&["record 3 has the same", "nothing reached st_limit"]);
-    assert_eq!(run.total("rows_loaded"), 0);
-    assert_eq!(place.content().len(), 3);
+    no_rejects(&place, &run);
     let run = place.run(2, &load("reject", &["--max-errors", "3"]));
     assert_eq!(run.totals(), [4, 3, 0, 0]);
+    let old = place.read("r/a.csv.rejects");
+    assert_eq!(old, "5,a4,3\n");
+    // The files of an earlier run are not touched by one that rejects nothing.
+    let run = place.run(5, &load("reject", &["--mode", "upsert", "--max-errors", "1"]));
+    assert_eq!(run.total("rows_rolled_back"), 7);
+    assert_eq!(place.read("r/a.csv.rejects"), old);
+}
+
+/// Nothing is loaded, nothing counts as rejected, and no reject file says otherwise.
+#[track_caller]
+fn no_rejects(place: &Place, run: &crate::support::Run) {
+    assert_eq!(run.totals(), [0, 0, 0, 7]);
+    assert_eq!(place.content().len(), 3);
+    assert_eq!(run.report["rejects"]["by_class"].as_object().map(serde_json::Map::len), Some(0));
+    assert_eq!(run.report["rejects"]["path"], Value::Null);
+    let files = std::fs::read_dir(place.path("r")).expect("a directory");
+    assert_eq!(files.count(), 0);
+}
+
+/// Equal keys are settled, and then the move fails: their rejects are undone with it, and those of
+/// the reader stay.
+pub(crate) fn rejects_of_equal_keys_go_with_the_move(kind: Kind) {
+    let place = Place::seeded(kind, "st_undone");
+    two_files(&place);
+    // The target has key 8: the insert is refused.
+    place.execute("INSERT INTO $T (id, name, v) VALUES (8, 'eight', 80)");
+    place.execute("DELETE FROM $T WHERE id = 1");
+    let arguments = load("reject", &["--max-errors", "all"]);
+    no_rejects(&place, &place.run(4, &arguments));
+    place.write("b.csv", "id,name,v\nx,bad,5\n8,b2,5\n6,b3,6\n5,b4,7\n");
+    let run = place.run(4, &arguments);
+    assert_eq!(run.totals(), [0, 1, 0, 7]);
+    assert_eq!(run.report["rejects"]["by_class"]["conversion"], 1);
+    assert_eq!(run.report["rejects"]["by_class"]["duplicate"], Value::Null);
+    assert_eq!(place.read("r/b.csv.rejects"), "x,bad,5\n");
+    assert_eq!(place.read("r/b.csv.rejects.jsonl").lines().count(), 1);
+    assert!(!place.path("r/a.csv.rejects").exists());
 }
 
 pub(crate) fn keys_of_several_columns(kind: Kind) {

@@ -60,6 +60,57 @@ pub(crate) fn upsert_without_an_index(kind: Kind) {
     assert_eq!(place.content(), ["2|zwei|22", "2|zwei|22", "3|drei|", "4||44", "9|nine|90"]);
 }
 
+/// Staged rows, every second of them known, and a target without an index on the key: the
+/// statements hold either table against an index, never row against row. Derby's MERGE does not:
+/// few rows there.
+pub(crate) fn a_target_without_an_index_is_read_once(kind: Kind) {
+    let place = Place::new(kind, "st_once");
+    let unit = if kind == Kind::Db2 { 10 } else { 2_500 };
+    let rows = |from: u64, to: u64, word: &str| {
+        let line = |id: u64| format!("{id},{word},{}\n", id % 97);
+        format!("id,name,v\n{}", (from * unit..to * unit).map(line).collect::<String>())
+    };
+    let explained = |arguments: &[&str]| {
+        let output = place.command(arguments).arg("--explain").output().expect("the program runs");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let makes = |text: &str| text.contains("CREATE INDEX") && text.contains("DROP INDEX");
+    let content = |from: u64, to: u64, word: &str| {
+        let sum: u64 = (from * unit..to * unit).sum();
+        format!("{word}|{}|{sum}", (to - from) * unit)
+    };
+    let contents = || {
+        let sql = "SELECT name, COUNT(*), SUM(id) FROM $T GROUP BY name ORDER BY name";
+        crate::support::texts(&place.query(sql))
+    };
+    place.write("t.csv", rows(0, 8, "old"));
+    let schema = "id INTEGER, name VARCHAR(20), v INTEGER";
+    place.run(0, &["t.csv", "--create", "--schema", schema]);
+    // A table that is kept has the index for the time of the load only.
+    place.write("f.csv", rows(5, 11, "new"));
+    let upsert = ["f.csv", "--staging=st_once_wait", "--mode", "upsert", "--key", "id"];
+    let text = explained(&upsert);
+    assert_eq!(makes(&text), kind != Kind::Postgresql, "{text}");
+    for _ in 0..2 {
+        let run = place.run(0, &upsert);
+        assert_eq!(run.totals(), [6 * unit, 0, 0, 0]);
+        assert_eq!(run.staging("rows_left"), false);
+        assert_eq!(contents(), [content(5, 11, "new"), content(0, 5, "old")]);
+    }
+    // In parts, and taken away again; the keys of the last ones are not there.
+    place.write("g.csv", rows(8, 14, "gone"));
+    let delete = ["g.csv", "--staging", "--mode", "delete", "--key", "id", "--yes"];
+    let part = (2 * unit).to_string();
+    let run = place.run(0, &[&delete[..], &["--merge-rows", &part]].concat());
+    assert_eq!(run.totals(), [6 * unit, 0, 0, 0]);
+    assert_eq!(contents(), [content(5, 8, "new"), content(0, 5, "old")]);
+    // An index of the target is used where there is one, unique or not.
+    place.execute("CREATE INDEX st_once_i ON $T (id)");
+    let text = explained(&upsert);
+    assert!(kind == Kind::Db2 || !makes(&text), "{text}");
+    assert_eq!(place.run(0, &upsert).totals(), [6 * unit, 0, 0, 0]);
+}
+
 pub(crate) fn replace_exchanges(kind: Kind) {
     let place = Place::seeded(kind, "st_replace");
     place.write("f.csv", FILE);

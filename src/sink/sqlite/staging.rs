@@ -9,7 +9,7 @@ use super::{SqliteTarget, check_column_count};
 use crate::config::schema::Column;
 use crate::sink::SinkError;
 use crate::sink::staging::{
-    Changes, Existing, Keep, OWN_COLUMNS, Part, StagingNames, StagingSpec, StagingSql,
+    Changes, Existing, Keep, OWN_COLUMNS, Part, Search, StagingNames, StagingSpec, StagingSql,
     StagingTable, Step, own_name, standard,
 };
 
@@ -20,6 +20,8 @@ struct SqliteStaging {
     create: String,
     /// Whether a unique index of the target has exactly the key's columns.
     has_unique_key: bool,
+    /// The index of the staged keys, where no index of the target begins with a column of the key.
+    move_index: Option<(String, String)>,
 }
 
 impl StagingSql for SqliteStaging {
@@ -58,7 +60,36 @@ impl StagingSql for SqliteStaging {
             names.ours("s", part),
             names.same_key("t", "s")
         );
-        standard::update_then_insert(names, (!sets.is_empty()).then_some(update), part)
+        let update = (!sets.is_empty()).then_some(update);
+        standard::update_then_insert(names, update, part, self.search())
+    }
+
+    fn delete(&self, part: Option<Part>) -> Vec<Step> {
+        let names = &self.names;
+        // With IN the target's index is searched for each staged key; without one the staged keys
+        // are sorted once. EXISTS would read the staged rows for each row of the target.
+        let sql = format!(
+            "DELETE FROM {} AS t WHERE ({}) IN (SELECT {} FROM {} s WHERE {})",
+            names.target,
+            names.key_list("t"),
+            names.key_list("s"),
+            names.staging,
+            names.ours("s", part)
+        );
+        let gone = standard::gone(names, part, self.search());
+        vec![Step::run(sql, Changes::Any), Step::Count { sql: gone }]
+    }
+
+    fn move_index(&self) -> Option<(String, String)> {
+        self.move_index.clone()
+    }
+
+    fn search(&self) -> Search {
+        match self.move_index {
+            None => Search::Target,
+            // Neither side of a cross join is moved.
+            Some(_) => Search::Staged { join: "CROSS JOIN" },
+        }
     }
 }
 
@@ -109,12 +140,22 @@ impl SqliteTarget {
         let strict = is_strict(&connection, &target)?;
         let has_unique_key = has_unique_key(&connection, &target, spec)?;
         let create = create(&names, spec, &types, strict);
+        let has_index = spec.key.is_empty() || has_index(&connection, &target, spec)?;
+        let move_index = (!has_index).then(|| {
+            let index =
+                format!("{}.{}", quote(&name.schema), quote(&format!("FL_{}", spec.run_id)));
+            // The key first: with the run in front the planner takes it for an index of the run,
+            // and reads the target for each row of it.
+            let (key, run) = (names.key_list(""), &names.own[1]);
+            let create = format!("CREATE INDEX {index} ON {} ({key}, {run})", quote(&name.table));
+            (create, format!("DROP INDEX {index}"))
+        });
         Ok(StagingTable {
             name: format!("{}.{}", quote(&name.schema), quote(&name.table)),
             label: spec.staging.map_or(name.table, str::to_owned),
             first_sql: None,
             problems: existing.map(|existing| existing.problems(spec, &types)),
-            sql: Box::new(SqliteStaging { names, create, has_unique_key }),
+            sql: Box::new(SqliteStaging { names, create, has_unique_key, move_index }),
         })
     }
 }
@@ -223,4 +264,33 @@ fn has_unique_key(
         }
     }
     Ok(false)
+}
+
+/// Whether the row's number, or an index of all rows and the column's own collation, begins with a
+/// column of the key.
+fn has_index(
+    connection: &Connection,
+    table: &TableName,
+    spec: &StagingSpec<'_>,
+) -> Result<bool, SinkError> {
+    let failed = |error| sink_error(&format!("describe {}", table.table), &error);
+    let sql = "SELECT name, NULL FROM pragma_table_info(?1, ?2) \
+               WHERE pk = 1 AND upper(type) = 'INTEGER' \
+               UNION ALL \
+               SELECT x.name, x.coll FROM pragma_index_list(?1, ?2) i \
+               JOIN pragma_index_xinfo(i.name, ?2) x WHERE x.seqno = 0 AND i.partial = 0";
+    let mut statement = connection.prepare(sql).map_err(failed)?;
+    let rows = statement.query_map([&table.table, &table.schema], |row| {
+        Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
+    });
+    let first: Vec<_> = rows.and_then(Iterator::collect).map_err(failed)?;
+    let is_key =
+        |name: &str| spec.key.iter().any(|&at| spec.columns[at].name.eq_ignore_ascii_case(name));
+    Ok(first.iter().any(|(name, collation)| {
+        let Some(name) = name.as_deref().filter(|name| is_key(name)) else { return false };
+        collation.as_deref().is_none_or(|found| {
+            column_collation(connection, &table.schema, &table.table, name)
+                .is_ok_and(|own| own.eq_ignore_ascii_case(found))
+        })
+    }))
 }

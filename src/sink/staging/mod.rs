@@ -16,7 +16,7 @@ use crate::config::schema::Column;
 use crate::config::setting::Setting as _;
 use crate::config::{Mode, StagingAttribute};
 
-pub use standard::Standard;
+pub use standard::{Search, Standard};
 
 /// Names of the staging table's own columns: identity, run, file, record.
 pub const OWN_COLUMNS: [&str; 4] = ["FL_ID", "FL_RUN_ID", "FL_FILE", "FL_RECORD"];
@@ -212,6 +212,12 @@ pub trait StagingSql: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Makes an index of the staged keys, and takes it away again, where the target has none on
+    /// the key: else each staged row would read the whole target.
+    fn move_index(&self) -> Option<(String, String)> {
+        None
+    }
+
     /// Deletes the records whose key another one has too, all but the one that counts.
     fn delete_losers(&self, keep: Keep) -> String;
 
@@ -266,6 +272,11 @@ pub trait StagingSql: fmt::Debug + Send + Sync {
         format!("DELETE FROM {}", self.names().target)
     }
 
+    /// How keys of the two tables are held together.
+    fn search(&self) -> Search {
+        Search::Target
+    }
+
     /// Gives the target's rows the staged values by their key, and adds the others.
     fn upsert(&self, part: Option<Part>) -> Vec<Step>;
 
@@ -277,7 +288,8 @@ pub trait StagingSql: fmt::Debug + Send + Sync {
             names.target,
             standard::is_staged(names, "t", part)
         );
-        vec![Step::run(sql, Changes::Any), Step::Count { sql: standard::gone(names, part) }]
+        let gone = standard::gone(names, part, self.search());
+        vec![Step::run(sql, Changes::Any), Step::Count { sql: gone }]
     }
 
     /// What the mode does to the target, in one transaction.

@@ -2,6 +2,19 @@
 
 use super::{Changes, Keep, Part, StagingNames, StagingSql, Step};
 
+/// In which order the keys of the staging table and of the target are held together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Search {
+    /// The rows of the target are looked up, by an index of the target or as the database likes.
+    Target,
+    /// The target has no index on the key: its rows are read once, and the staged ones looked up
+    /// by [`StagingSql::move_index`]. The text is the join that keeps the tables in this order.
+    Staged {
+        /// `JOIN`, or the database's form that does not change places.
+        join: &'static str,
+    },
+}
+
 /// Any database that takes standard SQL with identity columns and window functions.
 #[derive(Debug, Clone)]
 pub struct Standard {
@@ -29,22 +42,7 @@ impl StagingSql for Standard {
     }
 
     fn upsert(&self, part: Option<Part>) -> Vec<Step> {
-        let values: Vec<&str> = self.names.values().collect();
-        let sets = values.iter().map(|name| {
-            format!(
-                "{name} = (SELECT s.{name} FROM {} s WHERE {} AND {})",
-                self.names.staging,
-                self.names.ours("s", part),
-                self.names.same_key("s", &self.names.target)
-            )
-        });
-        let update = format!(
-            "UPDATE {target} SET {} WHERE {}",
-            sets.collect::<Vec<_>>().join(", "),
-            is_staged(&self.names, &self.names.target, part),
-            target = self.names.target
-        );
-        update_then_insert(&self.names, (!values.is_empty()).then_some(update), part)
+        update_then_insert(&self.names, update_by_queries(&self.names, part), part, Search::Target)
     }
 }
 
@@ -61,13 +59,70 @@ pub(crate) fn append(names: &StagingNames, verb: &str, part: Option<Part>) -> St
 }
 
 /// The rows whose key is not in the target yet.
-pub(crate) fn append_new(names: &StagingNames, verb: &str, part: Option<Part>) -> String {
+fn append_new(names: &StagingNames, part: Option<Part>, search: Search) -> String {
+    let verb = "INSERT INTO";
+    match search {
+        Search::Target => format!(
+            "{} AND NOT EXISTS (SELECT 1 FROM {} t WHERE {})",
+            append(names, verb, part),
+            names.target,
+            names.same_key("t", "s")
+        ),
+        Search::Staged { join } => format!(
+            "{verb} {} ({}) SELECT {} {}",
+            names.target,
+            names.list(""),
+            names.list("s"),
+            not_found(names, part, join)
+        ),
+    }
+}
+
+/// Identities of the staged rows whose key is in the target. That they are made different keeps
+/// this a query of its own, which is run once and not for each row.
+fn found(names: &StagingNames, part: Option<Part>, join: &str) -> String {
     format!(
-        "{} AND NOT EXISTS (SELECT 1 FROM {} t WHERE {})",
-        append(names, verb, part),
+        "SELECT DISTINCT w.{} AS fl_at FROM {} t {join} {} w ON {} AND {}",
+        names.own[0],
         names.target,
-        names.same_key("t", "s")
+        names.staging,
+        names.same_key("w", "t"),
+        names.ours("w", part)
     )
+}
+
+/// The staged rows whose key is not in the target, from `FROM` on.
+fn not_found(names: &StagingNames, part: Option<Part>, join: &str) -> String {
+    format!(
+        "FROM {} s LEFT JOIN ({}) d ON d.fl_at = s.{} WHERE {} AND d.fl_at IS NULL",
+        names.staging,
+        found(names, part, join),
+        names.own[0],
+        names.ours("s", part)
+    )
+}
+
+/// An update of standard SQL, one query for each column; `None` when every column is of the key.
+pub(crate) fn update_by_queries(names: &StagingNames, part: Option<Part>) -> Option<String> {
+    let sets: Vec<String> = names
+        .values()
+        .map(|name| {
+            format!(
+                "{name} = (SELECT s.{name} FROM {} s WHERE {} AND {})",
+                names.staging,
+                names.ours("s", part),
+                names.same_key("s", &names.target)
+            )
+        })
+        .collect();
+    (!sets.is_empty()).then(|| {
+        format!(
+            "UPDATE {} SET {} WHERE {}",
+            names.target,
+            sets.join(", "),
+            is_staged(names, &names.target, part)
+        )
+    })
 }
 
 /// An update (unless every column is of the key), an insert of the rest, and the question whether
@@ -77,11 +132,12 @@ pub(crate) fn update_then_insert(
     names: &StagingNames,
     update: Option<String>,
     part: Option<Part>,
+    search: Search,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
     steps.extend(update.map(|sql| Step::run(sql, Changes::Any)));
-    steps.push(Step::run(append_new(names, "INSERT INTO", part), Changes::Any));
-    steps.push(Step::Count { sql: there(names, part) });
+    steps.push(Step::run(append_new(names, part, search), Changes::Any));
+    steps.push(Step::Count { sql: there(names, part, search) });
     steps
 }
 
@@ -96,13 +152,21 @@ pub(crate) fn is_staged(names: &StagingNames, alias: &str, part: Option<Part>) -
 }
 
 /// Staged rows whose key is in the target.
-pub(crate) fn there(names: &StagingNames, part: Option<Part>) -> String {
-    traced(names, part, "EXISTS")
+pub(crate) fn there(names: &StagingNames, part: Option<Part>, search: Search) -> String {
+    match search {
+        Search::Target => traced(names, part, "EXISTS"),
+        Search::Staged { join } => {
+            format!("SELECT COUNT(*) FROM ({}) d", found(names, part, join))
+        }
+    }
 }
 
 /// Staged rows whose key is not in the target.
-pub(crate) fn gone(names: &StagingNames, part: Option<Part>) -> String {
-    traced(names, part, "NOT EXISTS")
+pub(crate) fn gone(names: &StagingNames, part: Option<Part>, search: Search) -> String {
+    match search {
+        Search::Target => traced(names, part, "NOT EXISTS"),
+        Search::Staged { join } => format!("SELECT COUNT(*) {}", not_found(names, part, join)),
+    }
 }
 
 fn traced(names: &StagingNames, part: Option<Part>, exists: &str) -> String {

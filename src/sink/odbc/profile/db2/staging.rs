@@ -173,7 +173,7 @@ impl StagingSql for Db2Staging {
             names.list("s")
         );
         if sets.is_empty() {
-            let there = Step::Count { sql: standard::there(names, part) };
+            let there = Step::Count { sql: standard::there(names, part, self.search()) };
             return vec![Step::run(sql, Changes::Any), there];
         }
         vec![Step::run(sql, Changes::AllOrMore)]

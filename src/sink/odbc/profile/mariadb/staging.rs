@@ -5,7 +5,7 @@ use super::name_condition;
 use crate::sink::odbc::catalog::TableName;
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::staging::{DeclaredType, StagingForm};
-use crate::sink::staging::{Changes, Keep, Part, StagingNames, StagingSql, Step, standard};
+use crate::sink::staging::{Changes, Keep, Part, Search, StagingNames, StagingSql, Step, standard};
 use crate::sink::{SinkError, TableTask};
 
 /// What is particular here.
@@ -65,6 +65,9 @@ pub(super) const FORM: StagingForm = StagingForm {
     end: " ENGINE=InnoDB",
 };
 
+/// A join that the optimizer does not turn round.
+const FROM_LEFT_TO_RIGHT: &str = "STRAIGHT_JOIN";
+
 /// MariaDB's statements.
 #[derive(Debug)]
 pub(super) struct MariadbStaging {
@@ -73,6 +76,8 @@ pub(super) struct MariadbStaging {
     /// Whether the key's index is the only unique one of the target: `ON DUPLICATE KEY` acts on
     /// any of them.
     is_only_index: bool,
+    /// Whether an index of the target begins with a column of the key.
+    has_index: bool,
 }
 
 impl MariadbStaging {
@@ -83,7 +88,18 @@ impl MariadbStaging {
     ) -> Result<Self, SinkError> {
         let is_only_index = !facts.spec.key.is_empty()
             && is_only_index(facts.session, facts.target, &facts.key_names())?;
-        Ok(Self { names, create, is_only_index })
+        let has_index = facts.spec.key.is_empty()
+            || has_index(facts.session, facts.target, &facts.key_names())?;
+        Ok(Self { names, create, is_only_index, has_index })
+    }
+
+    /// The join of target and staging table, the target first where it must be read as a whole.
+    const fn join(&self) -> &'static str {
+        if self.has_index { "JOIN" } else { FROM_LEFT_TO_RIGHT }
+    }
+
+    fn index(&self) -> String {
+        format!("`FL_{}`", self.names.run_id)
     }
 
     /// Reads what is there now, not what was there when the transaction began.
@@ -104,6 +120,23 @@ impl StagingSql for MariadbStaging {
         vec![self.create.clone()]
     }
 
+    fn move_index(&self) -> Option<(String, String)> {
+        let (index, names) = (self.index(), &self.names);
+        (!self.has_index).then(|| {
+            let key = names.key_list("");
+            let create =
+                format!("CREATE INDEX {index} ON {} ({}, {key})", names.staging, names.own[1]);
+            (create, format!("DROP INDEX {index} ON {}", names.staging))
+        })
+    }
+
+    fn search(&self) -> Search {
+        match self.has_index {
+            true => Search::Target,
+            false => Search::Staged { join: FROM_LEFT_TO_RIGHT },
+        }
+    }
+
     fn delete_losers(&self, keep: Keep) -> String {
         format!(
             "DELETE s FROM {staging} s JOIN ({ranked}) d ON d.fl_at = s.{id} WHERE d.fl_rank > 1",
@@ -121,18 +154,20 @@ impl StagingSql for MariadbStaging {
             let insert = standard::append(names, "INSERT INTO", part);
             let sql = format!("{insert} ON DUPLICATE KEY UPDATE {}", sets.join(", "));
             // A row that changes counts twice, one that stays as it is not at all.
-            let there = Step::Count { sql: standard::there(names, part) };
+            let there = Step::Count { sql: standard::there(names, part, self.search()) };
             vec![Step::run(sql, Changes::Any), there]
         } else {
             let update = format!(
-                "UPDATE {} t JOIN {} s ON {} SET {} WHERE {}",
+                "UPDATE {} t {} {} s ON {} SET {} WHERE {}",
                 names.target,
+                self.join(),
                 names.staging,
                 names.same_key("t", "s"),
                 names.assignments("t", "s"),
                 names.ours("s", part)
             );
-            standard::update_then_insert(names, (!sets.is_empty()).then_some(update), part)
+            let update = (!sets.is_empty()).then_some(update);
+            standard::update_then_insert(names, update, part, self.search())
         };
         steps = steps.into_iter().map(Self::current).collect();
         steps
@@ -142,13 +177,14 @@ impl StagingSql for MariadbStaging {
         let names = &self.names;
         // An alias after DELETE FROM is newer than the oldest servers in use.
         let sql = format!(
-            "DELETE t FROM {} t JOIN {} s ON {} WHERE {}",
+            "DELETE t FROM {} t {} {} s ON {} WHERE {}",
             names.target,
+            self.join(),
             names.staging,
             names.same_key("t", "s"),
             names.ours("s", part)
         );
-        let gone = Step::Count { sql: standard::gone(names, part) };
+        let gone = Step::Count { sql: standard::gone(names, part, self.search()) };
         vec![Step::run(sql, Changes::Any), Self::current(gone)]
     }
 }
@@ -185,4 +221,15 @@ fn is_only_index(session: &Session, table: &TableName, key: &[&str]) -> Result<b
         _ => false,
     });
     Ok(is_one && is_key && rows.len() == key.len())
+}
+
+/// Whether an index that can be searched begins with a column of the key.
+fn has_index(session: &Session, table: &TableName, key: &[&str]) -> Result<bool, SinkError> {
+    let sql = format!(
+        "SELECT column_name FROM information_schema.statistics \
+         WHERE seq_in_index = 1 AND index_type = 'BTREE' AND {}",
+        name_condition(table)
+    );
+    let mut first = session.query(&sql)?.into_iter().flatten().flatten();
+    Ok(first.any(|column| key.iter().any(|name| name.eq_ignore_ascii_case(&column))))
 }

@@ -6,7 +6,7 @@ use crate::sink::odbc::catalog::{CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::staging::{DeclaredType, StagingForm};
 use crate::sink::staging::{
-    Changes, Keep, OWN_COLUMNS, Part, StagingNames, StagingSql, Step, standard,
+    Changes, Keep, OWN_COLUMNS, Part, Search, StagingNames, StagingSql, Step, standard,
 };
 use crate::sink::{SinkError, TableTask};
 
@@ -178,7 +178,9 @@ impl StagingSql for PostgresqlStaging {
                     names.ours("s", part),
                     names.same_key("t", "s")
                 );
-                standard::update_then_insert(names, (!sets.is_empty()).then_some(update), part)
+                let update = (!sets.is_empty()).then_some(update);
+                // A hash of either table serves as well as an index.
+                standard::update_then_insert(names, update, part, Search::Target)
             }
         }
     }
