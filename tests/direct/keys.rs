@@ -137,7 +137,8 @@ fn no_key_no_row() {
     });
 }
 
-/// MariaDB compares a FLOAT as a DOUBLE: a delete by such a key would find no 0.1, and call it done.
+/// MariaDB compares a FLOAT as a DOUBLE: a delete by such a key would find no 0.1,
+/// and call it done.
 #[test]
 fn a_float_as_a_key() {
     let database = Database::get(Kind::Mariadb);
