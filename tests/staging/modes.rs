@@ -124,7 +124,7 @@ pub(crate) fn replace_exchanges(kind: Kind) {
 }
 
 pub(crate) fn replace_by_nothing_empties(kind: Kind) {
-    let place = Place::seeded(kind, "st_replace_none");
+    let place = Place::seeded(kind, "st_emptied");
     place.write("f.csv", "id,name,v\n");
     let run = place.run(0, &["f.csv", "--mode", "replace", "--yes", "--allow-empty"]);
     all_moved(&place, &run, 0);
