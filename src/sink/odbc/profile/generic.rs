@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{Arrays, Bounds, Encode, Profile, ProfileName, announced};
-use crate::arena::{CellType, IndicatorWidth};
+use crate::arena::IndicatorWidth;
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
 use crate::limits::DECIMAL_DIGITS;
 use crate::sink::SinkError;
@@ -51,24 +51,6 @@ impl Profile for Generic {
         };
         let columns: Result<Vec<_>, _> = described.iter().map(catalog_column).collect();
         columns.map(Some)
-    }
-
-    fn cell(&self, column: &CatalogColumn) -> CellType {
-        match column.column.ty {
-            SqlType::SmallInt => CellType::I16,
-            SqlType::Integer => CellType::I32,
-            SqlType::BigInt => CellType::I64,
-            SqlType::Real => CellType::F32,
-            SqlType::Double => CellType::F64,
-            SqlType::Boolean => CellType::Bit,
-            SqlType::Binary(_) | SqlType::VarBinary(_) => CellType::Bytes,
-            SqlType::Decimal { .. }
-            | SqlType::Char(_)
-            | SqlType::VarChar(_)
-            | SqlType::Date
-            | SqlType::Time
-            | SqlType::Timestamp { .. } => CellType::Text,
-        }
     }
 
     fn encoder(&self, columns: &[CatalogColumn], _width: IndicatorWidth) -> Box<dyn Encode> {

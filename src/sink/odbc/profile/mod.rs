@@ -306,8 +306,26 @@ pub(super) trait Profile: Send + Sync {
         error
     }
 
-    /// Form of a column's cells.
-    fn cell(&self, column: &CatalogColumn) -> CellType;
+    /// Form of a column's cells. Dates and times are text, which every database reads, unless a
+    /// profile says otherwise. (MariaDB's must not: Connector/ODBC 3.1.15 keeps about 45 bytes of
+    /// each value that is bound as a struct in an array, for as long as the statement lives.)
+    fn cell(&self, column: &CatalogColumn) -> CellType {
+        match column.column.ty {
+            SqlType::SmallInt => CellType::I16,
+            SqlType::Integer => CellType::I32,
+            SqlType::BigInt => CellType::I64,
+            SqlType::Real => CellType::F32,
+            SqlType::Double => CellType::F64,
+            SqlType::Boolean => CellType::Bit,
+            SqlType::Binary(_) | SqlType::VarBinary(_) => CellType::Bytes,
+            SqlType::Decimal { .. }
+            | SqlType::Char(_)
+            | SqlType::VarChar(_)
+            | SqlType::Date
+            | SqlType::Time
+            | SqlType::Timestamp { .. } => CellType::Text,
+        }
+    }
 
     /// The statement that loads rows.
     fn insert_sql(&self, table: &str, columns: &[CatalogColumn], quote: char) -> String {

@@ -12,7 +12,7 @@ use super::{
     Arrays, Bounds, Counted, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword, RowSql,
     StagingProfile, TextCheck, Verdict, announced, hex, quoted,
 };
-use crate::arena::{CellType, IndicatorWidth};
+use crate::arena::IndicatorWidth;
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
 use crate::limits::DECIMAL_DIGITS;
 use crate::sink::odbc::catalog::{self, CatalogColumn, TableName};
@@ -158,26 +158,6 @@ impl Profile for Mariadb {
             }
         }
         Ok(())
-    }
-
-    fn cell(&self, column: &CatalogColumn) -> CellType {
-        match column.column.ty {
-            SqlType::SmallInt => CellType::I16,
-            SqlType::Integer => CellType::I32,
-            SqlType::BigInt => CellType::I64,
-            // Dates and times as text: Connector/ODBC 3.1.15 keeps about 45 bytes of each value
-            // that is bound as a struct in an array, for as long as the statement lives.
-            SqlType::Decimal { .. }
-            | SqlType::Char(_)
-            | SqlType::VarChar(_)
-            | SqlType::Date
-            | SqlType::Time
-            | SqlType::Timestamp { .. } => CellType::Text,
-            SqlType::Real => CellType::F32,
-            SqlType::Double => CellType::F64,
-            SqlType::Boolean => CellType::Bit,
-            SqlType::Binary(_) | SqlType::VarBinary(_) => CellType::Bytes,
-        }
     }
 
     fn row_sql(

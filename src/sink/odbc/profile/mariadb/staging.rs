@@ -153,7 +153,7 @@ impl StagingSql for MariadbStaging {
         let mut steps = if self.is_only_index && !sets.is_empty() {
             let insert = standard::append(names, "INSERT INTO", part);
             let sql = format!("{insert} ON DUPLICATE KEY UPDATE {}", sets.join(", "));
-            // A row that changes counts twice, one that stays as it is not at all.
+            // A row that changes counts twice, any other once.
             let there = Step::Count { sql: standard::there(names, part, self.search()) };
             vec![Step::run(sql, Changes::Any), there]
         } else {

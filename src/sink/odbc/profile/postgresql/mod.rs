@@ -13,7 +13,7 @@ use super::{
     Bounds, Counted, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword, RowSql, Savepoint,
     StagingProfile, TextCheck, Verdict, announced, hex, quoted,
 };
-use crate::arena::{Batch, CellType, IndicatorWidth};
+use crate::arena::{Batch, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
 use crate::limits::DECIMAL_DIGITS;
 use crate::sink::odbc::catalog::{CatalogColumn, TableName};
@@ -128,24 +128,6 @@ impl Profile for Postgresql {
         let rows = session.query(&CATALOG_SQL.replace("$NAME", &name))?;
         let columns: Result<Vec<_>, _> = rows.iter().map(|row| catalog_column(row)).collect();
         Ok(Some(columns?).filter(|columns| !columns.is_empty()))
-    }
-
-    fn cell(&self, column: &CatalogColumn) -> CellType {
-        match column.column.ty {
-            SqlType::SmallInt => CellType::I16,
-            SqlType::Integer => CellType::I32,
-            SqlType::BigInt => CellType::I64,
-            SqlType::Real => CellType::F32,
-            SqlType::Double => CellType::F64,
-            SqlType::Boolean => CellType::Bit,
-            SqlType::Binary(_) | SqlType::VarBinary(_) => CellType::Bytes,
-            SqlType::Decimal { .. }
-            | SqlType::Char(_)
-            | SqlType::VarChar(_)
-            | SqlType::Date
-            | SqlType::Time
-            | SqlType::Timestamp { .. } => CellType::Text,
-        }
     }
 
     fn insert_sql(&self, table: &str, columns: &[CatalogColumn], quote: char) -> String {
