@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastload::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget};
 use fastload::sink::sqlite::SqliteTarget;
-use fastload::sink::{SqlSession, Target};
+use fastload::sink::{ErrorClass, SqlSession, Target};
 use rusqlite::types::Value as Cell;
 use serde_json::Value;
 
@@ -103,9 +103,17 @@ impl Place {
     /// Runs a statement past the program, and commits. `$T` is the table.
     pub(crate) fn execute(&self, sql: &str) {
         let sql = sql.replace("$T", &self.table);
-        let mut session = self.session();
-        let done = session.execute(&sql).and_then(|_| session.commit());
-        done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        // Derby's catalogue is one for all tests: DDL of two of them can be a deadlock.
+        let mut tries = 0..20;
+        loop {
+            let mut session = self.session();
+            let done = session.execute(&sql).and_then(|_| session.commit());
+            match done {
+                Ok(()) => return,
+                Err(error) if error.class == ErrorClass::Transient && tries.next().is_some() => {}
+                Err(error) => panic!("{sql}: {error}"),
+            }
+        }
     }
 
     /// The answer to a query past the program. `$T` is the table.
