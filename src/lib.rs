@@ -88,6 +88,7 @@
 //!         before: Vec::new(),
 //!         after: Vec::new(),
 //!         care: TableCare::default(),
+//!         ledger: None,
 //!         max_errors: RejectLimit::Count(10),
 //!         rejects: vec![directory.join("accounts.rejects")],
 //!         limit: None,

@@ -126,6 +126,35 @@ pub enum StagingAttribute {
     NotLogged,
 }
 
+/// What a start does about earlier runs of its job (`--restart`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Restart {
+    /// Resumes an unfinished run; a finished one of the same content is left as it is.
+    #[default]
+    Auto,
+    /// Begins a new run, whatever is there; an unfinished one is given up.
+    New,
+    /// Resumes an unfinished run; without one the load is refused.
+    Continue,
+    /// Gives an unfinished run up and loads nothing.
+    Terminate,
+}
+
+/// What the ledger keeps of a load. A load without one cannot be resumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerConfig {
+    /// Name of the job (`--job`); `None`: it is known by target, table, inputs and mode.
+    pub job: Option<String>,
+    /// What earlier runs mean.
+    pub restart: Restart,
+    /// The ledger's table (`--ledger-table`), `NAME` or `SCHEMA.NAME` of letters, digits and `_`;
+    /// `None`: `FASTLOAD_LEDGER` where unqualified names lead.
+    pub table: Option<String>,
+    /// How long a run that cannot be asked may be silent before another takes its job
+    /// (`--job-lease`).
+    pub lease: Duration,
+}
+
 /// How many rejects a load survives (`--max-errors`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RejectLimit {
@@ -239,6 +268,8 @@ pub struct LoadConfig {
     pub staging: Option<StagingConfig>,
     /// What is done to the table as a whole.
     pub care: TableCare,
+    /// What is kept in the ledger; `None`: nothing (`--restart off`).
+    pub ledger: Option<LedgerConfig>,
     /// Statements before the first row, each in a transaction of its own (`--before`).
     pub before: Vec<String>,
     /// Statements after the last commit of a load that ended well (`--after`).

@@ -51,6 +51,7 @@ pub(crate) fn config(inputs: &[&Path], columns: &[Column], dialect: Dialect) -> 
         before: Vec::new(),
         after: Vec::new(),
         care: fastload::config::TableCare::default(),
+        ledger: None,
         max_errors: RejectLimit::All,
         rejects: inputs.iter().map(|path| reject_path(path)).collect(),
         limit: None,
