@@ -61,6 +61,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("signal_hook", &["cli/"]),
     ("tokio_uring", &["input/uring.rs"]),
     ("tracing_subscriber", &["cli/"]),
+    ("twox_hash", &["input/fingerprint.rs"]),
 ];
 
 /// Files with unsafe code; docs/unsafe.md argues each.

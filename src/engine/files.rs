@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::config::{InputSpec, IoWay, LoadConfig};
 use crate::error::{Error, Result};
 use crate::input::block::{Block, BlockFeed};
+use crate::input::fingerprint::Fingerprint;
 use crate::input::identity::Watch;
 use crate::input::mmap::MappedFile;
 use crate::input::{Input, RawSource};
@@ -80,6 +81,16 @@ impl InputFile {
                 Error::input(&self.path, format!("cannot be read: {error}"), String::new())
             }),
         }
+    }
+
+    /// What tells this state of the file from another one after a restart; `None` for streams.
+    /// Reads the first and the last MiB.
+    ///
+    /// # Errors
+    /// What reading gave; `UnexpectedEof` for a file that is shorter by now.
+    pub fn fingerprint(&self) -> io::Result<Option<Fingerprint>> {
+        let watch = self.watch.as_ref().filter(|_| self.is_rereadable());
+        watch.map(Watch::fingerprint).transpose()
     }
 
     /// Whether the bytes can be read again from the start: a stream cannot.

@@ -4,6 +4,7 @@
 //! slice for the whole file, or owned blocks that a thread reads ahead, by `read` or by `io_uring`.
 
 pub mod block;
+pub mod fingerprint;
 pub mod identity;
 pub mod mmap;
 mod open;
