@@ -119,6 +119,11 @@ fn parse(c: &mut Criterion) {
         first_row: 0,
         source,
         share_bytes: None,
+        records_before: 0,
+        numbered: 0,
+        lines_before: 0,
+        lines: 0,
+        digest: 0,
     };
     group.bench_function("accounts into arenas", |b| {
         b.iter(|| {

@@ -57,6 +57,8 @@ pub enum ErrorKind {
     },
     /// More rejects than `--max-errors` allows.
     RejectLimit(Box<BadRecord>),
+    /// Another start works on the job, or has taken it.
+    JobHeld(String),
     /// A signal asked the load to stop.
     Interrupted {
         /// Its number.
@@ -176,7 +178,9 @@ impl From<SinkError> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            ErrorKind::Usage { message, .. } | ErrorKind::Config(message) => f.write_str(message),
+            ErrorKind::Usage { message, .. }
+            | ErrorKind::Config(message)
+            | ErrorKind::JobHeld(message) => f.write_str(message),
             ErrorKind::Input { path, message, .. } => write!(f, "{}: {message}", path.display()),
             ErrorKind::Io { what, source } => write!(f, "{what}: {source}"),
             ErrorKind::Connect(error) if error.class == ErrorClass::ConnectionLost => {

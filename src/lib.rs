@@ -120,6 +120,7 @@ pub mod error;
 pub mod generate;
 pub mod infer;
 pub mod input;
+pub mod ledger;
 pub mod limits;
 pub mod parse;
 pub mod record;

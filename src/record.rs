@@ -162,6 +162,12 @@ impl ByteRange {
         self.end - self.start
     }
 
+    /// Whether the byte at `offset` is in the range.
+    #[must_use]
+    pub const fn contains(self, offset: u64) -> bool {
+        self.start <= offset && offset < self.end
+    }
+
     /// Whether the range holds no byte.
     #[must_use]
     pub const fn is_empty(self) -> bool {

@@ -14,6 +14,8 @@ pub enum Status {
     Loaded,
     /// Every record is a row or a reject, inside the limit.
     LoadedWithRejects,
+    /// An earlier run has loaded the same content: nothing was done.
+    AlreadyLoaded,
     /// A limit or a signal stopped the load.
     Stopped,
     /// An error stopped the load.

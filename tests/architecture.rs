@@ -18,7 +18,7 @@ const RANKS: &[&[&str]] = &[
     &["generate", "infer", "input", "report", "split"],
     &["arena", "dialect", "rejects"],
     &["parse", "sink"],
-    &["staging"],
+    &["ledger", "staging"],
     &["engine"],
     &["cli"],
     &["lib"],

@@ -132,6 +132,11 @@ impl Sample {
             first_row: 0,
             source: RawSource::Owned { bytes: std::sync::Arc::new(Vec::new()), base: 0 },
             share_bytes: None,
+            records_before: 0,
+            numbered: 0,
+            lines_before: 0,
+            lines: 0,
+            digest: 0,
         });
         let window = Window { bytes: &bytes, byte_offset: 0, last: true };
         parser.seek(0);

@@ -34,6 +34,16 @@ pub struct Segment {
     pub base_line: u64,
     /// Records that begin in the range: rows and rejects.
     pub records: u64,
+    /// Records of the chunk before the range: with `base_record`, those of the file.
+    pub records_before: u32,
+    /// Records in the range, those included that the load leaves out.
+    pub numbered: u32,
+    /// Lines of the chunk before the range: with `base_line`, those of the file.
+    pub lines_before: u32,
+    /// Lines that end in the range.
+    pub lines: u32,
+    /// Hash of its bytes; 0: it was not asked for, or they were not held together.
+    pub digest: u64,
     /// Index of the segment's first row in the batch.
     pub first_row: usize,
     /// The bytes themselves, for the reject file.

@@ -186,6 +186,11 @@ fn parse_file(rows: &mut RowParser, shape: &mut Shape, map: &MappedFile, body: u
             first_row: 0,
             source: RawSource::Owned { bytes: Arc::default(), base: 0 },
             share_bytes: None,
+            records_before: 0,
+            numbered: 0,
+            lines_before: 0,
+            lines: 0,
+            digest: 0,
         });
         match rows.parse(window, until, &mut cursor, &mut batch) {
             Pause::NeedStride { column, bytes } => shape.widen(column, bytes),

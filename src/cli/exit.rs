@@ -15,6 +15,8 @@ pub const REJECT_LIMIT: u8 = 5;
 pub const SYSTEM: u8 = 8;
 /// No connection.
 pub const CONNECT: u8 = 10;
+/// Another start works on the job.
+pub const JOB_HELD: u8 = 11;
 /// Login refused.
 pub const LOGIN: u8 = 12;
 /// Wrong flags (`EX_USAGE` of sysexits.h).
@@ -36,6 +38,7 @@ pub fn of_error(error: &Error) -> u8 {
         ErrorKind::Input { .. } => INPUT,
         ErrorKind::Io { .. } | ErrorKind::Internal(_) => SYSTEM,
         ErrorKind::Connect(_) => CONNECT,
+        ErrorKind::JobHeld(_) => JOB_HELD,
         ErrorKind::Login(_) => LOGIN,
         ErrorKind::Sql(_) | ErrorKind::InDoubt { .. } => SQL,
         ErrorKind::RejectLimit(_) => REJECT_LIMIT,
@@ -54,10 +57,12 @@ pub fn of_signal(signal: i32) -> u8 {
 pub fn of_load(status: Status, error: Option<&Error>) -> u8 {
     match (error, status) {
         (Some(error), _) => of_error(error),
-        (None, Status::Loaded) => OK,
+        (None, Status::Loaded | Status::AlreadyLoaded) => OK,
         (None, Status::LoadedWithRejects) => REJECTS,
-        // A load that stopped or failed has an error that says why.
-        (None, Status::Stopped | Status::Failed) => SYSTEM,
+        // A start that was asked to end its job, and did.
+        (None, Status::Stopped) => OK,
+        // A load that failed has an error that says why.
+        (None, Status::Failed) => SYSTEM,
     }
 }
 
@@ -79,6 +84,7 @@ mod tests {
             (ErrorKind::Usage { message: String::new(), help: String::new() }, 64),
             (ErrorKind::Config(String::new()), 78),
             (ErrorKind::Connect(refused()), 10),
+            (ErrorKind::JobHeld(String::new()), 11),
             (ErrorKind::Login(refused()), 12),
             (ErrorKind::Sql(refused()), 4),
             (ErrorKind::InDoubt { error: refused(), ranges: Vec::new() }, 4),

@@ -88,6 +88,7 @@ pub(super) fn summary(report: &Report, verb: &str) -> String {
     let status = match report.status {
         Status::Loaded => verb.to_owned(),
         Status::LoadedWithRejects => format!("{verb}, with rejects"),
+        Status::AlreadyLoaded => "already loaded".to_owned(),
         Status::Stopped => "stopped".to_owned(),
         Status::Failed => "failed".to_owned(),
     };

@@ -34,8 +34,8 @@ impl Parser<'_> {
         }
         if let Some(start) = proven.filter(|start| file.reached_limit(start.records)) {
             // All records that are wanted stand before this chunk.
-            file.chain.publish(chunk.index, start);
             file.end_early();
+            file.publish(chunk.index, start)?;
             return Ok(());
         }
         loop {
@@ -98,7 +98,8 @@ impl Parser<'_> {
             }
         }
         let end = attempt.cursor.at as u64;
-        self.close_segment(&attempt, end);
+        let window = Window { bytes, byte_offset: 0, last: true };
+        self.close_segment(&attempt, end, Some(window));
         self.prove(&mut attempt)?;
         self.finish(attempt, end)?;
         map.release(ByteRange { start: range.start.min(start), end: range.end });
@@ -188,7 +189,7 @@ impl Parser<'_> {
         attempt.cursor.at = usize_of(attempt.start - block.offset);
         let pause = self.parse_window(attempt, window, block.bytes().len(), &source)?;
         let at = window.byte_offset + attempt.cursor.at as u64;
-        self.close_segment(attempt, at);
+        self.close_segment(attempt, at, Some(window));
         match pause {
             Pause::ChunkEnd => Ok(at),
             // The record that goes on behind the block is not wanted: nobody waits for its end.
@@ -229,15 +230,15 @@ impl Parser<'_> {
                 self.prove(attempt)?;
                 // What stands before the record keeps its source.
                 let start = carry_offset + attempt.cursor.at as u64;
-                self.close_segment(attempt, start);
+                self.close_segment(attempt, start, Some(window));
                 let (skipped, spilled) = self.skip_blocks(attempt, &carry, carry_offset, &tail)?;
                 self.open_segment(attempt, start, spilled.unwrap_or(source));
                 self.skip_record(attempt, window, fault, skipped)?;
-                self.close_segment(attempt, skipped.end);
+                self.close_segment(attempt, skipped.end, None);
                 self.carry = carry;
                 return Ok(skipped.end);
             }
-            self.close_segment(attempt, carry_offset + attempt.cursor.at as u64);
+            self.close_segment(attempt, carry_offset + attempt.cursor.at as u64, Some(window));
             if pause == Pause::ChunkEnd {
                 break;
             }

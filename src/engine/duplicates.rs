@@ -35,8 +35,7 @@ pub(super) fn settle(
         Duplicates::Skip | Duplicates::Last => {}
     }
     if rule != Duplicates::Error {
-        staged.attempt(watch, |staging, session| Ok(staging.delete_losers(session, rule)?))?;
-        staged.recount(watch, &rejected)?;
+        staged.leave_one(watch, rule, &rejected, segment)?;
     }
     Ok(())
 }

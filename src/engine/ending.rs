@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::files::OpenFile;
+use super::job::Job;
 use super::load::{Ran, TargetHandle};
 use super::shared::Shared;
 use super::staged::Staged;
@@ -13,6 +14,10 @@ use super::threads::Times;
 use super::verdict;
 use super::writer::new_histogram;
 use crate::error::{DoubtfulRange, Error, ErrorKind, Result};
+use crate::input::fingerprint::hash_range;
+use crate::ledger::{RangeRow, State, samples};
+use crate::record::ByteRange;
+use crate::rejects::RejectFiles;
 use crate::report::{
     CommitStage, Counts, FileReport, InDoubtRange, InDoubtReport, ParseStage, Report, RetryReport,
     RingStage, Stages, StagingReport, StagingStage, Status, WriteStage,
@@ -26,7 +31,8 @@ pub(super) fn finish(
     started: Instant,
     report: &mut Report,
 ) -> Option<Error> {
-    let Ran { shared, rejects, mut times, warnings, staging, care } = ran;
+    let Ran { shared, rejects, mut times, warnings, staging, care, started: run, heartbeat } = ran;
+    let job = run.as_ref().map(|started| &*started.job);
     report.warnings = warnings;
     let mut error = shared.take_error().or_else(|| shared.stop_reason());
     if error.is_none() {
@@ -34,14 +40,17 @@ pub(super) fn finish(
     }
     if let Some(staging) = &staging {
         let mut segment = rejects.segment(shared.config.work.writers);
-        let mut staged = Staged::new(&shared, staging, target);
+        let run = run.as_ref().map(|started| &started.run);
+        let mut staged = Staged::new(&shared, staging, target, (run, &rejects));
         error = staged.run(error.map_or(Ok(()), Err), &mut segment);
         times.segments.push(segment);
         report.warnings.append(&mut staged.warnings);
         report.staging = Some(staged.report);
     }
     if error.is_none() {
-        error = complete(&shared, target, &care, &mut report.warnings).err();
+        let reached = run.as_ref().map_or((State::Starting, 0), |s| (s.run.state, s.run.step));
+        let after = After { shared: &shared, target, care: &care, job, reached };
+        error = after.complete(&mut report.warnings).err();
     }
     // Rejects of committed units stand, however the load ended.
     let reject_paths =
@@ -49,6 +58,11 @@ pub(super) fn finish(
             error.get_or_insert(merge_error);
             Vec::new()
         });
+    if let (Some(job), None) = (job, &error) {
+        error = end_run(job, &shared, &rejects, &mut report.warnings).err();
+    }
+    heartbeat.end();
+    report.ledger.ranges = job.map_or(0, |job| committed_ranges(job));
     report.retries = shared.retries.report();
     report.warnings.extend(smaller_commits(&report.retries));
     report.in_doubt = in_doubt(error.as_ref());
@@ -68,6 +82,8 @@ pub(super) fn finish(
         report.bytes_per_second = report.totals.bytes as f64 / seconds;
     }
     report.rejects.by_class = shared.rejects_by_class();
+    let earlier_rejects = shared.files.iter().any(|file| file.earlier.rejected > 0);
+    report.status = status(error.as_ref(), &report.totals, earlier_rejects);
     error
 }
 
@@ -91,36 +107,126 @@ pub(super) fn check_limit(shared: &Shared) -> Result<()> {
 }
 
 /// What is left to do for a load whose rows are all in the target.
-fn complete(
-    shared: &Shared,
-    target: &TargetHandle,
-    care: &[(TableTask, String)],
-    warnings: &mut Vec<String>,
-) -> Result<()> {
-    for file in &shared.files {
-        file.check_complete().map_err(ErrorKind::Internal)?;
-    }
-    target.0.finish()?;
-    for (task, sql) in care {
-        let mut session = target.0.session()?;
-        let done = session.execute(sql).and_then(|_| session.commit());
-        match (task, done) {
-            (_, Ok(())) => {}
-            // Statistics are not data: the load is what was asked for.
-            (TableTask::Statistics, Err(error)) => {
-                warnings.push(format!("all rows are loaded; {} failed: {error}", task.flag()));
-            }
-            // The table may not be read or written now.
-            (_, Err(error)) => {
-                let note = format!("all rows are loaded; {} failed: {sql}", task.flag());
-                return Err(error.with_note(&note).into());
+struct After<'a> {
+    shared: &'a Shared,
+    target: &'a TargetHandle,
+    care: &'a [(TableTask, String)],
+    job: Option<&'a Job>,
+    /// How far an earlier start has come.
+    reached: (State, u64),
+}
+
+impl After<'_> {
+    fn complete(&self, warnings: &mut Vec<String>) -> Result<()> {
+        for file in &self.shared.files {
+            file.check_complete().map_err(ErrorKind::Internal)?;
+        }
+        self.target.0.finish()?;
+        let (state, step) = self.reached;
+        let done = if state == State::Finishing { step } else { 0 };
+        if let Some(job) = self.job {
+            job.advance(State::Finishing, done)?;
+        }
+        let care = self.care.iter().map(|(task, sql)| (Some(*task), sql));
+        let after = self.shared.config.after.iter().map(|sql| (None, sql));
+        for (step, (task, sql)) in (1..).zip(care.chain(after)).skip_while(|(s, _)| *s <= done) {
+            match (task, self.run(sql, step)) {
+                (_, Ok(())) => {}
+                // Statistics are not data: the load is what was asked for.
+                (Some(task @ TableTask::Statistics), Err(error)) => {
+                    warnings.push(format!("all rows are loaded; {} failed: {error}", task.flag()));
+                }
+                // The table may not be read or written now.
+                (Some(task), Err(error)) => {
+                    return Err(with_note(
+                        error,
+                        &format!("all rows are loaded; {} failed: {sql}", task.flag()),
+                    ));
+                }
+                (None, Err(error)) => return Err(error),
             }
         }
+        Ok(())
     }
-    for sql in &shared.config.after {
-        target.0.run_sql(sql)?;
+
+    /// Runs a statement, and says so in the ledger in the same transaction.
+    fn run(&self, sql: &str, step: u64) -> Result<()> {
+        let Some(job) = self.job else {
+            return Ok(self.target.0.run_sql(sql)?);
+        };
+        let mut session = self.target.0.session()?;
+        session.execute(sql)?;
+        job.advance_in(&mut *session, State::Finishing, step)?;
+        session.commit()?;
+        Ok(())
+    }
+}
+
+fn with_note(error: Error, note: &str) -> Error {
+    match error.into_kind() {
+        ErrorKind::Sql(error) => ErrorKind::Sql(error.with_note(note)).into(),
+        kind => kind.into(),
+    }
+}
+
+/// Ends the run of a load that ended well.
+fn end_run(
+    job: &Job,
+    shared: &Shared,
+    rejects: &RejectFiles,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    resample(job, shared)?;
+    shared.check_inputs()?;
+    job.done(&totals(job, shared))?;
+    if let Err(error) = rejects.remove() {
+        warnings.push(format!("the load is finished; {error}"));
     }
     Ok(())
+}
+
+/// Reads some of what was committed again: a change of the bytes that nothing else shows.
+fn resample(job: &Job, shared: &Shared) -> Result<()> {
+    let ranges = job.transact(|store| store.ranges(job.key()))?;
+    for range in samples(&ranges) {
+        let file = &shared.files[range.file];
+        let Some(source) = &file.raw else { continue };
+        let hash = hash_range(source, range.bytes).map_err(|error| file.read_error(error))?;
+        if hash != range.digest {
+            let ByteRange { start, end } = range.bytes;
+            return Err(Error::input(
+                &file.path,
+                format!("bytes {start}..{end} are others now than those that were loaded"),
+                "the table holds what was read first; load a copy that nobody writes to",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// One range a file.
+fn totals(job: &Job, shared: &Shared) -> Vec<RangeRow> {
+    let one = |file: &Arc<OpenFile>| {
+        let counts = file.report();
+        RangeRow {
+            file: file.index,
+            bytes: ByteRange { start: 0, end: counts.bytes },
+            records: counts.records_read,
+            lines: file.chain.reached().lines,
+            loaded: counts.rows_loaded + file.earlier.loaded,
+            rejected: counts.rows_rejected + file.earlier.rejected,
+            superseded: counts.rows_superseded,
+            epoch: job.epoch(),
+            ..RangeRow::default()
+        }
+    };
+    shared.files.iter().filter(|file| file.report().bytes > 0).map(one).collect()
+}
+
+/// Ranges that the ledger has of the run now; 0 when it cannot be asked.
+fn committed_ranges(job: &Job) -> u64 {
+    let ranges = job.transact(|store| store.ranges(job.key()));
+    ranges.map_or(0, |ranges| ranges.len() as u64)
 }
 
 fn file_reports(shared: &Shared, rejects: &[Option<PathBuf>]) -> Vec<FileReport> {
@@ -197,9 +303,11 @@ fn smaller_commits(retries: &RetryReport) -> Option<String> {
 }
 
 /// How a load ended.
-pub(super) fn status(error: Option<&Error>, totals: &Counts) -> Status {
+///
+/// `earlier_rejects`: an earlier start of the job has rejected records.
+pub(super) fn status(error: Option<&Error>, totals: &Counts, earlier_rejects: bool) -> Status {
     match error.map(Error::kind) {
-        None if totals.rows_rejected > 0 => Status::LoadedWithRejects,
+        None if totals.rows_rejected > 0 || earlier_rejects => Status::LoadedWithRejects,
         None => Status::Loaded,
         Some(ErrorKind::RejectLimit(_) | ErrorKind::Interrupted { .. }) => Status::Stopped,
         Some(_) => Status::Failed,

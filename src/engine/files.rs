@@ -12,6 +12,7 @@ use crate::input::fingerprint::Fingerprint;
 use crate::input::identity::Watch;
 use crate::input::mmap::MappedFile;
 use crate::input::{Input, RawSource};
+use crate::ledger::{Gap, RangeRow, Remainder};
 use crate::record::ByteRange;
 use crate::report::Counts;
 use crate::split::{Chain, ChunkStart};
@@ -83,14 +84,42 @@ impl InputFile {
         }
     }
 
-    /// What tells this state of the file from another one after a restart; `None` for streams.
-    /// Reads the first and the last MiB.
+    /// What tells this state of the file from another one later; `None` for a stream.
     ///
     /// # Errors
-    /// What reading gave; `UnexpectedEof` for a file that is shorter by now.
+    /// What reading gave.
     pub fn fingerprint(&self) -> io::Result<Option<Fingerprint>> {
-        let watch = self.watch.as_ref().filter(|_| self.is_rereadable());
-        watch.map(Watch::fingerprint).transpose()
+        match (&self.raw, &self.watch) {
+            (Some(RawSource::File { file, .. }), Some(watch)) => {
+                Fingerprint::of(file, watch.identity).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The bytes of a file, to be read again.
+    #[must_use]
+    pub const fn raw_source(&self) -> Option<&RawSource> {
+        self.raw.as_ref()
+    }
+
+    /// Reads the file by map from now on: single stretches of it are wanted. A stream stays as it
+    /// is.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn mapped(self) -> Result<Self> {
+        match self.way {
+            Way::Blocks(feed) if self.raw.is_some() => {
+                feed.stop();
+                let opened = crate::input::open(&self.spec, IoWay::Mmap, 1)?;
+                let Input::Map(map) = opened.input else {
+                    return Err(Error::input(&self.path, "cannot be mapped", ""));
+                };
+                Ok(Self { way: Way::Map(Arc::new(map)), raw: opened.raw, ..self })
+            }
+            _ => Ok(self),
+        }
     }
 
     /// Whether the bytes can be read again from the start: a stream cannot.
@@ -113,6 +142,31 @@ pub(super) enum ChunkBytes {
     Block(Arc<Block>),
 }
 
+/// Records of a file that earlier starts of the job have committed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Earlier {
+    /// As rows of the target.
+    pub(super) loaded: u64,
+    /// As rejects.
+    pub(super) rejected: u64,
+}
+
+/// A stretch of a file that is to be read, and the number of its first chunk.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    first_chunk: u64,
+    gap: Gap,
+}
+
+impl Piece {
+    /// Number of its last chunk. It has one, however short it is.
+    const fn last_chunk(&self, chunk_bytes: u64) -> u64 {
+        let first = self.gap.start.byte_offset / chunk_bytes;
+        let last = (self.gap.end - 1) / chunk_bytes;
+        self.first_chunk + (last - first)
+    }
+}
+
 #[derive(Debug)]
 enum Way {
     Map(Arc<MappedFile>),
@@ -131,6 +185,8 @@ pub(super) struct FileCounts {
     pub(super) filtered: AtomicU64,
     /// Left out for another record with the same key.
     pub(super) superseded: AtomicU64,
+    /// Committed by an earlier start of the job.
+    pub(super) skipped: AtomicU64,
 }
 
 /// One input of a running load.
@@ -142,10 +198,14 @@ pub(super) struct OpenFile {
     pub(super) chain: Chain,
     pub(super) counts: FileCounts,
     pub(super) body: ChunkStart,
-    length: Option<u64>,
+    pub(super) length: Option<u64>,
     watch: Option<Watch>,
     way: Way,
     chunk_bytes: u64,
+    /// What is to be read of a mapped file, in order; `None`: all of it.
+    pieces: Option<Vec<Piece>>,
+    /// What earlier starts of the job have committed.
+    pub(super) earlier: Earlier,
     next_chunk: Mutex<u64>,
     /// Records after which the file is not read further (`--limit`, with `--offset-records`).
     record_limit: Option<u64>,
@@ -166,6 +226,8 @@ impl OpenFile {
             watch: file.watch,
             way: file.way,
             chunk_bytes: config.work.chunk_bytes,
+            pieces: None,
+            earlier: Earlier::default(),
             next_chunk: Mutex::new(0),
             record_limit: config.limit.map(|limit| limit.saturating_add(config.offset_records)),
             ended_early: AtomicBool::new(false),
@@ -183,14 +245,8 @@ impl OpenFile {
         let bytes = match &self.way {
             Way::Map(map) => {
                 let length = map.bytes().len() as u64;
-                // Boundaries at multiples of the size, so that whole pages can be given back.
-                let first = self.body.byte_offset / self.chunk_bytes;
-                let start = (first + index) * self.chunk_bytes;
-                if start >= length {
-                    return Ok(None);
-                }
-                let end = length.min(start + self.chunk_bytes);
-                ChunkBytes::Map { map: Arc::clone(map), range: ByteRange { start, end } }
+                let Some(range) = self.chunk_range(index, length) else { return Ok(None) };
+                ChunkBytes::Map { map: Arc::clone(map), range }
             }
             Way::Blocks(feed) => match feed.take() {
                 Ok(Some(block)) => ChunkBytes::Block(block),
@@ -201,6 +257,111 @@ impl OpenFile {
         };
         *next += 1;
         Ok(Some(Chunk { index, bytes }))
+    }
+
+    /// Bytes of a chunk of a mapped file; `None` behind the last one.
+    fn chunk_range(&self, index: u64, length: u64) -> Option<ByteRange> {
+        // Boundaries at multiples of the size, so that whole pages can be given back.
+        let Some(pieces) = &self.pieces else {
+            let first = self.body.byte_offset / self.chunk_bytes;
+            let start = (first + index) * self.chunk_bytes;
+            return (start < length)
+                .then(|| ByteRange { start, end: length.min(start + self.chunk_bytes) });
+        };
+        let piece = pieces.iter().rfind(|piece| piece.first_chunk <= index)?;
+        let gap = &piece.gap;
+        let first = gap.start.byte_offset / self.chunk_bytes;
+        let nominal = (first + index - piece.first_chunk) * self.chunk_bytes;
+        // A chunk owns a record that begins at its end; the one at the end of a gap is committed.
+        let end = if gap.records_at_end.is_some() { gap.end - 1 } else { length };
+        if index > piece.last_chunk(self.chunk_bytes) {
+            return None;
+        }
+        let start = nominal.max(gap.start.byte_offset);
+        Some(ByteRange { start, end: end.min(nominal + self.chunk_bytes).max(start) })
+    }
+
+    /// Declares a chunk done; the next record begins at `next`.
+    ///
+    /// # Errors
+    /// The records before a committed range do not end where it begins: the file is another one.
+    pub(super) fn publish(&self, chunk: u64, next: ChunkStart) -> Result<()> {
+        let pieces = self.pieces.as_deref().unwrap_or_default();
+        let ended = pieces.iter().find(|piece| piece.last_chunk(self.chunk_bytes) == chunk);
+        let next = match ended.map(|piece| piece.gap) {
+            Some(Gap { end, records_at_end: Some(records), next: behind, .. }) => {
+                if !self.is_ended_early() && (next.byte_offset, next.records) != (end, records) {
+                    self.chain.abort();
+                    return Err(self.check_unchanged().err().unwrap_or_else(|| {
+                        Error::input(
+                            &self.path,
+                            format!(
+                                "what is not loaded yet ends at byte {} with record {}, where the \
+                                 ledger has byte {end} and record {records}",
+                                next.byte_offset, next.records
+                            ),
+                            "the file is not the one that the job began with; --restart new or \
+                             terminate ends it",
+                        )
+                    }));
+                }
+                behind
+            }
+            _ => next,
+        };
+        self.chain.publish(chunk, next);
+        Ok(())
+    }
+
+    /// Takes over what earlier starts of the job have committed of this file, and leaves the rest
+    /// to be read.
+    ///
+    /// # Panics
+    /// If something of the file is read already.
+    pub(super) fn resume(&mut self, left: &Remainder, committed: &[RangeRow], rows_count: bool) {
+        assert_eq!(*self.next_chunk.get_mut().expect("nobody has it"), 0);
+        let mut first_chunk = 0;
+        let pieces = left.gaps.iter().map(|&gap| {
+            let piece = Piece { first_chunk, gap };
+            first_chunk = piece.last_chunk(self.chunk_bytes) + 1;
+            piece
+        });
+        self.pieces = Some(pieces.collect());
+        self.chain = Chain::new(left.start);
+        self.note_earlier(committed);
+        if rows_count {
+            // They wait in the staging table, and reach the target in this run.
+            self.earlier.loaded = 0;
+        }
+        let own = committed.iter().filter(|range| range.file == self.index);
+        for range in own {
+            let counts = &mut self.counts;
+            *counts.bytes_committed.get_mut() += range.bytes.len();
+            if rows_count {
+                *counts.loaded.get_mut() += range.loaded;
+                *counts.skipped.get_mut() += range.rejected;
+            } else {
+                *counts.skipped.get_mut() += range.loaded + range.rejected;
+            }
+            *counts.records_read.get_mut() += range.loaded + range.rejected;
+        }
+        // The header has a range of its own where it has bytes.
+        *self.counts.bytes_committed.get_mut() -= self.body.byte_offset;
+    }
+
+    /// Takes note of the rows and rejects that earlier starts have committed.
+    pub(super) fn note_earlier(&mut self, committed: &[RangeRow]) {
+        let own = committed.iter().filter(|range| range.file == self.index);
+        self.earlier = own.fold(Earlier::default(), |sum, range| Earlier {
+            loaded: sum.loaded + range.loaded,
+            rejected: sum.rejected + range.rejected,
+        });
+    }
+
+    /// Counts records that earlier starts have committed and that are read again to be left out.
+    pub(super) fn skip(&self, records: u64, bytes: u64) {
+        self.counts.skipped.fetch_add(records, Ordering::Relaxed);
+        self.counts.bytes_committed.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Whether so many records are all that is asked for.
@@ -283,8 +444,10 @@ impl OpenFile {
         let records_read = get(&self.counts.records_read);
         let (rows_loaded, rows_rejected) = (get(&self.counts.loaded), get(&self.counts.rejected));
         let rows_filtered = get(&self.counts.filtered);
+        let rows_skipped = get(&self.counts.skipped);
         let rows_superseded = get(&self.counts.superseded);
-        let accounted = rows_loaded + rows_rejected + rows_filtered + rows_superseded;
+        let accounted =
+            rows_loaded + rows_rejected + rows_filtered + rows_superseded + rows_skipped;
         Counts {
             bytes: get(&self.counts.bytes_committed) + self.body.byte_offset,
             records_read,
@@ -292,8 +455,8 @@ impl OpenFile {
             rows_rejected,
             rows_filtered,
             rows_superseded,
+            rows_skipped,
             rows_rolled_back: records_read.saturating_sub(accounted),
-            ..Counts::default()
         }
     }
 

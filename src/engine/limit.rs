@@ -32,6 +32,12 @@ impl RejectCounter {
         }
     }
 
+    /// Counts what earlier starts of the job have committed.
+    pub(super) fn preset(&self, records: u64, rejects: u64) {
+        self.records.fetch_add(records, Ordering::Relaxed);
+        self.rejects.fetch_add(rejects, Ordering::Relaxed);
+    }
+
     /// Counts records that are read for certain; returns how many there were before.
     pub(super) fn add_records(&self, records: u64) -> u64 {
         self.records.fetch_add(records, Ordering::Relaxed)

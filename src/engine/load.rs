@@ -5,25 +5,29 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::arenas::{self, ARENAS_MIN, Shape};
+use super::beginning::{Preparation, already_loaded, terminated};
 use super::control::Control;
 use super::ending::{finish, status};
 use super::files::{InputFile, OpenFile};
+use super::heartbeat::Heartbeat;
+use super::job::{self, Beginning, Started};
+use super::resume;
 use super::routing::{Sharing, hold_to_order};
 use super::shared::Shared;
-use super::staged;
 use super::threads::{Rings, Threads, Times};
 use crate::config::schema::Column;
 use crate::config::{
     Duplicates, FieldSource, InputMode, LoadConfig, Mode, StagingAttribute, StagingConfig,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::State;
 use crate::parse::convert::Converter;
 use crate::parse::record_reader::RecordReader;
 use crate::parse::rows::RowParser;
 use crate::rejects::RejectFiles;
 use crate::report::{Report, TargetReport};
 use crate::ring::{Sleeper, Waker};
-use crate::sink::{Layout, RowAction, TableTask, Target};
+use crate::sink::{Layout, Routing, RowAction, TableTask, Target};
 use crate::staging::{Staging, refused_task};
 
 /// Largest chunk: records and lines in one are 32-bit numbers.
@@ -104,6 +108,9 @@ pub(super) struct Ran {
     pub(super) staging: Option<Staging>,
     /// What is done to the table after the last commit.
     pub(super) care: Vec<(TableTask, String)>,
+    /// Its run in the ledger.
+    pub(super) started: Option<Started>,
+    pub(super) heartbeat: Heartbeat,
 }
 
 impl Load {
@@ -126,21 +133,64 @@ impl Load {
             ..Report::default()
         };
         let mut lost_threads = 0;
-        let error = match self.run_threads() {
-            Ok(ran) => {
-                lost_threads = ran.times.lost_writers;
-                finish(ran, &target, started, &mut report)
+        let error = match job::begin(&self.config, &self.inputs, &target) {
+            Err(error) => {
+                report.status = status(Some(&error), &report.totals, false);
+                Some(error)
             }
-            Err(error) => Some(error),
+            Ok(Some(Beginning::AlreadyLoaded(key, ranges))) => {
+                already_loaded(&self.inputs, &key, &ranges, &mut report);
+                None
+            }
+            Ok(Some(Beginning::Terminated(key))) => {
+                terminated(key, &mut report);
+                None
+            }
+            Ok(Some(Beginning::Work(job))) => {
+                self.work(Some(job), &target, &mut report, &mut lost_threads)
+            }
+            Ok(None) => self.work(None, &target, &mut report, &mut lost_threads),
         };
         report.seconds = started.elapsed().as_secs_f64();
         report.peak_rss_bytes = super::usage::peak_resident_bytes();
-        report.status = status(error.as_ref(), &report.totals);
         report.error = error.as_ref().map(ToString::to_string);
         Outcome { report, error, lost_threads }
     }
 
-    fn run_threads(mut self) -> Result<Ran> {
+    /// Runs the threads and what comes after them; the error of the load.
+    fn work(
+        self,
+        job: Option<Box<Started>>,
+        target: &TargetHandle,
+        report: &mut Report,
+        lost_threads: &mut usize,
+    ) -> Option<Error> {
+        let started = Instant::now();
+        let own = job.as_ref().map(|started| Arc::clone(&started.job));
+        if let Some(job) = &own {
+            report.job.clone_from(&job.key().job);
+        }
+        let error = match self.run_threads(job) {
+            Ok(ran) => {
+                *lost_threads = ran.times.lost_writers;
+                finish(ran, target, started, report)
+            }
+            Err(error) => {
+                report.status = status(Some(&error), &report.totals, false);
+                Some(error)
+            }
+        };
+        if let (Some(job), Some(error)) = (own, &error)
+            && !matches!(error.kind(), ErrorKind::JobHeld(_))
+        {
+            job.let_go();
+        }
+        error
+    }
+
+    fn run_threads(mut self, started: Option<Box<Started>>) -> Result<Ran> {
+        let started = started.map(|started| *started);
+        self.take_up(started.as_ref());
         let columns: Vec<Column> =
             self.config.columns.iter().map(|column| column.column.clone()).collect();
         let staging = self.plan_staging()?;
@@ -148,6 +198,16 @@ impl Load {
         let action = staging.as_ref().map_or_else(|| row_action(&self.config), Staging::action);
         let layout = self.target.0.layout(&self.config.table, &columns, &action)?;
         let mut warnings = self.fit_to(&layout);
+        let parts = started.as_ref().and_then(Started::parts);
+        if let (Some(parts), Routing::ByKey { .. }) = (parts, &layout.routing)
+            && parts != self.config.work.writers
+        {
+            warnings.push(format!(
+                "the job was begun with {parts} writers, and each of them has its keys: so many \
+                 do the rest"
+            ));
+            self.config.work.writers = parts;
+        }
         let work = &self.config.work;
         let sharing = Sharing::new(&self.config, &layout, &columns);
         let (sharing, shape) = match sharing {
@@ -157,10 +217,22 @@ impl Load {
         let parsers = self.row_parsers(&layout)?;
         let work = self.config.work.clone();
         let names: Vec<_> = self.inputs.iter().map(|file| file.path.clone()).collect();
-        let rejects = RejectFiles::new(self.config.rejects.clone(), &names)?;
+        let keeping = started.as_ref().map(Started::keeping).unwrap_or_default();
+        let rejects = RejectFiles::new(self.config.rejects.clone(), &names, &keeping)?;
+        let parts = if sharing.is_some() { work.writers } else { 1 };
         // The last step that may refuse the load is behind us.
-        warnings.extend(self.prepare_tables(staging.as_ref())?);
-        let files = open_files(self.inputs, &self.config, &self.control);
+        let preparation =
+            Preparation { staging: staging.as_ref(), started: started.as_ref(), parts };
+        warnings.extend(self.prepare_tables(&preparation)?);
+        if started.as_ref().is_some_and(|started| started.run.is_resumed) {
+            self.inputs = job::for_resume(self.inputs)?;
+        }
+        let mut files = open_files(self.inputs, &self.config, &self.control);
+        let mut skipped = Vec::new();
+        if let Some(started) = &started {
+            let is_staged = staging.is_some();
+            skipped = resume::skip_committed(&started.run, &mut files, parts, is_staged)?;
+        }
         let parser_sleepers: Vec<_> = (0..work.parsers).map(|_| Sleeper::new()).collect();
         let writer_sleepers: Vec<_> = (0..work.writers).map(|_| Sleeper::new()).collect();
         let arenas = sharing.as_ref().map_or_else(
@@ -174,11 +246,15 @@ impl Load {
         let shared = Arc::new(Shared::new(
             self.config,
             layout,
-            files,
+            files.into_iter().map(Arc::new).collect(),
             Arc::clone(&self.control),
             arenas,
             writer_sleepers.iter().map(Sleeper::waker).collect(),
+            (started.as_ref().map(|started| Arc::clone(&started.job)), skipped),
         ));
+        if let Some(started) = &started {
+            resume::preset(&shared, &started.run);
+        }
         stop_wakes(&shared, &parser_sleepers, &writer_sleepers);
         let threads = Threads {
             shared: &shared,
@@ -189,9 +265,15 @@ impl Load {
             shape,
             sharing,
         };
-        let times = threads.run(parsers, rings, parser_sleepers, writer_sleepers);
+        let heartbeat = Heartbeat::start(&shared);
+        let is_read = started.as_ref().is_some_and(|started| started.run.state > State::Loading);
+        let times = if is_read {
+            Times::default()
+        } else {
+            threads.run(parsers, rings, parser_sleepers, writer_sleepers)
+        };
         shared.control.forget_hooks();
-        Ok(Ran { shared, rejects, times, warnings, staging, care })
+        Ok(Ran { shared, rejects, times, warnings, staging, care, started, heartbeat })
     }
 
     /// Holds the numbers of the configuration to what the target takes.
@@ -267,25 +349,11 @@ impl Load {
         Ok(tasks)
     }
 
-    /// What happens to the tables before the first row; warnings.
-    fn prepare_tables(&self, staging: Option<&Staging>) -> Result<Vec<String>> {
-        for sql in &self.config.before {
-            self.target.0.run_sql(sql)?;
-        }
-        match staging {
-            Some(staging) => {
-                let mut session = self.target.0.session()?;
-                let mut warnings = staging.prepare(&mut *session)?;
-                let merge_rows = self.config.staging.as_ref().and_then(|s| s.merge_rows);
-                warnings.extend(staged::warning(staging, self.config.mode, merge_rows));
-                Ok(warnings)
-            }
-            None => {
-                if self.config.mode == Mode::Truncate {
-                    self.target.0.truncate(&self.config.table)?;
-                }
-                Ok(Vec::new())
-            }
+    /// Takes over from the ledger what an earlier start has chosen.
+    fn take_up(&mut self, started: Option<&Started>) {
+        let run_id = started.and_then(|started| started.run.facts.get(job::RUN_ID));
+        if let (Some(run_id), Some(staging)) = (run_id, &mut self.config.staging) {
+            run_id.clone_into(&mut staging.run_id);
         }
     }
 }
@@ -294,17 +362,13 @@ fn staging_is_unlogged(staging: Option<&StagingConfig>) -> bool {
     staging.is_some_and(|staging| staging.attributes.contains(&StagingAttribute::NotLogged))
 }
 
-fn open_files(
-    inputs: Vec<InputFile>,
-    config: &LoadConfig,
-    control: &Control,
-) -> Vec<Arc<OpenFile>> {
+fn open_files(inputs: Vec<InputFile>, config: &LoadConfig, control: &Control) -> Vec<OpenFile> {
     let lengths: Option<u64> = inputs.iter().map(|input| input.length).sum();
     control.metrics.bytes_total.store(lengths.unwrap_or(0), Ordering::Relaxed);
     inputs
         .into_iter()
         .enumerate()
-        .map(|(index, input)| Arc::new(OpenFile::new(index, input, config)))
+        .map(|(index, input)| OpenFile::new(index, input, config))
         .collect()
 }
 

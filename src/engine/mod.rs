@@ -6,13 +6,17 @@
 //! its thread is lost. Nothing here knows a database, a terminal or a signal.
 
 mod arenas;
+mod beginning;
+mod booking;
 mod chunk;
 mod control;
 mod desk;
 mod duplicates;
 mod ending;
 mod files;
+mod heartbeat;
 mod infer;
+mod job;
 mod limit;
 mod load;
 mod monitor;
@@ -22,6 +26,7 @@ mod recovery;
 mod reject_text;
 mod rejecting;
 mod reread;
+mod resume;
 mod retry;
 mod routing;
 mod shared;

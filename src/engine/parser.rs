@@ -10,6 +10,7 @@ use super::shared::Shared;
 use crate::arena::{Batch, Segment};
 use crate::error::{Error, ErrorKind};
 use crate::input::RawSource;
+use crate::input::fingerprint::RangeHash;
 use crate::parse::rows::{Cursor, Pause, RowParser, Window};
 use crate::record::ByteRange;
 use crate::ring::{Consumer, Producer, PushError, Sleeper};
@@ -20,6 +21,9 @@ const UNPROVEN: u64 = u64::MAX;
 
 /// Longest sleep before a look at whether the load was stopped.
 pub(super) const NAP: Duration = Duration::from_millis(200);
+
+/// Longest range that is hashed: the bytes of a longer one are not in memory together.
+const HASHED_BYTES_MAX: u64 = 64 << 20;
 
 /// What a parser did with its time.
 #[derive(Debug, Default, Clone, Copy)]
@@ -68,6 +72,8 @@ pub(super) struct Attempt<'f> {
     pub(super) cursor: Cursor,
     /// Records of the chunk when its open segment began.
     segment_records: u32,
+    /// Lines of the chunk then.
+    segment_lines: u32,
     /// Index of the attempt's first segment in the first of its batches that is not counted yet.
     first_segment: usize,
     /// What the open batch held when the attempt began.
@@ -84,6 +90,14 @@ impl Attempt<'_> {
             self.file.reached_limit(records)
         })
     }
+}
+
+/// The bytes of a range that stands in a window.
+fn bytes_of(window: Window<'_>, range: ByteRange) -> Option<&[u8]> {
+    let at = |offset: u64| {
+        offset.checked_sub(window.byte_offset).and_then(|at| usize::try_from(at).ok())
+    };
+    window.bytes.get(at(range.start)?..at(range.end)?)
 }
 
 /// One parser thread's things.
@@ -206,6 +220,7 @@ impl<'s> Parser<'s> {
             proven,
             cursor: Cursor::default(),
             segment_records: 0,
+            segment_lines: 0,
             first_segment,
             mark,
             held: Vec::new(),
@@ -224,6 +239,7 @@ impl<'s> Parser<'s> {
         source: RawSource,
     ) {
         attempt.segment_records = attempt.cursor.records;
+        attempt.segment_lines = attempt.cursor.lines;
         let (base_record, base_line) =
             attempt.proven.map_or((UNPROVEN, 0), |start| (start.records, start.lines));
         let file = attempt.file.index;
@@ -235,18 +251,37 @@ impl<'s> Parser<'s> {
             base_record,
             base_line,
             records: 0,
+            records_before: attempt.segment_records,
+            numbered: 0,
+            lines_before: attempt.segment_lines,
+            lines: 0,
+            digest: 0,
             first_row,
             source,
             share_bytes: None,
         });
     }
 
-    /// Closes the open segment at `byte_offset`.
-    pub(super) fn close_segment(&mut self, attempt: &Attempt<'_>, byte_offset: u64) {
-        let records = u64::from(attempt.cursor.records - attempt.segment_records);
+    /// Closes the open segment at `byte_offset`; its bytes stand in `window`, if they do.
+    pub(super) fn close_segment(
+        &mut self,
+        attempt: &Attempt<'_>,
+        byte_offset: u64,
+        window: Option<Window<'_>>,
+    ) {
+        let keeps_ledger = self.shared.job.is_some();
         let segment = self.open_batch().segments.last_mut().expect("a chunk has its segment open");
         segment.range.end = byte_offset;
-        segment.records = records;
+        segment.numbered = attempt.cursor.records - attempt.segment_records;
+        segment.records = u64::from(segment.numbered);
+        segment.lines = attempt.cursor.lines - attempt.segment_lines;
+        let is_short = segment.range.len() <= HASHED_BYTES_MAX;
+        if keeps_ledger
+            && is_short
+            && let Some(bytes) = window.and_then(|w| bytes_of(w, segment.range))
+        {
+            segment.digest = RangeHash::of(bytes);
+        }
         if segment.range.is_empty() {
             // A chunk inside a long record, a batch that was full at once: nothing to keep.
             self.open_batch().segments.pop();
@@ -292,12 +327,12 @@ impl<'s> Parser<'s> {
             let at = window.byte_offset + attempt.cursor.at as u64;
             match pause {
                 Pause::BatchFull => {
-                    self.close_segment(attempt, at);
+                    self.close_segment(attempt, at, Some(window));
                     self.next_arena(attempt)?;
                 }
                 Pause::NeedStride { column, bytes } => {
                     self.shape.widen(column, bytes);
-                    self.close_segment(attempt, at);
+                    self.close_segment(attempt, at, Some(window));
                     self.widen_arena(attempt)?;
                     self.rows.seek(attempt.cursor.at);
                 }
@@ -412,7 +447,7 @@ impl<'s> Parser<'s> {
             let first_segment = std::mem::take(&mut attempt.first_segment);
             self.count(attempt.file.index, batch, first_segment)?;
         }
-        attempt.file.chain.publish(attempt.index, next);
+        attempt.file.publish(attempt.index, next)?;
         for batch in std::mem::take(&mut attempt.held) {
             self.send(batch)?;
         }
@@ -435,6 +470,10 @@ impl<'s> Parser<'s> {
         let records_before = shared.read(file, bytes, records);
         let before = batch.rejects.partition_point(|reject| reject.segment < first_segment);
         let rejects = &batch.rejects[before..];
+        // Of records that are read again only to be skipped the rejects are counted already.
+        let known =
+            rejects.partition_point(|reject| shared.is_skipped(0, file, reject.byte_offset));
+        let rejects = &rejects[known..];
         let Some(lowest) = rejects.first() else {
             return Ok(());
         };

@@ -4,8 +4,9 @@
 //! The transaction is rolled back before the wait, so that its locks are not held meanwhile, and
 //! writers with nothing to do commit while another one recovers: what it waits for may be theirs.
 
+use super::booking::{Fate, Trouble};
 use super::retry::{Retries, Waits};
-use super::unit::Unit;
+use super::unit::{Doubt, Unit};
 use super::writer::Writer;
 use crate::arena::Batch;
 use crate::config::Work;
@@ -73,6 +74,52 @@ impl Failed {
 }
 
 impl Writer<'_> {
+    /// What became of a unit whose commit was not answered: the ledger is asked, over a new
+    /// connection, until it answers or the budget is spent.
+    ///
+    /// # Errors
+    /// Nobody answers, or the unit is undone and cannot be sent again.
+    pub(super) fn settle(&mut self, error: SinkError, doubt: Doubt) -> Result<Fate> {
+        tracing::warn!(%error, "the outcome of a commit is not known; the ledger is asked");
+        self.attempts.begin(&self.shared.retries);
+        self.shared.wake_writers();
+        let mut last = error;
+        loop {
+            match self.ask() {
+                Ok(Fate::Committed) => {
+                    self.recovered();
+                    return Ok(Fate::Committed);
+                }
+                Ok(Fate::Undone) if self.unit.can_replay() => {
+                    self.shared.retries.count_replay();
+                    self.undo_unit(None)?;
+                    return Ok(Fate::Undone);
+                }
+                // The rows are not in, and that is all there is to say of them.
+                Ok(Fate::Undone) => return Err(last.into()),
+                Err(Trouble::Load(error)) => return Err(error),
+                Err(Trouble::Sink(error)) if may_pass(&error) => last = error,
+                Err(Trouble::Sink(error)) => return Err(self.shared.in_doubt(doubt, error)),
+            }
+            if self.wait(&last).is_err() {
+                let note = "the ledger could not be asked; the next start of the same command \
+                            finds out and goes on";
+                return Err(self.shared.in_doubt(doubt, last.with_note(note)));
+            }
+        }
+    }
+
+    fn ask(&mut self) -> std::result::Result<Fate, Trouble> {
+        self.sink.reconnect()?;
+        self.shared.retries.count_reconnect();
+        let booking = self.booking.as_mut().expect("who settles has a ledger");
+        let fate = booking.ask(&mut *self.sink);
+        if self.sink.rollback().is_err() {
+            tracing::debug!("the asking transaction ends with its connection");
+        }
+        fate
+    }
+
     /// Undoes the open transaction and puts its batches, and then `batch`, which failed, in front
     /// of the queue, if `error` allows it and there are attempts and time left.
     ///
@@ -150,6 +197,9 @@ impl Writer<'_> {
         self.desk.rejects(|segment| segment.truncate_to(&start))?;
         self.shared.counter.take_back(self.unit.database_rejects);
         let unit = std::mem::replace(&mut self.unit, Unit::new(start));
+        if let Some(booking) = &mut self.booking {
+            booking.clear();
+        }
         for batch in unit.batches.into_iter().chain(batch).rev() {
             self.queue.push_front(batch);
         }
@@ -188,6 +238,11 @@ impl Writer<'_> {
         self.shared.retries.count_reconnect();
         Ok(())
     }
+}
+
+/// Whether the same question may be answered later.
+fn may_pass(error: &SinkError) -> bool {
+    error.class.asks_for_replay() || error.class == ErrorClass::CannotConnect
 }
 
 fn given_up(error: &SinkError, replays: usize, failed: &Failed) -> Error {

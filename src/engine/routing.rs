@@ -3,8 +3,11 @@
 //! The parser fills an arena as ever. Before it would leave, its rows are shared out, in their
 //! order, among arenas of the writers; it stays with the parser and is filled again. A share has
 //! the segments of the arena it came from, with its own rows. Records that became no row, and the
-//! bytes between records, go with the first row of their segment, so that over all shares every
-//! record and every byte is counted once.
+//! bytes between records, go with the first writer's, so that over all shares every record and
+//! every byte is counted once. A segment of which a writer's rows need several shares is cut behind
+//! the last row of each: so the shares of a writer are ranges one behind the other, and what is
+//! committed of them is everything before one place. A resumed job leaves out, for each writer,
+//! what stands before that place.
 //!
 //! Only one share is in the parser's hands at a time, and all others are with the writers, who
 //! commit early when the parser waits for one: a load cannot stand still for want of arenas.
@@ -14,9 +17,10 @@ use std::time::Instant;
 
 use super::arenas::{self, Shape};
 use super::parser::{Halt, NAP, Parser};
-use crate::arena::{Batch, KeyNumbers, Segment};
+use crate::arena::{Batch, KeyNumbers, ParseReject, Segment};
 use crate::config::schema::Column;
 use crate::config::{LoadConfig, Work};
+use crate::record::ByteRange;
 use crate::ring::{Consumer, PushError};
 use crate::sink::{Layout, Routing};
 
@@ -153,45 +157,136 @@ impl Router {
     }
 }
 
-/// Fills `share` with the `rows` of a batch (ascending), and with what stands beside them.
-///
-/// A segment without rows goes with the share that `takes_rowless`.
-fn fill_share(share: &mut Batch, batch: &Batch, rows: &[usize], takes_rowless: bool) {
-    let mut rows = rows;
-    let mut rejects = batch.rejects.as_slice();
-    for (index, segment) in batch.segments.iter().enumerate() {
+/// What a share holds of a batch.
+struct Cut<'a> {
+    /// Its rows, ascending.
+    rows: &'a [usize],
+    /// Whether it holds what is no row, too.
+    carries: bool,
+    /// The row behind its last one that goes to the same writer: there the next share begins.
+    /// `None`: this is the writer's last one of the batch.
+    next: Option<usize>,
+    /// Where this share begins, which is where the one before ends: segment and byte.
+    from: Option<(usize, u64)>,
+}
+
+/// Index of the segment of a row, and the byte behind its record.
+fn end_of_row(batch: &Batch, row: usize) -> (usize, u64) {
+    let segment = batch.segments.partition_point(|segment| segment.first_row <= row) - 1;
+    let source = batch.row_sources[row];
+    (segment, source.byte_offset + u64::from(source.byte_length))
+}
+
+/// Where the share with row `last` ends and the one with row `next` begins: between them, in the
+/// segment of `next`.
+fn cut_behind(batch: &Batch, last: usize, next: usize) -> (usize, u64) {
+    let (segment, _) = end_of_row(batch, next);
+    let (of_last, byte) = end_of_row(batch, last);
+    (segment, if of_last == segment { byte } else { batch.segments[segment].range.start })
+}
+
+/// Fills `share` with rows of a batch, and with what stands beside them. What stands before
+/// `frontier`, file and byte, is committed already and left out; it is counted by `skip`: file,
+/// records, bytes.
+fn fill_share(
+    share: &mut Batch,
+    batch: &Batch,
+    cut: &Cut<'_>,
+    frontier: Option<(usize, u64)>,
+    mut skip: impl FnMut(usize, u64, u64),
+) {
+    let mut rows = cut.rows;
+    let first = cut.from.map_or(0, |(segment, _)| segment);
+    let until = cut.next.map(|row| end_of_row(batch, row).0);
+    for (index, segment) in batch.segments.iter().enumerate().skip(first) {
+        if until.is_some_and(|until| index > until) {
+            break;
+        }
         let of_segment = batch.rows_of_segment(index);
         let (own, others) = rows.split_at(rows.partition_point(|&row| row < of_segment.end));
         rows = others;
-        let (refused, behind) =
-            rejects.split_at(rejects.partition_point(|reject| reject.segment <= index));
-        rejects = behind;
-        let carried = match of_segment.is_empty() {
-            true => takes_rowless,
-            false => own.first() == Some(&of_segment.start),
+        let start = cut.from.filter(|&(at, _)| at == index).map_or(segment.range.start, |f| f.1);
+        let end = match (until == Some(index), own.last()) {
+            (false, _) => segment.range.end,
+            (true, Some(&last)) => end_of_row(batch, last).1,
+            (true, None) => start,
         };
-        if own.is_empty() && !carried {
+        // Committed records stand before all others.
+        let fresh = match frontier {
+            Some((file, _)) if file > segment.file => end,
+            Some((file, byte)) if file == segment.file => byte.clamp(start, end),
+            _ => start,
+        };
+        let known = Portion::of(batch, index, own, ByteRange { start, end: fresh }, cut.carries);
+        let portion = Portion::of(batch, index, own, ByteRange { start: fresh, end }, cut.carries);
+        if known.records() > 0 || known.bytes > 0 {
+            skip(segment.file, known.records(), known.bytes);
+        }
+        if portion.range.is_empty() || portion.rows.is_empty() && !cut.carries {
             continue;
         }
-        let refused = if carried { refused } else { &[] };
-        let bytes_of = |row: usize| u64::from(batch.row_sources[row].byte_length);
-        let own_bytes: u64 = own.iter().map(|&row| bytes_of(row)).sum();
-        let all_bytes: u64 = if carried { of_segment.map(bytes_of).sum() } else { 0 };
-        let rest = if carried { segment.counted_bytes() - all_bytes } else { 0 };
         let place = share.segments.len();
         share.segments.push(Segment {
-            records: (own.len() + refused.len()) as u64,
+            range: portion.range,
+            records: portion.records(),
+            numbered: u32::try_from(portion.records()).unwrap_or(u32::MAX),
+            digest: 0,
             first_row: share.rows(),
-            share_bytes: Some(own_bytes + rest),
+            share_bytes: Some(portion.bytes),
             source: segment.source.clone(),
             ..*segment
         });
-        share.append_rows(batch, own);
-        share.rejects.extend(refused.iter().map(|&reject| {
+        share.append_rows(batch, portion.rows);
+        share.rejects.extend(portion.rejects().map(|&reject| {
             let mut reject = reject;
             reject.segment = place;
             reject
         }));
+    }
+}
+
+/// What of a segment goes to one writer, in a range of its bytes that cuts no record.
+struct Portion<'b> {
+    range: ByteRange,
+    rows: &'b [usize],
+    /// Those of the segment; [`Self::rejects`] are those in the range.
+    refused: &'b [ParseReject],
+    /// Bytes that are counted with it.
+    bytes: u64,
+}
+
+impl<'b> Portion<'b> {
+    fn of(
+        batch: &'b Batch,
+        segment: usize,
+        rows: &'b [usize],
+        range: ByteRange,
+        carries: bool,
+    ) -> Self {
+        let offset = |row: usize| batch.row_sources[row].byte_offset;
+        let bytes_of = |row: usize| u64::from(batch.row_sources[row].byte_length);
+        let from = rows.partition_point(|&row| offset(row) < range.start);
+        let to = rows.partition_point(|&row| offset(row) < range.end);
+        let rows = &rows[from..to.max(from)];
+        let (refused, bytes) = if carries {
+            let others = batch
+                .rows_of_segment(segment)
+                .filter(|&row| range.contains(offset(row)) && rows.binary_search(&row).is_err());
+            let start = batch.rejects.partition_point(|reject| reject.segment < segment);
+            let end = batch.rejects.partition_point(|reject| reject.segment <= segment);
+            (&batch.rejects[start..end], range.len() - others.map(bytes_of).sum::<u64>())
+        } else {
+            (&[][..], rows.iter().map(|&row| bytes_of(row)).sum())
+        };
+        Self { range, rows, refused, bytes }
+    }
+
+    fn rejects(&self) -> impl Iterator<Item = &ParseReject> {
+        self.refused.iter().filter(|reject| self.range.contains(reject.byte_offset))
+    }
+
+    fn records(&self) -> u64 {
+        (self.rows.len() + self.rejects().count()) as u64
     }
 }
 
@@ -218,12 +313,24 @@ impl Parser<'_> {
         rows: &[usize],
     ) -> Result<(), Halt> {
         let mut rest = rows;
-        let mut takes_rowless = writer == 0;
-        while !rest.is_empty() || takes_rowless {
+        let carries = writer == 0;
+        let mut from = None;
+        let mut is_first = carries;
+        while !rest.is_empty() || is_first {
             let mut share = self.wait_for_share(router, batch)?;
             let (now, later) = rest.split_at(rest.len().min(share.capacity()));
-            fill_share(&mut share, batch, now, takes_rowless);
-            (rest, takes_rowless) = (later, false);
+            let cut = Cut { rows: now, carries, next: later.first().copied(), from };
+            let shared = self.shared;
+            fill_share(
+                &mut share,
+                batch,
+                &cut,
+                shared.skipped.get(writer).copied(),
+                |file, records, bytes| shared.files[file].skip(records, bytes),
+            );
+            from =
+                now.last().zip(later.first()).map(|(&last, &next)| cut_behind(batch, last, next));
+            (rest, is_first) = (later, false);
             if share.is_empty() {
                 router.idle.push(share);
             } else {

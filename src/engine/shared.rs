@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::control::{Control, Metrics};
 use super::files::{Chunk, OpenFile};
+use super::job::Job;
 use super::limit::RejectCounter;
 use super::retry::Retries;
 use super::unit::Doubt;
@@ -25,6 +26,11 @@ pub(super) struct Shared {
     pub(super) counter: RejectCounter,
     pub(super) retries: Retries,
     pub(super) arenas_per_parser: usize,
+    /// The run in the ledger; `None`: there is none.
+    pub(super) job: Option<Arc<Job>>,
+    /// Where rows are shared among writers by key: up to which file and byte each writer's rows
+    /// were committed by earlier starts of the job. Empty: nothing is read twice.
+    pub(super) skipped: Vec<(usize, u64)>,
     /// Parsers that wait for an arena.
     pub(super) starving: AtomicUsize,
     writer_wakers: Vec<Waker>,
@@ -41,6 +47,7 @@ impl Shared {
         control: Arc<Control>,
         arenas_per_parser: usize,
         writer_wakers: Vec<Waker>,
+        (job, skipped): (Option<Arc<Job>>, Vec<(usize, u64)>),
     ) -> Self {
         Self {
             counter: RejectCounter::new(config.max_errors),
@@ -50,6 +57,8 @@ impl Shared {
             files,
             control,
             arenas_per_parser,
+            job,
+            skipped,
             starving: AtomicUsize::new(0),
             writer_wakers,
             next_file: AtomicUsize::new(0),
@@ -94,6 +103,11 @@ impl Shared {
     pub(super) fn stop_reason(&self) -> Option<Error> {
         let signal = self.control.signal();
         (signal != 0).then(|| ErrorKind::Interrupted { signal }.into())
+    }
+
+    /// Whether the record of `part` at this byte of a file is committed already.
+    pub(super) fn is_skipped(&self, part: usize, file: usize, byte_offset: u64) -> bool {
+        self.skipped.get(part).is_some_and(|&frontier| (file, byte_offset) < frontier)
     }
 
     pub(super) fn wake_writers(&self) {

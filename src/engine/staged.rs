@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::TargetHandle;
 use super::duplicates;
+use super::job::{SETTLED_SEGMENT, segment_text};
 use super::retry::Waits;
 use super::shared::Shared;
 use super::watch::Watch;
-use crate::config::Mode;
+use crate::config::{Duplicates, Mode};
 use crate::error::{DoubtfulRange, Error, ErrorKind, Result};
+use crate::ledger::{Run, State};
 use crate::record::ByteRange;
-use crate::rejects::RejectSegment;
+use crate::rejects::{RejectFiles, RejectSegment, SegmentId};
 use crate::report::{MoveState, StagingReport};
 use crate::sink::{ErrorClass, SinkError, SqlSession};
 use crate::staging::{MoveFailure, Moved, Staging};
@@ -35,8 +37,28 @@ pub(super) struct Staged<'a> {
     rejected: Vec<u64>,
     /// Whether an index of the staged keys was made.
     pub(super) has_index: bool,
+    /// The run in the ledger as this start found it.
+    run: Option<&'a Run>,
+    files: &'a RejectFiles,
     pub(super) report: StagingReport,
     pub(super) warnings: Vec<String>,
+}
+
+/// Note of what is left of each input after equal keys were settled.
+const SETTLED: &str = "note settled";
+
+/// The text of [`SETTLED`]: rows and rejects of each input.
+fn settled_text(rows: &[u64], rejected: &[u64]) -> String {
+    let pairs = rows.iter().zip(rejected).map(|(rows, rejected)| format!("{rows} {rejected}"));
+    pairs.collect::<Vec<_>>().join(" ")
+}
+
+/// State and step of a run once a move is committed.
+fn state_after(staging: &Staging, moved: &Moved) -> (State, u64) {
+    if staging.is_one_move() {
+        return (State::Finishing, 0);
+    }
+    (State::Moving, u64::try_from(moved.through).unwrap_or(0))
 }
 
 /// Why an attempt failed.
@@ -48,7 +70,12 @@ enum Failure {
 }
 
 impl<'a> Staged<'a> {
-    pub(super) fn new(shared: &'a Shared, staging: &'a Staging, target: &'a TargetHandle) -> Self {
+    pub(super) fn new(
+        shared: &'a Shared,
+        staging: &'a Staging,
+        target: &'a TargetHandle,
+        (run, files): (Option<&'a Run>, &'a RejectFiles),
+    ) -> Self {
         let rows: Vec<u64> = shared.files.iter().map(|file| file.rows()).collect();
         let report = StagingReport {
             table: staging.label().to_owned(),
@@ -67,6 +94,8 @@ impl<'a> Staged<'a> {
             moved: vec![0; rows.len()],
             rejected: vec![0; rows.len()],
             has_index: false,
+            run,
+            files,
             rows,
             report,
             warnings: Vec::new(),
@@ -117,14 +146,33 @@ impl<'a> Staged<'a> {
         }
     }
 
+    /// How far an earlier start of the job has come.
+    fn reached(&self) -> (State, u64) {
+        self.run.map_or((State::Starting, 0), |run| (run.state, run.step))
+    }
+
     fn settle_and_move(&mut self, watch: &Watch, segment: &mut RejectSegment) -> Result<()> {
-        let rows = self.rows.clone();
-        self.attempt(watch, |staging, session| Ok(staging.check_staged(session, &rows)?))?;
-        if self.staging.has_key() {
-            let started = Instant::now();
-            let settled = duplicates::settle(self, watch, segment);
-            self.report.settle_seconds = started.elapsed().as_secs_f64();
-            settled?;
+        let (state, _) = self.reached();
+        if state >= State::Finishing {
+            self.take_settled()?;
+            self.moved.clone_from(&self.rows);
+            self.report.moved = MoveState::Everything;
+            return Ok(());
+        }
+        if state >= State::Settled {
+            self.take_settled()?;
+        } else {
+            let rows = self.rows.clone();
+            self.attempt(watch, |staging, session| Ok(staging.check_staged(session, &rows)?))?;
+            if let Some(job) = &self.shared.job {
+                job.advance(State::Loaded, 0)?;
+            }
+            if self.staging.has_key() {
+                let started = Instant::now();
+                let settled = duplicates::settle(self, watch, segment);
+                self.report.settle_seconds = started.elapsed().as_secs_f64();
+                settled?;
+            }
         }
         super::ending::check_limit(self.shared)?;
         segment.flush()?;
@@ -135,12 +183,55 @@ impl<'a> Staged<'a> {
         moved
     }
 
-    /// Takes the rows by input as they are now, after losers were deleted: what is missing is
-    /// superseded, but for `rejected` of each input.
-    pub(super) fn recount(&mut self, watch: &Watch, rejected: &[u64]) -> Result<()> {
+    /// Leaves one record of each key in the staging table, in one transaction, and notes in the
+    /// ledger what came of it. Of each input `rejected` records are in the reject file for it, the
+    /// others are superseded.
+    pub(super) fn leave_one(
+        &mut self,
+        watch: &Watch,
+        rule: Duplicates,
+        rejected: &[u64],
+        segment: &mut RejectSegment,
+    ) -> Result<()> {
         let files = self.rows.len();
-        let rows =
-            self.attempt(watch, |staging, session| Ok(staging.count(session, None, files)?))?;
+        segment.flush()?;
+        let job = self.shared.job.clone();
+        let segment_text = job.as_ref().map(|job| {
+            let mark = segment.mark();
+            let lengths = (0..files).map(|file| self.files.lengths(&mark, file));
+            let id = SegmentId { epoch: job.epoch(), writer: self.shared.config.work.writers };
+            segment_text(id, lengths)
+        });
+        let rows = self.attempt(watch, |staging, session| {
+            staging.delete_losers(session, rule)?;
+            let rows = staging.count(session, None, files)?;
+            if let (Some(job), Some(text)) = (&job, &segment_text) {
+                job.note_in(session, SETTLED, &settled_text(&rows, rejected))?;
+                job.note_in(session, SETTLED_SEGMENT, text)?;
+                job.advance_in(session, State::Settled, 0)?;
+            }
+            Ok(rows)
+        })?;
+        self.recount(rows, rejected)
+    }
+
+    /// Takes over what an earlier start has settled.
+    fn take_settled(&mut self) -> Result<()> {
+        let noted = self.run.and_then(|run| run.facts.get(SETTLED));
+        let Some(noted) = noted else { return Ok(()) };
+        let numbers: Vec<u64> = noted.split(' ').filter_map(|word| word.parse().ok()).collect();
+        let (rows, rejected): (Vec<u64>, Vec<u64>) =
+            numbers.as_chunks::<2>().0.iter().map(|[rows, rejected]| (*rows, *rejected)).unzip();
+        if rows.len() != self.rows.len() {
+            let message = format!("the ledger's note of settled keys is damaged: {noted}");
+            return Err(ErrorKind::Internal(message).into());
+        }
+        self.recount(rows, &rejected)
+    }
+
+    /// Takes the rows by input as they are after losers were deleted: what is missing is
+    /// superseded, but for `rejected` of each input.
+    fn recount(&mut self, rows: Vec<u64>, rejected: &[u64]) -> Result<()> {
         for (index, file) in self.shared.files.iter().enumerate() {
             let gone = self.rows[index].checked_sub(rows[index]);
             let superseded = gone.and_then(|gone| gone.checked_sub(rejected[index]));
@@ -180,12 +271,24 @@ impl<'a> Staged<'a> {
     }
 
     fn move_rows(&mut self, watch: &Watch) -> Result<()> {
-        if self.staging.empties_first() {
+        let (state, step) = self.reached();
+        let job = self.shared.job.clone();
+        if self.staging.empties_first() && state < State::Moving {
             self.stop_check()?;
+            if let Some(job) = &job {
+                job.advance(State::MoveEmptying, 0)?;
+            }
             self.target.0.truncate(&self.shared.config.table)?;
             self.report.moved = MoveState::Emptied;
+            if let Some(job) = &job {
+                job.advance(State::Moving, 0)?;
+            }
         }
         let mut after = 0;
+        if state == State::Moving {
+            after = i64::try_from(step).unwrap_or(i64::MAX);
+            self.take_moved(watch)?;
+        }
         self.report.rows_changed = Some(0);
         while let Some(moved) = self.move_once(watch, after)? {
             after = moved.through;
@@ -208,21 +311,48 @@ impl<'a> Staged<'a> {
         Ok(())
     }
 
+    /// Takes over the parts that an earlier start has moved.
+    fn take_moved(&mut self, watch: &Watch) -> Result<()> {
+        let files = self.rows.len();
+        let left =
+            self.attempt(watch, |staging, session| Ok(staging.count(session, None, files)?))?;
+        for ((rows, left), moved) in self.rows.iter_mut().zip(&left).zip(&mut self.moved) {
+            *moved = rows.checked_sub(*left).ok_or_else(|| {
+                ErrorKind::Internal(format!("{left} rows of an input are staged, of {rows}"))
+            })?;
+            *rows = *left;
+        }
+        if self.moved.iter().any(|&rows| rows > 0) {
+            self.report.moved = MoveState::Part;
+        }
+        Ok(())
+    }
+
     fn move_once(&mut self, watch: &Watch, after: i64) -> Result<Option<Moved>> {
         let staged = self.rows.clone();
+        let job = self.shared.job.clone();
         let mut last = None;
         let result = self.attempts(watch, |staging, session| {
             last = staging.move_rows(session, after, &staged)?;
+            if let (Some(job), Some(moved)) = (&job, &last) {
+                let (state, step) = state_after(staging, moved);
+                job.advance_in(session, state, step)?;
+            }
             Ok(last.clone())
         });
         match result {
             Ok(moved) => Ok(moved),
             Err(Failure::Commit(error)) => {
                 let moved = last.expect("a commit follows a move");
-                if self.took_effect(&moved) {
+                let took_effect = match &job {
+                    Some(job) => job
+                        .settled_state()
+                        .is_ok_and(|reached| reached == state_after(self.staging, &moved)),
+                    None => self.took_effect(&moved),
+                };
+                if took_effect {
                     self.warnings.push(format!(
-                        "the answer to the commit of the move was lost ({error}); the staging \
-                         table shows that it took effect"
+                        "the answer to the commit of the move was lost ({error}); it took effect"
                     ));
                     return Ok(Some(moved));
                 }

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::arenas::Shape;
+use super::booking::Booking;
 use super::desk::Desk;
 use super::load::TargetHandle;
 use super::monitor::Monitor;
@@ -31,6 +32,7 @@ use crate::sink::{RowAction, SinkError};
 const LOOK: Duration = Duration::from_millis(200);
 
 /// What the threads leave behind.
+#[derive(Default)]
 pub(super) struct Times {
     pub(super) parsers: Vec<ParserTimes>,
     pub(super) writers: Vec<WriterTimes>,
@@ -170,13 +172,17 @@ impl Threads<'_> {
         let (shared, target) = (Arc::clone(self.shared), self.target.clone());
         let (columns, action) = (self.columns.to_vec(), self.action.clone());
         let own_desk = Arc::clone(&desk);
+        let rejects = self.rejects.clone();
+        let part = if self.sharing.is_some() { id } else { 0 };
+        let booking = self.shared.job.as_ref().map(|job| Booking::new(Arc::clone(job), id, part));
         let body = move || {
             let work = &shared.config.work;
             pin(&work.pin_cores, work.parsers + id);
             let times = guarded(&shared, || {
                 let open = target.0.open(&shared.config.table, &columns, &action);
                 let written = open.map_err(Error::from).and_then(|sink| {
-                    Ok(Writer::new(&shared, sink, inbox, back, sleeper, &own_desk)?.run())
+                    let keeping = (booking, rejects);
+                    Ok(Writer::new(&shared, sink, inbox, back, sleeper, &own_desk, keeping)?.run())
                 });
                 written.map_err(|error| shared.fail(error)).ok()
             });

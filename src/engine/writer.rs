@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use super::booking::{Booking, Fate, Trouble};
 use super::desk::Desk;
 use super::pace::Pace;
 use super::recovery::Attempts;
@@ -22,7 +23,7 @@ use super::shared::{Shared, panicked};
 use super::unit::Unit;
 use crate::arena::Batch;
 use crate::error::{Error, ErrorKind};
-use crate::rejects::RejectSegment;
+use crate::rejects::{RejectFiles, RejectMark};
 use crate::ring::{Consumer, Producer, Sleeper};
 use crate::sink::{RowReject, Sink, SinkError};
 
@@ -76,6 +77,9 @@ pub(super) struct Writer<'s> {
     pub(super) queue: VecDeque<Batch>,
     pub(super) pace: Pace,
     pub(super) attempts: Attempts,
+    /// The unit's part of the ledger, where there is one.
+    pub(super) booking: Option<Booking>,
+    rejects: RejectFiles,
     times: WriterTimes,
     next_inbox: usize,
 }
@@ -88,6 +92,7 @@ impl<'s> Writer<'s> {
         back: Vec<Producer<Batch>>,
         sleeper: Sleeper,
         desk: &'s Desk,
+        (booking, rejects): (Option<Booking>, RejectFiles),
     ) -> Result<Self, Error> {
         let unit = Unit::new(desk.rejects(|segment| Ok(segment.mark()))?);
         Ok(Self {
@@ -101,6 +106,8 @@ impl<'s> Writer<'s> {
             queue: VecDeque::new(),
             pace: Pace::new(shared.config.work.commit_rows),
             attempts: Attempts::new(&shared.config.work),
+            booking,
+            rejects,
             times: WriterTimes::new(),
             next_inbox: 0,
         })
@@ -233,6 +240,11 @@ impl<'s> Writer<'s> {
             self.queue.push_front(batch);
             return self.commit();
         }
+        match self.enter(&batch) {
+            Ok(()) => {}
+            Err(Trouble::Sink(error)) => return self.recover(error, Some(batch)),
+            Err(Trouble::Load(error)) => return Err(error),
+        }
         let refused = match self.write(&batch) {
             Ok(refused) => refused,
             Err(error) => return self.recover(error, Some(batch)),
@@ -251,6 +263,15 @@ impl<'s> Writer<'s> {
         let full = self.unit.rows >= self.pace.rows()
             || bytes_max.is_some_and(|bytes| self.unit.bytes >= bytes);
         if full || self.is_due() { self.commit() } else { Ok(()) }
+    }
+
+    /// Brings the batch's ranges into the transaction.
+    fn enter(&mut self, batch: &Batch) -> Result<(), Trouble> {
+        let Some(booking) = &mut self.booking else { return Ok(()) };
+        let started = Instant::now();
+        let entered = booking.enter(&mut *self.sink, batch);
+        self.times.commit += started.elapsed();
+        entered
     }
 
     fn write(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
@@ -287,6 +308,9 @@ impl<'s> Writer<'s> {
         }
         self.desk.rejects(|segment| Rejecting { shared }.write_all(segment, batch, refused))?;
         self.unit.book(batch, refused);
+        if let Some(booking) = &mut self.booking {
+            booking.refused(batch, refused);
+        }
         Ok(())
     }
 
@@ -297,18 +321,41 @@ impl<'s> Writer<'s> {
             return Ok(());
         }
         self.shared.check_inputs()?;
-        self.desk.rejects(RejectSegment::flush)?;
-        if self.unit.rows > 0 {
-            self.desk.begin_commit(self.unit.doubt(|file| &self.shared.files[file].path))?;
+        let mark = self.desk.rejects(|segment| {
+            segment.flush()?;
+            Ok(segment.mark())
+        })?;
+        if self.unit.rows > 0 || self.booking.is_some() {
             let started = Instant::now();
+            match self.complete(&mark) {
+                Ok(()) => {}
+                Err(Trouble::Sink(error)) => return self.recover(error, None),
+                Err(Trouble::Load(error)) => return Err(error),
+            }
+            self.desk.begin_commit(self.unit.doubt(|file| &self.shared.files[file].path))?;
             let committed = self.sink.commit();
             self.times.commit += started.elapsed();
             if let Err(error) = committed {
-                return self.refused(error);
+                match self.refused(error)? {
+                    Fate::Committed => {}
+                    Fate::Undone => return Ok(()),
+                }
             }
             self.pace.committed();
             self.attempts.start_over();
         }
+        self.count_committed()
+    }
+
+    /// Gives the ranges of the unit their counts, and the lengths of the reject segment.
+    fn complete(&mut self, mark: &RejectMark) -> Result<(), Trouble> {
+        let Some(booking) = &mut self.booking else { return Ok(()) };
+        let rejects = &self.rejects;
+        booking.complete(&mut *self.sink, |file| rejects.lengths(mark, file))
+    }
+
+    /// The unit is committed.
+    fn count_committed(&mut self) -> Result<(), Error> {
         let (shared, unit) = (self.shared, &self.unit);
         let mark = self.desk.committed(|| {
             for count in &unit.counts {
@@ -317,18 +364,26 @@ impl<'s> Writer<'s> {
             shared.committed_classes(&unit.classes);
         })?;
         let unit = std::mem::replace(&mut self.unit, Unit::new(mark));
+        if let Some(booking) = &mut self.booking {
+            booking.clear();
+        }
         for batch in unit.batches {
             self.give_back(batch);
         }
         Ok(())
     }
 
-    /// What follows from the error of a commit.
-    fn refused(&mut self, error: SinkError) -> Result<(), Error> {
+    /// What follows from the error of a commit: what became of the unit. One that is undone stands
+    /// in the queue again.
+    fn refused(&mut self, error: SinkError) -> Result<Fate, Error> {
         let doubt = self.desk.end_commit()?;
+        let undone = |()| Fate::Undone;
         match (error.class.is_rolled_back(), error.class.asks_for_replay()) {
-            (true, true) => self.recover(error, None),
+            (true, true) => self.recover(error, None).map(undone),
             (true, false) => Err(error.into()),
+            (false, _) if self.booking.as_ref().is_some_and(|booking| !booking.is_empty()) => {
+                self.settle(error, doubt)
+            }
             (false, _) => Err(self.shared.in_doubt(doubt, error)),
         }
     }

@@ -10,18 +10,24 @@
 //!   file can be loaded again; `byte_length` is the length in the input all the same.
 //! - Reject files of an earlier run are replaced when this run has rejects. A run without rejects
 //!   leaves them alone: they may be the only copy of rows that are not in the table.
-//! - A `PATH.parts` of a run that was killed is never mixed with a new run's: the new run is
-//!   refused until somebody has looked at it.
+//! - A `PATH.parts` of another run is never mixed with a new run's: the new run is refused until
+//!   somebody has looked at it. One of the same run of a job is taken up again: its segments are
+//!   cut to the lengths that are committed, and what is not committed at all is removed.
 
 mod merge;
+mod parts;
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::Serialize;
+
+use parts::Place;
+pub use parts::remove_parts;
 
 use crate::error::{Error, Result};
 use crate::input::RawSource;
@@ -86,14 +92,32 @@ struct Plan {
     place_of_input: Vec<usize>,
     /// Names of the inputs as the reasons show them.
     inputs: Vec<String>,
+    epoch: u64,
 }
 
-#[derive(Debug)]
-struct Place {
-    path: PathBuf,
-    /// Whether this run has made `PATH.parts`.
-    has_parts: Mutex<bool>,
+/// Which segments a load keeps, and which it finds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Keeping {
+    /// Words that tell a run of a job from every other one; `None`: the segments are this
+    /// process's alone and never taken up again.
+    pub run: Option<String>,
+    /// How often the run was taken up: each time the writers begin new segments.
+    pub epoch: u64,
+    /// What is committed of earlier segments, by input.
+    pub committed: Vec<(usize, SegmentId, SegmentLengths)>,
 }
+
+/// Whose segment it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SegmentId {
+    /// When in the life of the run.
+    pub epoch: u64,
+    /// The writer then.
+    pub writer: usize,
+}
+
+/// The longest committed length of each segment of a place.
+type CommittedSegments = BTreeMap<SegmentId, SegmentLengths>;
 
 /// `path` with `suffix` behind its whole name.
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -107,23 +131,39 @@ impl RejectFiles {
     /// stand for several inputs. Nothing is created before the first reject.
     ///
     /// # Errors
-    /// When a `PATH.parts` of another run is in the way.
+    /// When a `PATH.parts` of another run is in the way, or committed rejects are not in this one.
     ///
     /// # Panics
     /// If the two lists differ in length.
-    pub fn new(targets: Vec<PathBuf>, inputs: &[PathBuf]) -> Result<Self> {
+    pub fn new(targets: Vec<PathBuf>, inputs: &[PathBuf], keeping: &Keeping) -> Result<Self> {
         assert_eq!(targets.len(), inputs.len());
-        let mut places: Vec<Place> = Vec::new();
+        let mut paths: Vec<PathBuf> = Vec::new();
         let mut place_of_input = Vec::with_capacity(targets.len());
         for path in targets {
-            let known = places.iter().position(|place| place.path == path);
-            place_of_input.push(known.unwrap_or(places.len()));
+            let known = paths.iter().position(|place| *place == path);
+            place_of_input.push(known.unwrap_or(paths.len()));
             if known.is_none() {
-                places.push(Place::new(path)?);
+                paths.push(path);
             }
         }
+        let mut committed = vec![CommittedSegments::new(); paths.len()];
+        for &(input, id, lengths) in &keeping.committed {
+            let longest = committed[place_of_input[input]].entry(id).or_default();
+            // Segments only grow.
+            if lengths.index_bytes > longest.index_bytes {
+                *longest = lengths;
+            }
+        }
+        let places = paths.into_iter().zip(committed);
+        let places =
+            places.map(|(path, committed)| Place::new(path, keeping.run.clone(), &committed));
         let names = inputs.iter().map(|input| input.to_string_lossy().into_owned());
-        Ok(Self(Arc::new(Plan { places, place_of_input, inputs: names.collect() })))
+        Ok(Self(Arc::new(Plan {
+            places: places.collect::<Result<_>>()?,
+            place_of_input,
+            inputs: names.collect(),
+            epoch: keeping.epoch,
+        })))
     }
 
     /// The segment of one writer; `writer` is different for each.
@@ -137,7 +177,9 @@ impl RejectFiles {
         }
     }
 
-    /// Writes the reject files from the segments of all writers and removes `PATH.parts`.
+    /// Writes the reject files from the segments of all writers, those of earlier epochs among
+    /// them. Segments that nobody takes up again are removed; others stay until [`Self::remove`],
+    /// so that this can be done again.
     ///
     /// Memory is bounded whatever the number of rejects. Returns for each input its reject file,
     /// or `None` when no reject went into that file.
@@ -150,60 +192,40 @@ impl RejectFiles {
         }
         let mut written = Vec::with_capacity(self.0.places.len());
         for (index, place) in self.0.places.iter().enumerate() {
-            let mut parts: Vec<Part> =
-                segments.iter_mut().filter_map(|segment| segment.parts[index].take()).collect();
+            let mut parts = place.take_adopted();
+            parts.extend(segments.iter_mut().filter_map(|segment| segment.parts[index].take()));
             let failed = |error| Error::io(format!("write {}", place.path.display()), error);
             let has_rejects = merge::write_merged(&place.path, &parts).map_err(failed)?;
-            for part in parts.drain(..) {
-                part.remove().map_err(failed)?;
+            if !place.is_kept() {
+                for part in parts.drain(..) {
+                    part.remove().map_err(failed)?;
+                }
+                place.remove().map_err(failed)?;
             }
-            place.remove_parts().map_err(failed)?;
             written.push(has_rejects.then(|| place.path.clone()));
         }
         let places = self.0.place_of_input.iter();
         Ok(places.map(|&place| written[place].clone()).collect())
     }
-}
 
-impl Place {
-    fn new(path: PathBuf) -> Result<Self> {
-        let parts = with_suffix(&path, ".parts");
-        if parts.symlink_metadata().is_ok() {
-            return Err(Error::usage(
-                format!(
-                    "{} is left from a load that did not end, or that still runs: it holds \
-                     rejects of that load",
-                    parts.display()
-                ),
-                "look at it, then move or remove it, or give another path with --rejects",
-            ));
-        }
-        Ok(Self { path, has_parts: Mutex::new(false) })
+    /// Removes the segments of a run that is over.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn remove(&self) -> Result<()> {
+        self.0.places.iter().try_for_each(|place| {
+            let failed = |error| Error::io(format!("tidy {}", place.path.display()), error);
+            place.remove().map_err(failed)
+        })
     }
 
-    fn parts_path(&self) -> PathBuf {
-        with_suffix(&self.path, ".parts")
-    }
-
-    /// Makes the directory once for all writers. `mkdir` refuses a name that exists, a symbolic
-    /// link too, and nobody else may write into the directory: so no name in it can be planted.
-    fn ensure_parts(&self) -> io::Result<PathBuf> {
-        let path = self.parts_path();
-        let mut has_parts = self.has_parts.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*has_parts {
-            DirBuilder::new().mode(0o700).create(&path)?;
-            *has_parts = true;
-        }
-        Ok(path)
-    }
-
-    fn remove_parts(&self) -> io::Result<()> {
-        let mut has_parts = self.has_parts.lock().unwrap_or_else(PoisonError::into_inner);
-        if *has_parts {
-            std::fs::remove_dir(self.parts_path())?;
-            *has_parts = false;
-        }
-        Ok(())
+    /// The lengths that `mark` has for the reject file of an input.
+    ///
+    /// # Panics
+    /// If there is no such input.
+    #[must_use]
+    pub fn lengths(&self, mark: &RejectMark, input: usize) -> SegmentLengths {
+        mark.0[self.0.place_of_input[input]]
     }
 }
 
@@ -220,15 +242,18 @@ pub struct RejectSegment {
 
 /// Lengths of a segment's files; [`RejectSegment::truncate_to`] goes back to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RejectMark(Vec<Lengths>);
+pub struct RejectMark(Vec<SegmentLengths>);
 
-/// Lengths in bytes of the three files of a part.
+/// Lengths in bytes of the three files of a segment.
 #[expect(clippy::struct_field_names, reason = "names carry their unit")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Lengths {
-    raw_bytes: u64,
-    lines_bytes: u64,
-    index_bytes: u64,
+pub struct SegmentLengths {
+    /// Records.
+    pub raw_bytes: u64,
+    /// Reasons.
+    pub lines_bytes: u64,
+    /// Where each stands.
+    pub index_bytes: u64,
 }
 
 /// Three files of one writer for one reject file: records, reasons, and where each stands.
@@ -238,9 +263,11 @@ struct Part {
     lines: BufWriter<File>,
     index: BufWriter<File>,
     paths: [PathBuf; 3],
-    lengths: Lengths,
+    lengths: SegmentLengths,
     /// Whether something was written since the last sync.
     dirty: bool,
+    /// Whether the files' names are on the disk.
+    is_named: bool,
 }
 
 /// One reject in a part's index.
@@ -317,7 +344,10 @@ impl RejectSegment {
         self.line.push(b'\n');
         let part = match &mut self.parts[place] {
             Some(part) => part,
-            empty => empty.insert(Part::create(&self.plan.places[place], self.writer)?),
+            empty => {
+                let id = SegmentId { epoch: self.plan.epoch, writer: self.writer };
+                empty.insert(Part::create(&self.plan.places[place], id)?)
+            }
         };
         part.append(reject, &self.line)
     }
@@ -326,7 +356,7 @@ impl RejectSegment {
     #[must_use]
     pub fn mark(&self) -> RejectMark {
         let lengths =
-            |part: &Option<Part>| part.as_ref().map_or_else(Lengths::default, |p| p.lengths);
+            |part: &Option<Part>| part.as_ref().map_or_else(SegmentLengths::default, |p| p.lengths);
         RejectMark(self.parts.iter().map(lengths).collect())
     }
 
@@ -356,34 +386,58 @@ impl RejectSegment {
     }
 }
 
+/// Names of a segment's files: records, reasons, index.
+fn part_names(id: SegmentId) -> [String; 3] {
+    ["raw", "jsonl", "index"].map(|what| format!("{}-{}.{what}", id.epoch, id.writer))
+}
+
 impl Part {
-    fn create(place: &Place, writer: usize) -> io::Result<Self> {
-        let directory = place.ensure_parts()?;
-        let path = |what: &str| directory.join(format!("{writer}.{what}"));
-        let paths = [path("raw"), path("jsonl"), path("index")];
-        let open = |path: &Path| {
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)
-                .map(BufWriter::new)
-        };
+    fn create(place: &Place, id: SegmentId) -> io::Result<Self> {
+        let directory = place.ensure()?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        Self::open(&directory, id, &options, SegmentLengths::default())
+    }
+
+    /// A segment of an earlier epoch, cut to what is committed of it.
+    fn adopt(directory: &Path, id: SegmentId, lengths: SegmentLengths) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let mut part = Self::open(directory, id, &options, lengths)?;
+        let wanted = [lengths.raw_bytes, lengths.lines_bytes, lengths.index_bytes];
+        for (file, bytes) in [&part.raw, &part.lines, &part.index].into_iter().zip(wanted) {
+            if file.get_ref().metadata()?.len() < bytes {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+            }
+        }
+        part.truncate(lengths)?;
+        part.sync()?;
+        Ok(part)
+    }
+
+    fn open(
+        directory: &Path,
+        id: SegmentId,
+        options: &OpenOptions,
+        lengths: SegmentLengths,
+    ) -> io::Result<Self> {
+        let paths = part_names(id).map(|name| directory.join(name));
+        let open = |path: &Path| options.open(path).map(BufWriter::new);
         Ok(Self {
             raw: open(&paths[0])?,
             lines: open(&paths[1])?,
             index: open(&paths[2])?,
             paths,
-            lengths: Lengths::default(),
+            lengths,
             dirty: false,
+            is_named: false,
         })
     }
 
     fn append(&mut self, reject: &RejectRecord, line: &[u8]) -> io::Result<()> {
         let start = reject.position.byte_offset;
         let record = ByteRange { start, end: start + reject.byte_length };
-        let after = Lengths {
+        let after = SegmentLengths {
             raw_bytes: self.lengths.raw_bytes + record.len(),
             lines_bytes: self.lengths.lines_bytes + line.len() as u64,
             index_bytes: self.lengths.index_bytes + IndexEntry::BYTES as u64,
@@ -402,7 +456,7 @@ impl Part {
         Ok(())
     }
 
-    fn truncate(&mut self, lengths: Lengths) -> io::Result<()> {
+    fn truncate(&mut self, lengths: SegmentLengths) -> io::Result<()> {
         for (file, bytes) in [
             (&mut self.raw, lengths.raw_bytes),
             (&mut self.lines, lengths.lines_bytes),
@@ -424,6 +478,12 @@ impl Part {
         for file in [&mut self.raw, &mut self.lines, &mut self.index] {
             file.flush()?;
             file.get_ref().sync_data()?;
+        }
+        if !self.is_named {
+            // A file that is on the disk without its name is lost all the same.
+            let directory = self.paths[0].parent().unwrap_or(Path::new("."));
+            File::open(directory)?.sync_all()?;
+            self.is_named = true;
         }
         self.dirty = false;
         Ok(())

@@ -41,7 +41,11 @@ impl Fixture {
     fn files(&self, targets: &[&str]) -> Result<RejectFiles> {
         let inputs: Vec<_> =
             (0..targets.len()).map(|index| PathBuf::from(format!("in{index}.csv"))).collect();
-        RejectFiles::new(targets.iter().map(|name| self.path(name)).collect(), &inputs)
+        RejectFiles::new(
+            targets.iter().map(|name| self.path(name)).collect(),
+            &inputs,
+            &Keeping::default(),
+        )
     }
 
     fn reject(&self, file: usize, record: u64) -> RejectRecord {

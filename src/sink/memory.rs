@@ -436,6 +436,11 @@ mod tests {
             first_row: 0,
             source: RawSource::Owned { bytes: Arc::default(), base: 0 },
             share_bytes: None,
+            records_before: 0,
+            numbered: 0,
+            lines_before: 0,
+            lines: 0,
+            digest: 0,
         });
         batch.set_rows(records.len());
         batch

@@ -212,6 +212,33 @@ pub struct TargetInfo {
     pub facts: Vec<(String, String)>,
 }
 
+/// What is particular about a ledger in one kind of place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerForm {
+    /// What follows the list of columns of its tables.
+    pub create_end: &'static str,
+    /// Whether several rows go in one INSERT.
+    pub many_rows: bool,
+    /// Whether others may write while a writer's transaction is open, so that a run can say from
+    /// time to time that it lives.
+    pub has_heartbeat: bool,
+}
+
+/// Whether another start of a job lives, as far as a place can tell by a lock that dies with the
+/// session or process that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holding {
+    /// The lock is ours now: no other one lives.
+    Held,
+    /// Another one has it.
+    Taken,
+    /// There is no such lock here.
+    NotOffered,
+}
+
+/// A lock on a job; dropping it lets the job go.
+pub trait JobHold {}
+
 /// A table in a place. Shared by all threads; connections are made on the threads that use them.
 pub trait Target: Send + Sync {
     /// What is known about the place.
@@ -313,6 +340,27 @@ pub trait Target: Send + Sync {
         Err(SinkError::permanent("this target has no staging tables"))
     }
 
+    /// What a ledger in this place is like; `None`: it keeps none.
+    fn ledger(&self) -> Option<LedgerForm> {
+        None
+    }
+
+    /// Takes the lock of a job without waiting.
+    ///
+    /// # Errors
+    /// When the place cannot be asked.
+    fn hold_job(&self, _job: &str) -> Result<(Holding, Option<Box<dyn JobHold>>), SinkError> {
+        Ok((Holding::NotOffered, None))
+    }
+
+    /// The table as statements name it.
+    ///
+    /// # Errors
+    /// A name that cannot be, or a place without statements.
+    fn table_sql(&self, _table: &str) -> Result<String, SinkError> {
+        Err(SinkError::permanent("this target runs no statements"))
+    }
+
     /// Called once after the last commit of a load that ended well.
     ///
     /// # Errors
@@ -331,6 +379,15 @@ pub trait Sink {
     /// # Errors
     /// Anything that is not the fault of single rows. The caller rolls back.
     fn write(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError>;
+
+    /// Runs a statement of the load itself in the open transaction, which begins with it where none
+    /// is: the number of rows it changed, where the driver says so.
+    ///
+    /// # Errors
+    /// What the database says; the caller rolls back.
+    fn execute(&mut self, _sql: &str) -> Result<Option<u64>, SinkError> {
+        Err(SinkError::permanent("this target runs no statements"))
+    }
 
     /// Ends the transaction. On an error it is unknown whether it took effect, unless the class is
     /// [rolled back for certain](ErrorClass::is_rolled_back): a sink gives one of those classes to

@@ -160,6 +160,12 @@ impl Sending {
         self.told(result, was_cancelled)
     }
 
+    /// Runs a statement without parameters: the rows that it changed.
+    fn counted(&mut self, sql: &str) -> Result<Option<u64>, SinkError> {
+        self.control(sql)?;
+        Ok(u64::try_from(self.control.row_count()).ok())
+    }
+
     /// What a statement gave, where its error may be our own doing.
     fn told<T>(&self, result: Result<T, SinkError>, was_cancelled: bool) -> Result<T, SinkError> {
         match result {
@@ -373,16 +379,28 @@ impl OdbcSink {
         Ok(Self { plan, shipment, sending, arrangement, transaction: Transaction::None })
     }
 
-    fn send(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
-        if self.transaction == Transaction::None {
-            for sql in self.sending.session.profile.transaction_sql() {
-                self.sending.control(sql)?;
+    fn begin(&mut self) -> Result<(), SinkError> {
+        match self.transaction {
+            Transaction::Open => return Ok(()),
+            Transaction::None => {}
+            Transaction::Failed => {
+                return Err(SinkError::permanent(
+                    "a statement after a failed one: the transaction must be rolled back first",
+                ));
             }
-            if let Some(sql) = &self.shipment.first_sql {
-                self.sending.control(sql)?;
-            }
-            self.transaction = Transaction::Open;
         }
+        for sql in self.sending.session.profile.transaction_sql() {
+            self.sending.control(sql)?;
+        }
+        if let Some(sql) = &self.shipment.first_sql {
+            self.sending.control(sql)?;
+        }
+        self.transaction = Transaction::Open;
+        Ok(())
+    }
+
+    fn send(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
+        self.begin()?;
         let Self { sending, shipment, arrangement, .. } = self;
         let mut rejects = Vec::new();
         for request in requests(batch, self.plan.facts.request_bytes) {
@@ -407,11 +425,6 @@ impl OdbcSink {
 
 impl Sink for OdbcSink {
     fn write(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
-        if self.transaction == Transaction::Failed {
-            return Err(SinkError::permanent(
-                "rows after a failed statement: the transaction must be rolled back first",
-            ));
-        }
         let result = self
             .send(batch)
             .map_err(|error| self.sending.session.profile.explained(&self.shipment.table, error));
@@ -419,6 +432,14 @@ impl Sink for OdbcSink {
             self.transaction = Transaction::Failed;
         }
         result
+    }
+
+    fn execute(&mut self, sql: &str) -> Result<Option<u64>, SinkError> {
+        let done = self.begin().and_then(|()| self.sending.counted(sql));
+        if done.is_err() {
+            self.transaction = Transaction::Failed;
+        }
+        done
     }
 
     fn commit(&mut self) -> Result<(), SinkError> {

@@ -11,6 +11,7 @@ mod connect;
 mod connection_text;
 pub mod environment;
 mod execute;
+mod hold;
 pub mod installed;
 mod isolate;
 mod judge;
@@ -43,8 +44,8 @@ use crate::arena::KeyNumbers;
 use crate::config::schema::{Column, SqlType};
 use crate::sink::staging::{StagingSpec, StagingTable};
 use crate::sink::{
-    ErrorClass, Layout, Routing, RowAction, Sink, SinkError, SqlSession, TableTask, Target,
-    TargetInfo,
+    ErrorClass, Holding, JobHold, Layout, LedgerForm, Routing, RowAction, Sink, SinkError,
+    SqlSession, TableTask, Target, TargetInfo,
 };
 
 /// A database behind an ODBC driver.
@@ -333,5 +334,17 @@ impl Target for OdbcTarget {
 
     fn staging(&self, spec: &StagingSpec<'_>) -> Result<StagingTable, SinkError> {
         self.staging_table(spec)
+    }
+
+    fn ledger(&self) -> Option<LedgerForm> {
+        Some(self.profile().ledger())
+    }
+
+    fn hold_job(&self, job: &str) -> Result<(Holding, Option<Box<dyn JobHold>>), SinkError> {
+        hold::hold_job(self.session()?, job)
+    }
+
+    fn table_sql(&self, table: &str) -> Result<String, SinkError> {
+        self.sql_name(table)
     }
 }

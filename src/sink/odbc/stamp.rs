@@ -91,6 +91,11 @@ mod tests {
             records: 2,
             first_row,
             share_bytes: None,
+            records_before: 0,
+            numbered: 0,
+            lines_before: 0,
+            lines: 0,
+            digest: 0,
             source: crate::input::RawSource::Owned { bytes: std::sync::Arc::default(), base: 0 },
         };
         batch.segments.extend([segment(0, 10, 0), segment(4, 100, 2)]);

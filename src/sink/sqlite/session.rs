@@ -30,9 +30,18 @@ impl SqlSession for SqliteSession {
     fn execute(&mut self, sql: &str) -> Result<Option<u64>, SinkError> {
         self.begin()?;
         let failed = |error| sink_error(first_words(sql), &error);
-        let mut statement = self.connection.prepare(sql).map_err(failed)?;
-        let changed = statement.raw_execute().map_err(failed)?;
-        Ok(u64::try_from(changed).ok())
+        match self.connection.prepare(sql) {
+            Ok(mut statement) if statement.column_count() == 0 => {
+                let changed = statement.raw_execute().map_err(failed)?;
+                Ok(u64::try_from(changed).ok())
+            }
+            // The user's own: several statements, or one with an answer that nobody wants.
+            Ok(_) | Err(rusqlite::Error::MultipleStatement) => {
+                self.connection.execute_batch(sql).map_err(failed)?;
+                Ok(None)
+            }
+            Err(error) => Err(failed(error)),
+        }
     }
 
     fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, SinkError> {

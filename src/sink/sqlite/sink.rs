@@ -64,7 +64,15 @@ impl SqliteSink {
         self.session.statements.connection()
     }
 
-    fn execute(&self, doing: &str, sql: &str) -> Result<(), SinkError> {
+    fn begin(&self) -> Result<(), SinkError> {
+        if !self.connection().is_autocommit() {
+            return Ok(());
+        }
+        // IMMEDIATE: the write lock is waited for here, not in the middle of the rows.
+        self.run("begin a transaction", "BEGIN IMMEDIATE")
+    }
+
+    fn run(&self, doing: &str, sql: &str) -> Result<(), SinkError> {
         self.connection().execute_batch(sql).map_err(|error| sink_error(doing, &error))
     }
 }
@@ -249,20 +257,25 @@ impl Sink for SqliteSink {
         if batch.rows() == 0 {
             return Ok(Vec::new());
         }
-        if self.connection().is_autocommit() {
-            // IMMEDIATE: the write lock is waited for here, not in the middle of the rows.
-            self.execute("begin a transaction", "BEGIN IMMEDIATE")?;
-        }
+        self.begin()?;
         let mut rejects = self.session.guards.check(batch);
         self.session.send(batch, &mut rejects)?;
         Ok(rejects)
+    }
+
+    fn execute(&mut self, sql: &str) -> Result<Option<u64>, SinkError> {
+        self.begin()?;
+        let failed = |error| sink_error("write the ledger", &error);
+        let mut statement = self.connection().prepare(sql).map_err(failed)?;
+        let changed = statement.raw_execute().map_err(failed)?;
+        Ok(u64::try_from(changed).ok())
     }
 
     fn commit(&mut self) -> Result<(), SinkError> {
         if self.connection().is_autocommit() {
             return Ok(());
         }
-        self.execute("commit", "COMMIT").map_err(|error| {
+        self.run("commit", "COMMIT").map_err(|error| {
             // A commit that was refused (a reader holds the file, a deferred foreign key is open)
             // leaves the transaction open. Rolled back, its outcome is certain.
             match self.rollback() {
@@ -277,7 +290,7 @@ impl Sink for SqliteSink {
         if self.connection().is_autocommit() {
             return Ok(());
         }
-        self.execute("roll back", "ROLLBACK")
+        self.run("roll back", "ROLLBACK")
     }
 
     fn reconnect(&mut self) -> Result<(), SinkError> {

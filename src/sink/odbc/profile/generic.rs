@@ -7,11 +7,11 @@ use super::{Arrays, Bounds, Encode, Profile, ProfileName, announced};
 use crate::arena::IndicatorWidth;
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
 use crate::limits::DECIMAL_DIGITS;
-use crate::sink::SinkError;
 use crate::sink::odbc::catalog::{self, CatalogColumn, TableName};
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::parameter::{ParameterType, sql_type};
 use crate::sink::odbc::raw::DescribedColumn;
+use crate::sink::{LedgerForm, SinkError};
 
 /// The profile.
 pub(super) struct Generic;
@@ -34,6 +34,10 @@ impl Profile for Generic {
             timestamp_digits: 9,
             request_bytes: None,
         }
+    }
+
+    fn ledger(&self) -> LedgerForm {
+        LedgerForm { create_end: "", many_rows: false, has_heartbeat: true }
     }
 
     fn session_sql(&self, _query_timeout: Duration) -> Vec<String> {

@@ -27,7 +27,7 @@ use super::parameter::{Parameter, ParameterType, sql_type};
 use super::raw::Diagnostic;
 use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
-use crate::sink::{ErrorClass, RowAction, SinkError};
+use crate::sink::{ErrorClass, LedgerForm, RowAction, SinkError};
 
 /// Name of a profile, as `--profile` takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -363,6 +363,16 @@ pub(super) trait Profile: Send + Sync {
     /// What is particular about its staging tables.
     fn staging(&self) -> &'static dyn StagingProfile {
         &staging::StandardStaging
+    }
+
+    /// What a ledger is like in this database.
+    fn ledger(&self) -> LedgerForm {
+        LedgerForm { create_end: "", many_rows: true, has_heartbeat: true }
+    }
+
+    /// Query that takes a lock for `job`, held by the session, without waiting: 1 when it is taken.
+    fn hold_sql(&self, _job: &str) -> Option<String> {
+        None
     }
 
     /// Query for what the server calls this connection.

@@ -20,7 +20,7 @@ use crate::sink::odbc::clue::Clues;
 use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::raw::Diagnostic;
-use crate::sink::{ErrorClass, RowAction, SinkError};
+use crate::sink::{ErrorClass, LedgerForm, RowAction, SinkError};
 
 /// The profile.
 pub(super) struct Mariadb;
@@ -187,6 +187,18 @@ impl Profile for Mariadb {
         action: &RowAction,
     ) -> Result<KeyFacts, SinkError> {
         key::facts(session, table, columns, action)
+    }
+
+    fn ledger(&self) -> LedgerForm {
+        // Whatever the server's default engine is.
+        let create_end = " ENGINE=InnoDB CHARACTER SET ascii COLLATE ascii_bin";
+        LedgerForm { create_end, many_rows: true, has_heartbeat: true }
+    }
+
+    fn hold_sql(&self, job: &str) -> Option<String> {
+        let job = job.replace('\\', "\\\\").replace('\'', "''");
+        // Names of locks are short, and one for all databases of the server.
+        Some(format!("SELECT GET_LOCK(CONCAT('fastload:', MD5(CONCAT(DATABASE(), '{job}'))), 0)"))
     }
 
     fn own_id_sql(&self) -> Option<&'static str> {

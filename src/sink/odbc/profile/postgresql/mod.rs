@@ -139,6 +139,14 @@ impl Profile for Postgresql {
         )
     }
 
+    fn hold_sql(&self, job: &str) -> Option<String> {
+        let job = job.replace('\'', "''");
+        // Two numbers name the lock: ours, and one of the job's name.
+        Some(format!(
+            "SELECT CASE WHEN pg_try_advisory_lock(1179403596, hashtext('{job}')) THEN 1 ELSE 0 END"
+        ))
+    }
+
     fn own_id_sql(&self) -> Option<&'static str> {
         Some("SELECT pg_backend_pid()")
     }
