@@ -9,7 +9,7 @@ use super::messages::Messages;
 use super::prepare::{Prepared, open_target, prepare, settle_for};
 use super::progress::Progress;
 use super::render::{effective_table, summary, summary_csv};
-use super::{exit, signals};
+use super::{exit, signals, stop_at};
 use crate::config::resolve::{OutputOptions, Resolved};
 use crate::config::schema::Column;
 use crate::config::setting::{OutputFormat, Setting as _};
@@ -40,6 +40,9 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     signals::watch(&control)?;
     if purpose == Purpose::Load && !resolved.output.explain {
         confirm(resolved)?;
+        if let Some(time) = resolved.stop_at {
+            stop_at::watch(time, &control)?;
+        }
     }
     let target = open_target(resolved)?;
     let mut prepared = prepare(resolved, &*target, &control)?;
@@ -60,6 +63,7 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     if purpose == Purpose::Check {
         prepared.config.mode = Mode::Append;
         prepared.config.staging = None;
+        prepared.config.ledger = None;
         prepared.config.care = TableCare::default();
         prepared.config.before.clear();
         prepared.config.after.clear();

@@ -16,6 +16,7 @@ mod prepare;
 mod progress;
 mod render;
 mod signals;
+mod stop_at;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;

@@ -130,7 +130,7 @@ pub(super) fn prepare(
             duplicates: resolved.duplicates,
             staging: resolved.staging.clone().map(with_run_id),
             care: resolved.care,
-            ledger: None,
+            ledger: resolved.ledger.clone(),
             before: resolved.before.clone(),
             after: resolved.after.clone(),
             max_errors: resolved.max_errors,

@@ -5,6 +5,7 @@ pub mod dialect;
 pub mod dialect_options;
 pub mod file;
 pub mod inputs;
+mod job_rules;
 mod legacy;
 pub mod options;
 mod outputs;

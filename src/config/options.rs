@@ -14,9 +14,9 @@ use super::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
 use super::dialect_options::DialectOptions;
 use super::legacy;
 use super::setting::{
-    ByteRole, ColorMode, ColumnList, ColumnNames, CoreChoice, Delimiter, EmptyAsNull, LogFormat,
-    OutputFormat, Pair, Preset, Profile, ProgressStyle, Setting, Size, Span, StagingAttributes,
-    StagingChoice,
+    ByteRole, ClockTime, ColorMode, ColumnList, ColumnNames, CoreChoice, Delimiter, EmptyAsNull,
+    JobName, LedgerTable, LogFormat, OutputFormat, Pair, Preset, Profile, ProgressStyle,
+    RestartChoice, Setting, Size, Span, StagingAttributes, StagingChoice,
 };
 use super::{Duplicates, InputMode, IoWay, Mode};
 use crate::error::{Error, Result};
@@ -254,6 +254,16 @@ options! {
         max_errors "max-errors" "max_errors": RejectLimit,
         /// `--rejects`.
         rejects "rejects" "rejects": PathBuf,
+        /// `--job`.
+        job "job" "job": JobName,
+        /// `--restart`.
+        restart "restart" "restart": RestartChoice,
+        /// `--ledger-table`.
+        ledger_table "ledger-table" "ledger_table": LedgerTable,
+        /// `--job-lease`.
+        job_lease "job-lease" "job_lease": Span,
+        /// `--stop-at`.
+        stop_at "stop-at" "stop_at": ClockTime,
         /// `--output`.
         output "output" "output": OutputFormat,
         /// `--progress`.

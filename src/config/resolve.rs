@@ -10,18 +10,21 @@ use super::credentials::find_credentials;
 use super::dialect_options::DialectOptions;
 use super::file::add_job_file;
 use super::inputs::expand;
+use super::job_rules::{check_job, job_defaults, ledger};
 use super::options::{Layered, Options, Origin, environment_name};
 use super::outputs::check_apart;
 use super::schema::Column;
 use super::schema_text::parse_schema;
 use super::setting::{
-    ColorMode, ColumnNames, ColumnPick, EmptyAsNull, LogFormat, OutputFormat, Pair, Profile,
-    ProgressStyle, Setting as _, Span,
+    ClockTime, ColorMode, ColumnNames, ColumnPick, EmptyAsNull, LogFormat, OutputFormat, Pair,
+    Profile, ProgressStyle, Setting as _, Span,
 };
 use super::table_rules::{check_keys, staging};
 use super::target::{Credentials, DEFAULT_TARGET, TargetUrl, refuse_password_on_command_line};
 use super::work::{CONNECT_TIMEOUT, Effective, QUERY_TIMEOUT, WorkOptions};
-use super::{DateFormats, Duplicates, InputSpec, Mode, RejectLimit, StagingConfig, TableCare};
+use super::{
+    DateFormats, Duplicates, InputSpec, LedgerConfig, Mode, RejectLimit, StagingConfig, TableCare,
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which columns are loaded from where, as the user said it.
@@ -112,6 +115,10 @@ pub struct Resolved {
     pub max_errors: RejectLimit,
     /// `--rejects`.
     pub rejects: Option<PathBuf>,
+    /// What is kept in the ledger; `None`: nothing, by `--restart off` or for want of a database.
+    pub ledger: Option<LedgerConfig>,
+    /// `--stop-at`.
+    pub stop_at: Option<ClockTime>,
     /// `--limit`.
     pub limit: Option<u64>,
     /// `--offset-records`.
@@ -198,6 +205,7 @@ fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -
     check_combinations(options, &target)?;
     let mode = options.mode.unwrap_or_default();
     check_keys(options, mode)?;
+    check_job(options, &target)?;
     let credentials = if target.takes_credentials() {
         find_credentials(options, password)?
     } else {
@@ -245,6 +253,8 @@ fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -
         after: options.after.clone(),
         max_errors: options.max_errors.unwrap_or(RejectLimit::Count(0)),
         rejects: options.rejects.clone(),
+        ledger: ledger(options, &target),
+        stop_at: options.stop_at,
         limit: options.limit,
         offset_records: options.offset_records.unwrap_or_default(),
         allow_empty: options.allow_empty.unwrap_or_default(),
@@ -292,7 +302,7 @@ fn check_combinations(options: &Options, target: &TargetUrl) -> Result<()> {
             ));
         }
     }
-    let has_tables = !matches!(target, TargetUrl::Null | TargetUrl::Csv(_));
+    let has_tables = target.has_tables();
     for (flag, given) in [
         ("--before", !options.before.is_empty()),
         ("--after", !options.after.is_empty()),
@@ -372,7 +382,7 @@ fn effective(layered: &Layered, target: &TargetUrl) -> Vec<Effective> {
         ("connect-timeout", Span(CONNECT_TIMEOUT).show(), "a fixed number"),
         ("query-timeout", Span(QUERY_TIMEOUT).show(), "a fixed number"),
     ];
-    for (key, value, why) in defaults {
+    for (key, value, why) in defaults.into_iter().chain(job_defaults(target)) {
         if layered.origin(key).is_none() {
             let origin = Origin::Default(why.to_owned());
             effective.push(Effective { key, value, origin });

@@ -76,6 +76,12 @@ impl TargetUrl {
         }
     }
 
+    /// Whether rows go to a table of a database.
+    #[must_use]
+    pub const fn has_tables(&self) -> bool {
+        !matches!(self, Self::Null | Self::Csv(_))
+    }
+
     /// Whether a user and a password mean something here.
     #[must_use]
     pub const fn takes_credentials(&self) -> bool {

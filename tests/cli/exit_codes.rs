@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Child, Command};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::support::{Place, Run, Server, row, start};
 
@@ -230,10 +231,16 @@ struct Waiting {
 
 impl Waiting {
     fn start(arguments: &[&str]) -> Self {
+        Self::start_in("UTC0", arguments)
+    }
+
+    /// Starts it in a time zone.
+    fn start_in(zone: &str, arguments: &[&str]) -> Self {
         let place = Place::new();
         let fifo = place.path("pipe");
         assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
         let mut command = place.command();
+        command.env("TZ", zone);
         command.args(["pipe", "--table", "t", "--schema", "id INT", "--dialect", "csv"]);
         let child = start(command.arg("--no-header").args(arguments));
         let mut pipe = OpenOptions::new().write(true).open(&fifo).expect("the program opens it");
@@ -264,6 +271,31 @@ fn signals_stop_a_load() {
         assert_eq!(place.sqlite_value("SELECT count(*) FROM t"), loaded);
         assert!(run.stderr.contains("signal"), "{}", run.stderr);
     }
+}
+
+/// A time zone in which it is now so many seconds before noon.
+fn zone_before_noon(seconds: i64) -> String {
+    const DAY_SECONDS: u64 = 24 * 60 * 60;
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    let now = i64::try_from(since_epoch.as_secs() % DAY_SECONDS).expect("less than a day");
+    // POSIX counts zones westwards.
+    let west = now - (12 * 60 * 60 - seconds);
+    let (sign, west) = if west < 0 { ("-", -west) } else { ("", west) };
+    format!("TST{sign}{:02}:{:02}:{:02}", west / 3600, west / 60 % 60, west % 60)
+}
+
+#[test]
+fn a_time_of_day_stops_a_load() {
+    // It is time enough to start in, and not too long to wait for.
+    let zone = zone_before_noon(15);
+    let waiting = Waiting::start_in(&zone, &["--output", "json", "--stop-at", "12:00"]);
+    let Waiting { place, child, pipe } = waiting;
+    let run = Run::end_of(child).expect(143).says(&["12:00", "--stop-at"]);
+    drop(pipe);
+    let report = run.json();
+    assert_eq!((&report["status"], &report["exit_code"]), (&"stopped".into(), &143.into()));
+    let loaded = report["totals"]["rows_loaded"].to_string();
+    assert_eq!(place.sqlite_value("SELECT count(*) FROM t"), loaded);
 }
 
 #[test]

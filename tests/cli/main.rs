@@ -8,4 +8,5 @@ mod exit_codes;
 mod identifiers;
 mod inputs;
 mod json;
+mod restart;
 mod support;

@@ -10,8 +10,10 @@ use std::time::Duration;
 use super::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
 use super::{Duplicates, InputMode, IoWay, Mode, RejectLimit, StagingAttribute};
 
+mod job;
 mod table;
 
+pub use job::{ClockTime, JobName, LedgerTable};
 pub use table::{ColumnNames, StagingAttributes, StagingChoice};
 
 /// A value that is read from text and shown as text that reads back to the same value.
@@ -173,6 +175,20 @@ words! {
     Text = "text",
     /// JSON Lines.
     Json = "json",
+}
+words! {
+    /// What a start does about earlier runs of its job (`--restart`).
+    RestartChoice:
+    /// Resumes an unfinished run; a finished one of the same content is left as it is.
+    Auto = "auto",
+    /// Begins a new run.
+    New = "new",
+    /// Resumes, or is refused.
+    Continue = "continue",
+    /// Gives an unfinished run up and loads nothing.
+    Terminate = "terminate",
+    /// Keeps no ledger.
+    Off = "off",
 }
 words!(impl Terminator: Auto = "auto", Lf = "lf", CrLf = "crlf", Cr = "cr");
 words!(impl BareQuote: Reject = "reject", Literal = "literal");

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
+use restart::RestartArgs;
 
 use crate::config::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
 use crate::config::options::Options;
@@ -14,6 +15,8 @@ use crate::config::setting::{
 };
 use crate::config::{Duplicates, InputMode, IoWay, Mode, RejectLimit};
 
+mod restart;
+
 const AFTER_HELP: &str = "\
 Every option may also be given as an environment variable (--batch-rows as FASTLOAD_BATCH_ROWS)
 and as a key of a job file (--config). A flag wins over the environment, which wins over the file.
@@ -21,7 +24,7 @@ FASTLOAD_PASSWORD holds a password.
 
 Exit status: 0 all loaded, 2 loaded with rejects inside the limit, 4 SQL error, 5 reject limit
 passed, 8 system error, 10 cannot connect, 12 login refused, 64 usage, 66 input, 78 configuration,
-130/143 signal.";
+130/143 signal (143 also --stop-at).";
 
 /// Loads delimited files into databases: Db2 and others through ODBC, and embedded SQLite.
 #[derive(Debug, Parser)]
@@ -91,6 +94,9 @@ pub struct LoadArgs {
     /// Rejects.
     #[command(flatten)]
     pub errors: ErrorArgs,
+    /// The job and its ledger.
+    #[command(flatten)]
+    pub restart: RestartArgs,
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -568,6 +574,7 @@ impl From<LoadArgs> for Given {
             after: table.after,
             ..given.flags
         };
+        args.restart.fill(&mut given.flags);
         given
     }
 }
@@ -771,7 +778,7 @@ mod tests {
 
     #[test]
     fn what_works_later_is_absent() {
-        for flag in ["--ledger-table", "--password", "--max-rate", "--job"] {
+        for flag in ["--password", "--max-rate", "--metrics", "--format"] {
             assert!(Cli::try_parse_from(["fastload", "a", flag, "x"]).is_err(), "{flag}");
         }
     }
