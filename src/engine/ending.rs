@@ -13,6 +13,7 @@ use super::threads::Times;
 use super::verdict;
 use super::writer::new_histogram;
 use crate::error::{DoubtfulRange, Error, ErrorKind, Result};
+use crate::failpoint;
 use crate::report::{
     CommitStage, Counts, FileReport, InDoubtRange, InDoubtReport, ParseStage, Report, RetryReport,
     RingStage, Stages, StagingReport, StagingStage, Status, WriteStage,
@@ -43,12 +44,14 @@ pub(super) fn finish(
     if error.is_none() {
         error = complete(&shared, target, &care, &mut report.warnings).err();
     }
+    failpoint::reach("before-rejects-merge");
     // Rejects of committed units stand, however the load ended.
     let reject_paths =
         rejects.merge(std::mem::take(&mut times.segments)).unwrap_or_else(|merge_error| {
             error.get_or_insert(merge_error);
             Vec::new()
         });
+    failpoint::reach("after-rejects-merge");
     report.retries = shared.retries.report();
     report.warnings.extend(smaller_commits(&report.retries));
     report.in_doubt = in_doubt(error.as_ref());
@@ -120,6 +123,7 @@ fn complete(
     for sql in &shared.config.after {
         target.0.run_sql(sql)?;
     }
+    failpoint::reach("done-before-state");
     Ok(())
 }
 

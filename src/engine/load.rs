@@ -17,6 +17,7 @@ use crate::config::{
     Duplicates, FieldSource, InputMode, LoadConfig, Mode, StagingAttribute, StagingConfig,
 };
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::parse::convert::Converter;
 use crate::parse::record_reader::RecordReader;
 use crate::parse::rows::RowParser;
@@ -276,6 +277,7 @@ impl Load {
             Some(staging) => {
                 let mut session = self.target.0.session()?;
                 let mut warnings = staging.prepare(&mut *session)?;
+                failpoint::reach("staging-prepared");
                 let merge_rows = self.config.staging.as_ref().and_then(|s| s.merge_rows);
                 warnings.extend(staged::warning(staging, self.config.mode, merge_rows));
                 Ok(warnings)

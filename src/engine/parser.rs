@@ -9,6 +9,7 @@ use super::routing::Router;
 use super::shared::Shared;
 use crate::arena::{Batch, Segment};
 use crate::error::{Error, ErrorKind};
+use crate::failpoint;
 use crate::input::RawSource;
 use crate::parse::rows::{Cursor, Pause, RowParser, Window};
 use crate::record::ByteRange;
@@ -460,6 +461,7 @@ impl<'s> Parser<'s> {
 
     /// Gives a batch away: to the writers of its rows, or to any.
     fn send(&mut self, batch: Batch) -> Result<(), Halt> {
+        failpoint::reach("after-parse");
         let Some(mut router) = self.router.take() else {
             return self.send_to_any(batch);
         };

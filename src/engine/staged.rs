@@ -11,6 +11,7 @@ use super::shared::Shared;
 use super::watch::Watch;
 use crate::config::Mode;
 use crate::error::{DoubtfulRange, Error, ErrorKind, Result};
+use crate::failpoint;
 use crate::record::ByteRange;
 use crate::rejects::RejectSegment;
 use crate::report::{MoveState, StagingReport};
@@ -120,11 +121,13 @@ impl<'a> Staged<'a> {
     fn settle_and_move(&mut self, watch: &Watch, segment: &mut RejectSegment) -> Result<()> {
         let rows = self.rows.clone();
         self.attempt(watch, |staging, session| Ok(staging.check_staged(session, &rows)?))?;
+        failpoint::reach("staging-loaded");
         if self.staging.has_key() {
             let started = Instant::now();
             let settled = duplicates::settle(self, watch, segment);
             self.report.settle_seconds = started.elapsed().as_secs_f64();
             settled?;
+            failpoint::reach("settled");
         }
         super::ending::check_limit(self.shared)?;
         segment.flush()?;
@@ -188,6 +191,7 @@ impl<'a> Staged<'a> {
         let mut after = 0;
         self.report.rows_changed = Some(0);
         while let Some(moved) = self.move_once(watch, after)? {
+            failpoint::reach("after-move-commit");
             after = moved.through;
             for ((rows, sum), left) in moved.rows.iter().zip(&mut self.moved).zip(&mut self.rows) {
                 *sum += rows;
@@ -213,6 +217,7 @@ impl<'a> Staged<'a> {
         let mut last = None;
         let result = self.attempts(watch, |staging, session| {
             last = staging.move_rows(session, after, &staged)?;
+            failpoint::reach("before-move-commit");
             Ok(last.clone())
         });
         match result {

@@ -22,6 +22,7 @@ use super::shared::{Shared, panicked};
 use super::unit::Unit;
 use crate::arena::Batch;
 use crate::error::{Error, ErrorKind};
+use crate::failpoint;
 use crate::rejects::RejectSegment;
 use crate::ring::{Consumer, Producer, Sleeper};
 use crate::sink::{RowReject, Sink, SinkError};
@@ -237,6 +238,7 @@ impl<'s> Writer<'s> {
             Ok(refused) => refused,
             Err(error) => return self.recover(error, Some(batch)),
         };
+        failpoint::reach("after-execute");
         self.book(&batch, &refused)?;
         if self.shared.layout.replays {
             self.unit.batches.push(batch);
@@ -300,12 +302,14 @@ impl<'s> Writer<'s> {
         self.desk.rejects(RejectSegment::flush)?;
         if self.unit.rows > 0 {
             self.desk.begin_commit(self.unit.doubt(|file| &self.shared.files[file].path))?;
+            failpoint::reach("before-commit");
             let started = Instant::now();
             let committed = self.sink.commit();
             self.times.commit += started.elapsed();
             if let Err(error) = committed {
                 return self.refused(error);
             }
+            failpoint::reach("after-commit");
             self.pace.committed();
             self.attempts.start_over();
         }

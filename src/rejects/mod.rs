@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::input::RawSource;
 use crate::record::{ByteRange, Position, RejectClass};
 
@@ -424,6 +425,8 @@ impl Part {
         for file in [&mut self.raw, &mut self.lines, &mut self.index] {
             file.flush()?;
             file.get_ref().sync_data()?;
+            // Once for each of the three: some are longer on the disk than others then.
+            failpoint::reach("reject-sync");
         }
         self.dirty = false;
         Ok(())
