@@ -117,6 +117,7 @@ pub mod config;
 pub mod dialect;
 pub mod engine;
 pub mod error;
+mod failpoint;
 pub mod generate;
 pub mod infer;
 pub mod input;

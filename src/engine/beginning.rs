@@ -4,8 +4,9 @@ use super::files::InputFile;
 use super::job::{Started, headers};
 use super::load::Load;
 use super::staged;
-use crate::config::Mode;
+use crate::config::{Mode, StagingAttribute};
 use crate::error::Result;
+use crate::failpoint;
 use crate::ledger::{RangeRow, RunKey, State};
 use crate::report::{Counts, FileReport, Report, Status};
 use crate::staging::Staging;
@@ -67,6 +68,16 @@ impl Load {
         Ok(())
     }
 
+    /// Whether a table whose rows are not logged was left by a start that did not commit its one
+    /// transaction: nobody can use it any more.
+    fn must_stage_anew(&self, state: State, preparation: &Preparation<'_>) -> bool {
+        let attributes = self.config.staging.as_ref().map(|staging| &staging.attributes);
+        let is_unlogged = attributes.is_some_and(|all| all.contains(&StagingAttribute::NotLogged));
+        let ranges = preparation.started.map(|started| &started.run.ranges);
+        let is_empty = ranges.is_some_and(|all| all.iter().all(|range| range.records == 0));
+        is_unlogged && state == State::Loading && is_empty
+    }
+
     fn prepare_staging(
         &self,
         staging: &Staging,
@@ -75,7 +86,7 @@ impl Load {
         let merge_rows = self.config.staging.as_ref().and_then(|s| s.merge_rows);
         let warning = staged::warning(staging, self.config.mode, merge_rows);
         let (state, _) = preparation.reached();
-        if state >= State::Loading {
+        if state >= State::Loading && !self.must_stage_anew(state, preparation) {
             return Ok(warning.into_iter().collect());
         }
         let mut session = self.target.0.session()?;
@@ -87,6 +98,7 @@ impl Load {
             }
         }
         let mut warnings = staging.prepare(&mut *session)?;
+        failpoint::reach("staging-prepared");
         warnings.extend(warning);
         Ok(warnings)
     }

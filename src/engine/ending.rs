@@ -14,6 +14,7 @@ use super::threads::Times;
 use super::verdict;
 use super::writer::new_histogram;
 use crate::error::{DoubtfulRange, Error, ErrorKind, Result};
+use crate::failpoint;
 use crate::input::fingerprint::hash_range;
 use crate::ledger::{RangeRow, State, samples};
 use crate::record::ByteRange;
@@ -52,12 +53,14 @@ pub(super) fn finish(
         let after = After { shared: &shared, target, care: &care, job, reached };
         error = after.complete(&mut report.warnings).err();
     }
+    failpoint::reach("before-rejects-merge");
     // Rejects of committed units stand, however the load ended.
     let reject_paths =
         rejects.merge(std::mem::take(&mut times.segments)).unwrap_or_else(|merge_error| {
             error.get_or_insert(merge_error);
             Vec::new()
         });
+    failpoint::reach("after-rejects-merge");
     if let (Some(job), None) = (job, &error) {
         error = end_run(job, &shared, &rejects, &mut report.warnings).err();
     }
@@ -178,7 +181,9 @@ fn end_run(
 ) -> Result<()> {
     resample(job, shared)?;
     shared.check_inputs()?;
+    failpoint::reach("done-before-state");
     job.done(&totals(job, shared))?;
+    failpoint::reach("after-done");
     if let Err(error) = rejects.remove() {
         warnings.push(format!("the load is finished; {error}"));
     }

@@ -4,6 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::abort::{
+    NO_STAGING, OWN_STAGING, REJECTS, RUN_ID, STAGING, TABLE, clean_up, reject_mark,
+};
 use super::files::InputFile;
 use super::load::TargetHandle;
 use crate::config::setting::Setting as _;
@@ -179,7 +182,7 @@ impl Job {
 
     /// Words that tell this run from every other one, for the reject segments.
     pub(super) fn mark(&self) -> String {
-        format!("{} {}", self.key.job, self.key.run)
+        reject_mark(&self.key)
     }
 
     /// Ends the load phase's preparation: the writers' fences, and the headers of the inputs as
@@ -290,11 +293,16 @@ pub(super) fn begin(
         }
         Start::Terminated(key) => {
             if let Some(key) = &key {
-                remove_rejects(config, key)?;
+                clean_up_run(&mut store, target, key)?;
             }
             Beginning::Terminated(key)
         }
         Start::Run(run) => {
+            if run.key.run > 1 && !run.is_resumed {
+                // The one before may have been given up, in this start or by a crash after it.
+                let before = RunKey { job: run.key.job.clone(), run: run.key.run - 1 };
+                clean_up_run(&mut store, target, &before)?;
+            }
             let job = Job {
                 key: run.key.clone(),
                 epoch: run.epoch,
@@ -336,7 +344,7 @@ fn facts(config: &LoadConfig, target: &TargetHandle) -> Result<Facts> {
     let joined = |words: Vec<String>| words.join(" ");
     let flags = as_flags(&config.dialect);
     facts.set("dialect", joined(flags.into_iter().map(|(f, v)| format!("{f}={v}")).collect()));
-    facts.set("table", config.table.clone());
+    facts.set(TABLE, config.table.clone());
     facts.set("mode", config.mode.show());
     facts.set("columns", columns(config, target)?);
     let key = config.key.iter().map(|&at| config.columns[at].column.name.clone());
@@ -346,20 +354,17 @@ fn facts(config: &LoadConfig, target: &TargetHandle) -> Result<Facts> {
     facts.set("limits", format!("{:?} {}", config.limit, config.offset_records));
     let rejects: Vec<String> =
         config.rejects.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    facts.set("rejects", rejects.join("\n"));
+    facts.set(REJECTS, rejects.join("\n"));
     let staging = config.staging.as_ref().map_or_else(
-        || "none".to_owned(),
-        |staging| staging.table.clone().unwrap_or_else(|| "own".to_owned()),
+        || NO_STAGING.to_owned(),
+        |staging| staging.table.clone().unwrap_or_else(|| OWN_STAGING.to_owned()),
     );
-    facts.set("staging table", staging);
+    facts.set(STAGING, staging);
     if let Some(staging) = &config.staging {
         facts.set(RUN_ID, staging.run_id.clone());
     }
     Ok(facts)
 }
-
-/// Note of the id that the rows of a staged load carry.
-pub(super) const RUN_ID: &str = "note run id";
 
 /// The mapping of fields to columns, with the types that the table has.
 fn columns(config: &LoadConfig, target: &TargetHandle) -> Result<String> {
@@ -408,14 +413,10 @@ fn check_rows(
     }
 }
 
-/// Removes the reject segments of a run that was given up.
-fn remove_rejects(config: &LoadConfig, key: &RunKey) -> Result<()> {
-    let mark = format!("{} {}", key.job, key.run);
-    for path in &config.rejects {
-        crate::rejects::remove_parts(path, &mark)
-            .map_err(|error| Error::io(format!("tidy {}", path.display()), error))?;
-    }
-    Ok(())
+fn clean_up_run(store: &mut Store, target: &TargetHandle, key: &RunKey) -> Result<()> {
+    let facts = store.facts(key)?;
+    store.session().commit()?;
+    clean_up(&*target.0, key, &facts)
 }
 
 impl Started {

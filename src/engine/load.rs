@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::abort::RUN_ID;
 use super::arenas::{self, ARENAS_MIN, Shape};
 use super::beginning::{Preparation, already_loaded, terminated};
 use super::control::Control;
@@ -351,7 +352,7 @@ impl Load {
 
     /// Takes over from the ledger what an earlier start has chosen.
     fn take_up(&mut self, started: Option<&Started>) {
-        let run_id = started.and_then(|started| started.run.facts.get(job::RUN_ID));
+        let run_id = started.and_then(|started| started.run.facts.get(RUN_ID));
         if let (Some(run_id), Some(staging)) = (run_id, &mut self.config.staging) {
             run_id.clone_into(&mut staging.run_id);
         }

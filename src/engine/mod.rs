@@ -5,6 +5,7 @@
 //! transaction, `recovery.rs` what it does when the database undid it, `desk.rs` what is left when
 //! its thread is lost. Nothing here knows a database, a terminal or a signal.
 
+mod abort;
 mod arenas;
 mod beginning;
 mod booking;
@@ -29,6 +30,7 @@ mod reread;
 mod resume;
 mod retry;
 mod routing;
+mod settling;
 mod shared;
 mod staged;
 mod threads;
@@ -39,6 +41,7 @@ mod verdict;
 mod watch;
 mod writer;
 
+pub use abort::abort_job;
 pub use arenas::Shape;
 pub use control::{Control, Metrics, Snapshot};
 pub use files::InputFile;

@@ -9,6 +9,7 @@ use super::routing::Router;
 use super::shared::Shared;
 use crate::arena::{Batch, Segment};
 use crate::error::{Error, ErrorKind};
+use crate::failpoint;
 use crate::input::RawSource;
 use crate::input::fingerprint::RangeHash;
 use crate::parse::rows::{Cursor, Pause, RowParser, Window};
@@ -499,6 +500,7 @@ impl<'s> Parser<'s> {
 
     /// Gives a batch away: to the writers of its rows, or to any.
     fn send(&mut self, batch: Batch) -> Result<(), Halt> {
+        failpoint::reach("after-parse");
         let Some(mut router) = self.router.take() else {
             return self.send_to_any(batch);
         };

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::TargetHandle;
 use super::duplicates;
-use super::job::{SETTLED_SEGMENT, segment_text};
 use super::retry::Waits;
 use super::shared::Shared;
 use super::watch::Watch;
-use crate::config::{Duplicates, Mode};
+use crate::config::{Mode, StagingAttribute};
 use crate::error::{DoubtfulRange, Error, ErrorKind, Result};
+use crate::failpoint;
 use crate::ledger::{Run, State};
 use crate::record::ByteRange;
-use crate::rejects::{RejectFiles, RejectSegment, SegmentId};
+use crate::rejects::{RejectFiles, RejectSegment};
 use crate::report::{MoveState, StagingReport};
 use crate::sink::{ErrorClass, SinkError, SqlSession};
 use crate::staging::{MoveFailure, Moved, Staging};
@@ -30,27 +30,18 @@ pub(super) struct Staged<'a> {
     watch: Watch,
     session: Option<Box<dyn SqlSession>>,
     /// Rows of this run in the staging table, by input.
-    rows: Vec<u64>,
+    pub(super) rows: Vec<u64>,
     /// Rows of this run in the target, by input.
     moved: Vec<u64>,
     /// Records that were rejected because another one has their key, by input.
-    rejected: Vec<u64>,
+    pub(super) rejected: Vec<u64>,
     /// Whether an index of the staged keys was made.
     pub(super) has_index: bool,
     /// The run in the ledger as this start found it.
-    run: Option<&'a Run>,
-    files: &'a RejectFiles,
+    pub(super) run: Option<&'a Run>,
+    pub(super) files: &'a RejectFiles,
     pub(super) report: StagingReport,
     pub(super) warnings: Vec<String>,
-}
-
-/// Note of what is left of each input after equal keys were settled.
-const SETTLED: &str = "note settled";
-
-/// The text of [`SETTLED`]: rows and rejects of each input.
-fn settled_text(rows: &[u64], rejected: &[u64]) -> String {
-    let pairs = rows.iter().zip(rejected).map(|(rows, rejected)| format!("{rows} {rejected}"));
-    pairs.collect::<Vec<_>>().join(" ")
 }
 
 /// State and step of a run once a move is committed.
@@ -164,6 +155,7 @@ impl<'a> Staged<'a> {
         } else {
             let rows = self.rows.clone();
             self.attempt(watch, |staging, session| Ok(staging.check_staged(session, &rows)?))?;
+            failpoint::reach("staging-loaded");
             if let Some(job) = &self.shared.job {
                 job.advance(State::Loaded, 0)?;
             }
@@ -172,6 +164,7 @@ impl<'a> Staged<'a> {
                 let settled = duplicates::settle(self, watch, segment);
                 self.report.settle_seconds = started.elapsed().as_secs_f64();
                 settled?;
+                failpoint::reach("settled");
             }
         }
         super::ending::check_limit(self.shared)?;
@@ -181,73 +174,6 @@ impl<'a> Staged<'a> {
         let moved = self.index_move(watch).and_then(|()| self.move_rows(watch));
         self.report.move_seconds = started.elapsed().as_secs_f64();
         moved
-    }
-
-    /// Leaves one record of each key in the staging table, in one transaction, and notes in the
-    /// ledger what came of it. Of each input `rejected` records are in the reject file for it, the
-    /// others are superseded.
-    pub(super) fn leave_one(
-        &mut self,
-        watch: &Watch,
-        rule: Duplicates,
-        rejected: &[u64],
-        segment: &mut RejectSegment,
-    ) -> Result<()> {
-        let files = self.rows.len();
-        segment.flush()?;
-        let job = self.shared.job.clone();
-        let segment_text = job.as_ref().map(|job| {
-            let mark = segment.mark();
-            let lengths = (0..files).map(|file| self.files.lengths(&mark, file));
-            let id = SegmentId { epoch: job.epoch(), writer: self.shared.config.work.writers };
-            segment_text(id, lengths)
-        });
-        let rows = self.attempt(watch, |staging, session| {
-            staging.delete_losers(session, rule)?;
-            let rows = staging.count(session, None, files)?;
-            if let (Some(job), Some(text)) = (&job, &segment_text) {
-                job.note_in(session, SETTLED, &settled_text(&rows, rejected))?;
-                job.note_in(session, SETTLED_SEGMENT, text)?;
-                job.advance_in(session, State::Settled, 0)?;
-            }
-            Ok(rows)
-        })?;
-        self.recount(rows, rejected)
-    }
-
-    /// Takes over what an earlier start has settled.
-    fn take_settled(&mut self) -> Result<()> {
-        let noted = self.run.and_then(|run| run.facts.get(SETTLED));
-        let Some(noted) = noted else { return Ok(()) };
-        let numbers: Vec<u64> = noted.split(' ').filter_map(|word| word.parse().ok()).collect();
-        let (rows, rejected): (Vec<u64>, Vec<u64>) =
-            numbers.as_chunks::<2>().0.iter().map(|[rows, rejected]| (*rows, *rejected)).unzip();
-        if rows.len() != self.rows.len() {
-            let message = format!("the ledger's note of settled keys is damaged: {noted}");
-            return Err(ErrorKind::Internal(message).into());
-        }
-        self.recount(rows, &rejected)
-    }
-
-    /// Takes the rows by input as they are after losers were deleted: what is missing is
-    /// superseded, but for `rejected` of each input.
-    fn recount(&mut self, rows: Vec<u64>, rejected: &[u64]) -> Result<()> {
-        for (index, file) in self.shared.files.iter().enumerate() {
-            let gone = self.rows[index].checked_sub(rows[index]);
-            let superseded = gone.and_then(|gone| gone.checked_sub(rejected[index]));
-            let superseded = superseded.ok_or_else(|| {
-                ErrorKind::Internal(format!(
-                    "{} rows of {} are staged after equal keys were settled, {} before",
-                    rows[index],
-                    file.path.display(),
-                    self.rows[index]
-                ))
-            })?;
-            file.settle(rejected[index], superseded);
-        }
-        self.rejected.copy_from_slice(rejected);
-        self.rows = rows;
-        Ok(())
     }
 
     /// A target without an index on the key is read once, and the staged keys looked up. Where the
@@ -291,6 +217,7 @@ impl<'a> Staged<'a> {
         }
         self.report.rows_changed = Some(0);
         while let Some(moved) = self.move_once(watch, after)? {
+            failpoint::reach("after-move-commit");
             after = moved.through;
             for ((rows, sum), left) in moved.rows.iter().zip(&mut self.moved).zip(&mut self.rows) {
                 *sum += rows;
@@ -338,6 +265,7 @@ impl<'a> Staged<'a> {
                 let (state, step) = state_after(staging, moved);
                 job.advance_in(session, state, step)?;
             }
+            failpoint::reach("before-move-commit");
             Ok(last.clone())
         });
         match result {
@@ -514,12 +442,20 @@ impl<'a> Staged<'a> {
     }
 
     /// Takes the rows of this run, or the whole table, away, unless they are still needed.
+    /// Whether the rows in the table are lost with any error.
+    fn is_unlogged(&self) -> bool {
+        let staging = self.shared.config.staging.as_ref();
+        staging.is_some_and(|s| s.attributes.contains(&StagingAttribute::NotLogged))
+    }
+
     fn tidy(&mut self, failed: bool) {
         if failed && self.report.moved == MoveState::InDoubt {
             // The old session may still hold the table.
             return;
         }
-        let is_needed = failed && self.report.moved == MoveState::Part;
+        // What waits there is what the next start of the job goes on with.
+        let is_resumable = failed && self.shared.job.is_some() && !self.is_unlogged();
+        let is_needed = is_resumable || failed && self.report.moved == MoveState::Part;
         let session = match self.session.take() {
             Some(session) if !failed => Ok(session),
             _ => self.target.0.session(),
@@ -535,8 +471,11 @@ impl<'a> Staged<'a> {
             true => self.staging.index_drops().join("; "),
             false => self.staging.removal(),
         };
+        let is_again = self.reached().0 >= State::Finishing;
         if let Err(error) = removed
             && !left.is_empty()
+            // An earlier start may have removed it already.
+            && !is_again
         {
             self.warnings.push(format!(
                 "the staging table {} could not be tidied up: {error}; remove what is left with: \

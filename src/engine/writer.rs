@@ -23,6 +23,7 @@ use super::shared::{Shared, panicked};
 use super::unit::Unit;
 use crate::arena::Batch;
 use crate::error::{Error, ErrorKind};
+use crate::failpoint;
 use crate::rejects::{RejectFiles, RejectMark};
 use crate::ring::{Consumer, Producer, Sleeper};
 use crate::sink::{RowReject, Sink, SinkError};
@@ -249,6 +250,7 @@ impl<'s> Writer<'s> {
             Ok(refused) => refused,
             Err(error) => return self.recover(error, Some(batch)),
         };
+        failpoint::reach("after-execute");
         self.book(&batch, &refused)?;
         if self.shared.layout.replays {
             self.unit.batches.push(batch);
@@ -333,6 +335,7 @@ impl<'s> Writer<'s> {
                 Err(Trouble::Load(error)) => return Err(error),
             }
             self.desk.begin_commit(self.unit.doubt(|file| &self.shared.files[file].path))?;
+            failpoint::reach("before-commit");
             let committed = self.sink.commit();
             self.times.commit += started.elapsed();
             if let Err(error) = committed {
@@ -341,6 +344,7 @@ impl<'s> Writer<'s> {
                     Fate::Undone => return Ok(()),
                 }
             }
+            failpoint::reach("after-commit");
             self.pace.committed();
             self.attempts.start_over();
         }

@@ -136,12 +136,30 @@ pub fn start(store: &mut Store, request: &Request<'_>) -> Result<Start> {
 }
 
 /// Takes an unfinished run over and ends it.
-///
-/// # Errors
-/// What the database says, or that somebody else was faster.
-pub(super) fn give_up(store: &mut Store, run: &RunRow) -> Result<()> {
+fn give_up(store: &mut Store, run: &RunRow) -> Result<()> {
     let epoch = take_over(store, run)?;
     store.abort(&RunRow { epoch, ..run.clone() })
+}
+
+/// Gives up the unfinished run of a job: the run, and what it was about; `None`: it has none.
+///
+/// `lease`: as long an owner may be silent; `None`: owners say nothing while they live.
+///
+/// # Errors
+/// Somebody works on it; what the database says.
+pub fn abort(
+    store: &mut Store,
+    job: &str,
+    holding: Holding,
+    lease: Option<Duration>,
+) -> Result<Option<(RunKey, Facts)>> {
+    let latest = store.runs(Some(job))?.pop().filter(|run| !run.state.is_over());
+    let Some(latest) = latest else { return Ok(None) };
+    may_take(&latest, holding, lease)?;
+    give_up(store, &latest)?;
+    let facts = store.facts(&latest.key)?;
+    store.session().commit()?;
+    Ok(Some((latest.key, facts)))
 }
 
 fn nothing_to_continue(job: &str) -> Error {
@@ -152,7 +170,7 @@ fn nothing_to_continue(job: &str) -> Error {
 }
 
 /// Refuses a job whose owner lives, or may live.
-pub(super) fn check_owner(run: &RunRow, request: &Request<'_>) -> Result<()> {
+fn check_owner(run: &RunRow, request: &Request<'_>) -> Result<()> {
     may_take(run, request.holding, request.has_heartbeat.then_some(request.config.lease))
 }
 
@@ -162,7 +180,7 @@ pub(super) fn check_owner(run: &RunRow, request: &Request<'_>) -> Result<()> {
 /// It may not: somebody works on it.
 ///
 /// `lease` is how long an owner may be silent; `None`: it says nothing while it lives.
-pub(super) fn may_take(run: &RunRow, holding: Holding, lease: Option<Duration>) -> Result<()> {
+fn may_take(run: &RunRow, holding: Holding, lease: Option<Duration>) -> Result<()> {
     let silent_seconds = now().saturating_sub(run.updated_at);
     let is_silent = lease.is_some_and(|lease| silent_seconds > lease.as_secs());
     let held = |why: String| -> Error {

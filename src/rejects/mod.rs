@@ -30,6 +30,7 @@ use parts::Place;
 pub use parts::remove_parts;
 
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::input::RawSource;
 use crate::record::{ByteRange, Position, RejectClass};
 
@@ -478,6 +479,8 @@ impl Part {
         for file in [&mut self.raw, &mut self.lines, &mut self.index] {
             file.flush()?;
             file.get_ref().sync_data()?;
+            // Once for each of the three: some are longer on the disk than others then.
+            failpoint::reach("reject-sync");
         }
         if !self.is_named {
             // A file that is on the disk without its name is lost all the same.
