@@ -289,6 +289,8 @@ pub(super) fn begin(
     let beginning = match start(&mut store, &request)? {
         Start::AlreadyLoaded(key, ranges) => {
             check_rows(&mut store, config, target, &key, &ranges)?;
+            // A crash after the last state may have left something.
+            clean_up_run(&mut store, target, &key)?;
             Beginning::AlreadyLoaded(key, ranges)
         }
         Start::Terminated(key) => {
