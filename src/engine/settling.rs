@@ -1,4 +1,4 @@
-//! One record of each key is left in the staging table, and the ledger knows what came of the others.
+//! One record of each key is left in the staging table; the ledger notes what came of the others.
 
 use super::job::{SETTLED_SEGMENT, segment_text};
 use super::staged::Staged;

@@ -5,9 +5,9 @@
 //!
 //! - **Run.** A job is loaded in runs; a run has a state ([`State`]), an epoch and an owner. Every
 //!   change of state is conditional on the epoch.
-//! - **Fence.** Each transaction of a writer locks the writer's own row of the fence table and looks
-//!   at the epoch there. A takeover raises the epoch in all of them, for which it waits until every
-//!   transaction of an earlier owner has ended: whoever comes back later finds another epoch.
+//! - **Fence.** Each transaction of a writer locks the writer's own row of the fence table, and
+//!   looks at the epoch there. A takeover raises the epoch in all of them, for which it waits until
+//!   every transaction of an earlier owner has ended: whoever comes back later finds another epoch.
 //! - **Range.** A range is inserted, with its key, before its rows are sent, and completed before
 //!   the commit. When the answer to a commit is lost, the same ranges are inserted again over a new
 //!   connection: a duplicate says that they are committed; waiting, that the old transaction still

@@ -11,7 +11,7 @@ use crate::config::{LedgerConfig, Restart};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::fingerprint::Fingerprint;
 use crate::record::ByteRange;
-use crate::sink::Holding;
+use crate::sink::{ErrorClass, Holding};
 
 /// Committed ranges that are read again before a resume, at most.
 const SAMPLED_RANGES: usize = 16;
@@ -223,11 +223,23 @@ fn own_text() -> Result<String> {
 /// Raises the epoch of a run everywhere; the new one.
 fn take_over(store: &mut Store, run: &RunRow) -> Result<u64> {
     let (key, owner) = (&run.key, own_text()?);
+    store.be_impatient()?;
     let sql = store.sql().take_over(key, run.epoch, &owner, now());
     store.conditional(key, &sql)?;
     // Waits for the transactions of writers that are still at it.
     let fences = store.sql().raise_fences(key);
-    store.session().execute(&fences)?;
+    match store.session().execute(&fences) {
+        Ok(_) => {}
+        Err(error) if matches!(error.class, ErrorClass::Transient | ErrorClass::TimedOut) => {
+            return Err(ErrorKind::JobHeld(format!(
+                "a transaction of the former owner of {key} is still open in the database ({error}); \
+                 it ends when the server notices that its client is gone, or when somebody ends its \
+                 session there"
+            ))
+            .into());
+        }
+        Err(error) => return Err(error.into()),
+    }
     store.session().commit()?;
     Ok(run.epoch + 1)
 }

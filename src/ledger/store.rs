@@ -35,6 +35,7 @@ pub struct RunRow {
 pub struct Store {
     session: Box<dyn SqlSession>,
     sql: LedgerSql,
+    patience_sql: Option<&'static str>,
 }
 
 /// Whether a statement failed because a row with its key is there.
@@ -69,7 +70,7 @@ impl Store {
             Error::usage(format!("{} keeps no ledger", target.info().url), "leave the flag out")
         })?;
         let sql = LedgerSql::new(table, form.create_end)?;
-        Ok(Self { session: target.session()?, sql })
+        Ok(Self { session: target.session()?, sql, patience_sql: form.patience_sql })
     }
 
     /// Its statements.
@@ -194,7 +195,15 @@ impl Store {
         conditional(&mut *self.session, run, sql)
     }
 
-    /// Gives a run up and removes its ranges; the caller has taken it over.
+    /// From here to the end of the transaction no lock is waited for for ever.
+    pub(super) fn be_impatient(&mut self) -> Result<()> {
+        if let Some(sql) = self.patience_sql {
+            self.session.execute(sql)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a run up; the caller has taken it over.
     ///
     /// # Errors
     /// What the database says.
@@ -213,8 +222,8 @@ pub(super) fn conditional(session: &mut dyn SqlSession, run: &RunKey, sql: &str)
         Some(1) => Ok(()),
         Some(0) => Err(taken(run)),
         other => Err(ErrorKind::Sql(SinkError::permanent(format!(
-            "the driver says that {other:?} rows of the ledger changed, where one must; without its \
-             counts there can be no ledger (--restart off)"
+            "the driver says that {other:?} rows of the ledger changed, where one must; without \
+             its counts there can be no ledger (--restart off)"
         )))
         .into()),
     }

@@ -222,6 +222,9 @@ pub struct LedgerForm {
     /// Whether others may write while a writer's transaction is open, so that a run can say from
     /// time to time that it lives.
     pub has_heartbeat: bool,
+    /// Statement after which a lock of another transaction is not waited for for ever, for this
+    /// transaction; `None`: it is not anyway.
+    pub patience_sql: Option<&'static str>,
 }
 
 /// Whether another start of a job lives, as far as a place can tell by a lock that dies with the

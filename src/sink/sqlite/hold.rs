@@ -1,5 +1,5 @@
-//! The lock of a job on a SQLite database: a lock of the operating system on a file beside it, which
-//! ends with its process, however that ends.
+//! The lock of a job on a SQLite database: a lock of the operating system on a file beside it,
+//! which ends with its process, however that ends.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;

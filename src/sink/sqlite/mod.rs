@@ -265,7 +265,12 @@ impl Target for SqliteTarget {
 
     fn ledger(&self) -> Option<LedgerForm> {
         // One write connection: a heartbeat would wait for the writer's transaction.
-        Some(LedgerForm { create_end: "", many_rows: true, has_heartbeat: false })
+        Some(LedgerForm {
+            create_end: "",
+            many_rows: true,
+            has_heartbeat: false,
+            patience_sql: None,
+        })
     }
 
     fn hold_job(&self, job: &str) -> Result<(Holding, Option<Box<dyn JobHold>>), SinkError> {

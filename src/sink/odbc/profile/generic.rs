@@ -37,7 +37,7 @@ impl Profile for Generic {
     }
 
     fn ledger(&self) -> LedgerForm {
-        LedgerForm { create_end: "", many_rows: false, has_heartbeat: true }
+        LedgerForm { create_end: "", many_rows: false, has_heartbeat: true, patience_sql: None }
     }
 
     fn session_sql(&self, _query_timeout: Duration) -> Vec<String> {

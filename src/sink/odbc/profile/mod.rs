@@ -367,7 +367,7 @@ pub(super) trait Profile: Send + Sync {
 
     /// What a ledger is like in this database.
     fn ledger(&self) -> LedgerForm {
-        LedgerForm { create_end: "", many_rows: true, has_heartbeat: true }
+        LedgerForm { create_end: "", many_rows: true, has_heartbeat: true, patience_sql: None }
     }
 
     /// Query that takes a lock for `job`, held by the session, without waiting: 1 when it is taken.

@@ -192,7 +192,7 @@ impl Profile for Mariadb {
     fn ledger(&self) -> LedgerForm {
         // Whatever the server's default engine is.
         let create_end = " ENGINE=InnoDB CHARACTER SET ascii COLLATE ascii_bin";
-        LedgerForm { create_end, many_rows: true, has_heartbeat: true }
+        LedgerForm { create_end, many_rows: true, has_heartbeat: true, patience_sql: None }
     }
 
     fn hold_sql(&self, job: &str) -> Option<String> {

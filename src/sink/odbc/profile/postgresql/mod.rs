@@ -22,7 +22,7 @@ use crate::sink::odbc::connect::Session;
 use crate::sink::odbc::connection_text::Keywords;
 use crate::sink::odbc::parameter::{LengthWord, Parameter};
 use crate::sink::odbc::raw::Diagnostic;
-use crate::sink::{ErrorClass, RowAction, SinkError};
+use crate::sink::{ErrorClass, LedgerForm, RowAction, SinkError};
 
 /// The profile.
 pub(super) struct Postgresql;
@@ -137,6 +137,15 @@ impl Profile for Postgresql {
             names.join(", "),
             cells.join(", "),
         )
+    }
+
+    fn ledger(&self) -> LedgerForm {
+        LedgerForm {
+            create_end: "",
+            many_rows: true,
+            has_heartbeat: true,
+            patience_sql: Some("SET LOCAL lock_timeout = '30s'"),
+        }
     }
 
     fn hold_sql(&self, job: &str) -> Option<String> {
