@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a case that tests nothing must say so")]
 
 use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -165,6 +166,41 @@ impl Run {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
+    }
+}
+
+/// A load from a named pipe that has taken some records and waits for more.
+pub(crate) struct Waiting {
+    pub(crate) place: Place,
+    pub(crate) child: Child,
+    pub(crate) pipe: File,
+}
+
+impl Waiting {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_in("UTC0", arguments)
+    }
+
+    /// Starts it in a time zone.
+    pub(crate) fn start_in(zone: &str, arguments: &[&str]) -> Self {
+        let place = Place::new();
+        let fifo = place.path("pipe");
+        assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
+        let mut command = place.command();
+        command.env("TZ", zone);
+        command.args(["pipe", "--table", "t", "--schema", "id INT", "--dialect", "csv"]);
+        let child = start(command.arg("--no-header").args(arguments));
+        let mut pipe = OpenOptions::new().write(true).open(&fifo).expect("the program opens it");
+        // More than a sniff and a block, so that the load itself is under way.
+        let text = "1234567\n".repeat(1 << 18);
+        pipe.write_all(text.as_bytes()).expect("the program reads");
+        Self { place, child, pipe }
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.expect("kill runs").success());
     }
 }
 
