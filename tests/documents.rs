@@ -63,6 +63,7 @@ fn every_code_is_documented_and_no_other() {
 }
 
 const DB2: &str = include_str!("../docs/db2.md");
+const RESTART: &str = include_str!("../docs/restart.md");
 const README: &str = include_str!("../README.md");
 
 /// What the program prints.
@@ -91,7 +92,8 @@ fn flags(text: &str) -> impl Iterator<Item = &str> {
 /// The documents name no flag that does not work.
 #[test]
 fn flags_in_the_guides_are_flags_of_the_program() {
-    let help = [&["--help"][..], &["gen", "--help"]].map(|arguments| printed(arguments).1).concat();
+    let verbs = [&["--help"][..], &["gen", "--help"], &["init-ledger", "--help"]];
+    let help = verbs.map(|arguments| printed(arguments).1).concat();
     let known: std::collections::BTreeSet<&str> = flags(&help).collect();
     // Of pip, cargo and scripts/first-run.
     let others = blocks(README)
@@ -105,7 +107,7 @@ fn flags_in_the_guides_are_flags_of_the_program() {
         .flat_map(flags)
         .collect::<Vec<_>>();
     let mut named = 0;
-    for flag in flags(README).chain(flags(DB2)) {
+    for flag in flags(README).chain(flags(DB2)).chain(flags(RESTART)) {
         named += 1;
         assert!(known.contains(flag) || others.contains(&flag), "{flag} is no flag");
     }

@@ -1,23 +1,24 @@
 //! `fastload load` and `fastload check`.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::bad_record::escape;
+use super::confirm::agrees;
+use super::left::left_behind;
 use super::messages::Messages;
 use super::prepare::{Prepared, open_target, prepare, settle_for};
 use super::progress::Progress;
 use super::render::{effective_table, summary, summary_csv};
-use super::{exit, signals, stop_at};
+use super::{exit, retry, signals, stop_at};
 use crate::config::resolve::{OutputOptions, Resolved};
 use crate::config::schema::Column;
 use crate::config::setting::{OutputFormat, Setting as _};
-use crate::config::{Mode, TableCare};
+use crate::config::{LedgerConfig, Mode, Restart, TableCare};
 use crate::dialect::presets::as_flags;
 use crate::engine::{Control, Load, TargetHandle, row_action};
 use crate::error::{Error, Result};
-use crate::report::{MoveState, Report, StagingReport};
+use crate::report::{Report, Status};
 use crate::sink::null::NullTarget;
 use crate::sink::{Routing, Target};
 use crate::staging::Staging;
@@ -45,6 +46,8 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
         }
     }
     let target = open_target(resolved)?;
+    let retried = retry::as_of_job(resolved, &*target)?;
+    let resolved = retried.as_ref().unwrap_or(resolved);
     let mut prepared = prepare(resolved, &*target, &control)?;
     let output = &resolved.output;
     say_dialect(&prepared, output);
@@ -75,12 +78,14 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     let events_end = events.as_ref().map(File::try_clone).transpose();
     let events_end = events_end.map_err(|source| Error::io("opening --events twice", source))?;
     let progress = Progress::start(output, &control, events)?;
+    let keeps_ledger = config.ledger.is_some() && target.ledger().is_some();
     let target = TargetHandle(target);
     let outcome = Load { config, inputs, target, control }.run();
     progress.end();
     let lost_threads = outcome.lost_threads;
     let report = completed(outcome.report, outcome.error.as_ref(), dialect, warnings);
-    let told = tell(&report, outcome.error.as_ref(), output, purpose, events_end, messages);
+    let way = Telling { output, purpose, keeps_ledger, messages };
+    let told = way.tell(&report, outcome.error.as_ref(), events_end);
     if lost_threads > 0 {
         exit::at_once(told.unwrap_or_else(|error| {
             messages.error(&error);
@@ -90,30 +95,49 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     told
 }
 
-/// Says how a load ended, wherever it is to be said; the exit status.
-fn tell(
-    report: &Report,
-    error: Option<&Error>,
-    output: &OutputOptions,
+/// Where and how the end of a load is told.
+struct Telling<'a> {
+    output: &'a OutputOptions,
     purpose: Purpose,
-    events: Option<File>,
+    keeps_ledger: bool,
     messages: Messages,
-) -> Result<u8> {
-    if let Some(mut events) = events {
-        let summary = serde_json::json!({ "event": "summary", "report": report });
-        writeln!(events, "{summary}").map_err(|source| Error::io("writing --events", source))?;
-    }
-    if !output.quiet {
-        report.warnings.iter().for_each(|warning| messages.warning(warning));
-    }
-    publish(report, output, purpose)?;
-    if let Some(error) = error {
-        messages.error(error);
-        if purpose == Purpose::Load {
-            note(&left_behind(report));
+}
+
+impl Telling<'_> {
+    /// Says how a load ended, wherever it is to be said; the exit status.
+    fn tell(&self, report: &Report, error: Option<&Error>, events: Option<File>) -> Result<u8> {
+        let Self { output, messages, .. } = *self;
+        if let Some(mut events) = events {
+            let summary = serde_json::json!({ "event": "summary", "report": report });
+            writeln!(events, "{summary}")
+                .map_err(|source| Error::io("writing --events", source))?;
         }
+        if !output.quiet {
+            report.warnings.iter().for_each(|warning| messages.warning(warning));
+        }
+        if report.status == Status::AlreadyLoaded {
+            // A user who expected rows must learn that there are none, --quiet or not.
+            note(&already_loaded(report));
+        }
+        publish(report, output, self.purpose)?;
+        if let Some(error) = error {
+            messages.error(error);
+            if self.purpose == Purpose::Load
+                && let Some(text) = left_behind(report, error, self.keeps_ledger)
+            {
+                note(&text);
+            }
+        }
+        Ok(exit::of_load(report.status, error))
     }
-    Ok(exit::of_load(report.status, error))
+}
+
+fn already_loaded(report: &Report) -> String {
+    format!(
+        "already loaded: job {} has loaded the same content before, and nothing was done; --restart \
+         new loads it again",
+        report.job
+    )
 }
 
 /// The engine's report with what only the command line knows.
@@ -139,59 +163,6 @@ fn say_dialect(prepared: &Prepared, output: &OutputOptions) {
         for sentence in &prepared.sniffed.evidence {
             tracing::info!("dialect: {sentence}");
         }
-    }
-}
-
-/// What stands in the table after a load that did not finish.
-fn left_behind(report: &Report) -> String {
-    if let Some(staging) = &report.staging {
-        return left_staged(report, staging);
-    }
-    let doubt = &report.in_doubt;
-    if let Some(range) = doubt.ranges.first() {
-        let sure = report.totals.rows_loaded;
-        let records = match (range.record_from, range.record_to) {
-            (Some(first), Some(last)) => format!("records {first} to {last}"),
-            _ => "the records".to_owned(),
-        };
-        return format!(
-            "{sure} rows are committed for certain; {} more are in the table or not: look there \
-             for the rows of {records} of {}; a range in doubt is in as a whole, or not at all. \
-             Their rejects are in the reject file. This load cannot be resumed",
-            doubt.rows,
-            escape(range.path.as_os_str().as_encoded_bytes())
-        );
-    }
-    match report.totals.rows_loaded {
-        0 => "no row was committed; the load can be started again".to_owned(),
-        rows => format!(
-            "{rows} rows are committed and stay in the table; this load cannot be resumed: before \
-             another run remove them, or load with --mode truncate"
-        ),
-    }
-}
-
-fn left_staged(report: &Report, staging: &StagingReport) -> String {
-    let table = &report.target.table;
-    match staging.moved {
-        MoveState::Nothing => {
-            format!("nothing reached {table}; the load can be started again")
-        }
-        MoveState::Emptied => format!(
-            "{table} was emptied and nothing of this load reached it; the load can be started again"
-        ),
-        MoveState::Part => format!(
-            "{} rows reached {table}; the others of this load wait in {} under run id {}",
-            staging.rows_moved, staging.table, staging.run_id
-        ),
-        MoveState::Everything => {
-            format!("all {} rows reached {table} and stay in it", staging.rows_moved)
-        }
-        MoveState::InDoubt => format!(
-            "whether the last rows reached {table} is not known; they are kept in {} under run id \
-             {}, which tells: look there before another run",
-            staging.table, staging.run_id
-        ),
     }
 }
 
@@ -267,26 +238,17 @@ fn routing_text(routing: &Routing, columns: &[Column]) -> String {
 /// Asks before rows are deleted; without a terminal `--yes` must be given.
 fn confirm(resolved: &Resolved) -> Result<()> {
     let mode = resolved.mode;
-    if !mode.removes_rows() || resolved.yes {
+    let only_ends = |ledger: &LedgerConfig| ledger.restart == Restart::Terminate;
+    if !mode.removes_rows() || resolved.yes || resolved.ledger.as_ref().is_some_and(only_ends) {
         return Ok(());
     }
     let table = resolved.table.as_deref().unwrap_or_default();
     let rows = if mode == Mode::Delete { "rows" } else { "all rows" };
-    let refused = || {
-        let what = format!("--mode {} deletes {rows} of {table}", mode.show());
-        Error::usage(what, "agree with --yes")
-    };
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(refused());
+    if agrees(&format!("Delete {rows} of {table} in {}?", resolved.target))? {
+        return Ok(());
     }
-    let asked = write!(io::stderr(), "Delete {rows} of {table} in {}? [y/N] ", resolved.target);
-    let mut answer = String::new();
-    let read = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
-    read.map_err(|source| Error::io("asking for a yes", source))?;
-    match answer.trim().to_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(refused()),
-    }
+    let what = format!("--mode {} deletes {rows} of {table}", mode.show());
+    Err(Error::usage(what, "agree with --yes"))
 }
 
 /// The result: on standard output and in the summary file.
@@ -326,6 +288,6 @@ pub(super) fn print(text: &[u8]) -> Result<()> {
 }
 
 /// A closed standard error must not end a load.
-fn note(text: &str) {
+pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "fastload: {text}");
 }

@@ -1,21 +1,28 @@
 //! The command line: the only place that prints, asks, or ends the process.
 
+mod abort;
 pub mod args;
 pub mod bad_record;
 mod bench;
 mod completions;
 mod config;
+mod confirm;
 mod conn;
 mod describe;
 pub mod exit;
 mod r#gen;
+mod init_ledger;
+mod ledger;
+mod left;
 mod load;
 mod logging;
 mod messages;
 mod prepare;
 mod progress;
 mod render;
+mod retry;
 mod signals;
+mod status;
 mod stop_at;
 
 use std::ffi::OsString;
@@ -69,6 +76,21 @@ fn command(cli: Cli, environment: &[(OsString, OsString)], messages: &mut Messag
             let resolved = start((*args).into(), environment, messages)?;
             describe::describe(&resolved).map(|()| exit::OK)
         }
+        Command::Status(args) => {
+            let job = args.name.clone().map(|name| name.0);
+            let resolved = start((*args).into(), environment, messages)?;
+            status::status(&resolved, job.as_deref()).map(|()| exit::OK)
+        }
+        Command::Abort(args) => {
+            let job = args.name.0.clone();
+            let resolved = start((*args).into(), environment, messages)?;
+            abort::abort(&resolved, &job).map(|()| exit::OK)
+        }
+        Command::InitLedger(args) => {
+            let only_print = args.print;
+            let resolved = start((*args).into(), environment, messages)?;
+            init_ledger::init_ledger(&resolved, only_print).map(|()| exit::OK)
+        }
         Command::Bench(args) => {
             let runs = args.runs;
             let resolved = start(args.check.into(), environment, messages)?;
@@ -110,8 +132,19 @@ fn start(
 
 /// `fastload -q check FILE` would load a file called `check`.
 fn refuse_late_verb(flags: &Options) -> Result<()> {
-    const VERBS: [&str; 8] =
-        ["load", "check", "describe", "gen", "bench", "conn", "config", "completions"];
+    const VERBS: [&str; 11] = [
+        "load",
+        "check",
+        "describe",
+        "status",
+        "abort",
+        "init-ledger",
+        "gen",
+        "bench",
+        "conn",
+        "config",
+        "completions",
+    ];
     let verb = flags.input.iter().find(|input| {
         VERBS.iter().any(|verb| input == verb) && !std::path::Path::new(input).exists()
     });

@@ -59,11 +59,20 @@ pub(super) fn rates_table<const N: usize>(
     headers: &[&str; N],
     rows: impl Iterator<Item = [String; N]>,
 ) -> String {
+    plain_table(headers, 1, rows)
+}
+
+/// A table whose columns from number `numbers_from` on are numbers.
+pub(super) fn plain_table<const N: usize>(
+    headers: &[&str; N],
+    numbers_from: usize,
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
     let mut table = table(headers);
     for row in rows {
         table.add_row(row);
     }
-    finish(table, 1, N)
+    finish(table, numbers_from, N)
 }
 
 /// Columns of a table.

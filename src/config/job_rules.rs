@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::options::Options;
 use super::setting::{JobName, LedgerTable, RestartChoice, Setting as _, Span};
 use super::target::TargetUrl;
-use super::{LedgerConfig, Restart};
+use super::{LedgerConfig, Mode, Restart};
 use crate::error::{Error, Result};
 
 /// How long a run of another host may be silent, by default.
@@ -40,14 +40,20 @@ pub(super) fn check_job(options: &Options, target: &TargetUrl) -> Result<()> {
             "a busy run must not be taken for a dead one",
         ));
     }
+    check_retry(options)?;
     if target.has_tables() {
         return Ok(());
     }
     for (flag, given) in [
         ("--job", options.job.is_some()),
-        ("--restart", options.restart.is_some_and(|restart| restart != RestartChoice::Off)),
+        // The others ask for nothing that is not so anyway.
+        (
+            "--restart",
+            matches!(options.restart, Some(RestartChoice::Continue | RestartChoice::Terminate)),
+        ),
         ("--ledger-table", options.ledger_table.is_some()),
         ("--job-lease", options.job_lease.is_some()),
+        ("--retry-of", options.retry_of.is_some()),
     ] {
         if given {
             return Err(Error::usage(
@@ -55,6 +61,32 @@ pub(super) fn check_job(options: &Options, target: &TargetUrl) -> Result<()> {
                 "leave it out, or name a database with --to",
             ));
         }
+    }
+    Ok(())
+}
+
+/// A repaired reject file is a load of its own, about which the ledger knows the rest.
+fn check_retry(options: &Options) -> Result<()> {
+    let Some(JobName(job)) = &options.retry_of else {
+        return Ok(());
+    };
+    if options.restart == Some(RestartChoice::Off) {
+        return Err(Error::usage(
+            "--retry-of takes dialect and columns from the ledger, and --restart off is without it",
+            "leave one of them out",
+        ));
+    }
+    if options.job.as_ref().is_some_and(|JobName(name)| name == job) {
+        return Err(Error::usage(
+            format!("the load of the rejects of job {job} cannot be that job"),
+            "give it another name with --job, or none",
+        ));
+    }
+    if options.mode.is_some_and(|mode| matches!(mode, Mode::Truncate | Mode::Replace)) {
+        return Err(Error::usage(
+            format!("the rows that job {job} has loaded would be deleted"),
+            "say --mode append",
+        ));
     }
     Ok(())
 }
@@ -125,12 +157,27 @@ mod tests {
                 ("restart", "new"),
                 ("ledger-table", "x"),
                 ("job-lease", "1m"),
+                ("retry-of", "x"),
             ] {
                 let given = options(&[(flag, value)]);
                 let error = check_job(&given, &target).expect_err(flag).to_string();
                 assert!(error.contains(&format!("--{flag} ")) && error.contains(url), "{error}");
                 assert!(check_job(&given, &database()).is_ok());
             }
+        }
+    }
+
+    #[test]
+    fn a_retry_is_a_load_of_its_own() {
+        assert!(check_job(&options(&[("retry-of", "x")]), &database()).is_ok());
+        for (pairs, why) in [
+            (&[("retry-of", "x"), ("restart", "off")][..], "--restart off"),
+            (&[("retry-of", "x"), ("job", "x")], "cannot be that job"),
+            (&[("retry-of", "x"), ("mode", "truncate")], "deleted"),
+            (&[("retry-of", "x"), ("mode", "replace")], "deleted"),
+        ] {
+            let error = check_job(&options(pairs), &database()).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
         }
     }
 

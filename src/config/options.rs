@@ -254,6 +254,8 @@ options! {
         max_errors "max-errors" "max_errors": RejectLimit,
         /// `--rejects`.
         rejects "rejects" "rejects": PathBuf,
+        /// `--retry-of`.
+        retry_of "retry-of" "retry_of": JobName,
         /// `--job`.
         job "job" "job": JobName,
         /// `--restart`.

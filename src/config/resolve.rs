@@ -16,8 +16,8 @@ use super::outputs::check_apart;
 use super::schema::Column;
 use super::schema_text::parse_schema;
 use super::setting::{
-    ClockTime, ColorMode, ColumnNames, ColumnPick, EmptyAsNull, LogFormat, OutputFormat, Pair,
-    Profile, ProgressStyle, Setting as _, Span,
+    ClockTime, ColorMode, ColumnNames, ColumnPick, EmptyAsNull, JobName, LogFormat, OutputFormat,
+    Pair, Profile, ProgressStyle, Setting as _, Span,
 };
 use super::table_rules::{check_keys, staging};
 use super::target::{Credentials, DEFAULT_TARGET, TargetUrl, refuse_password_on_command_line};
@@ -117,6 +117,8 @@ pub struct Resolved {
     pub rejects: Option<PathBuf>,
     /// What is kept in the ledger; `None`: nothing, by `--restart off` or for want of a database.
     pub ledger: Option<LedgerConfig>,
+    /// The job whose mended rejects the inputs are (`--retry-of`).
+    pub retry_of: Option<String>,
     /// `--stop-at`.
     pub stop_at: Option<ClockTime>,
     /// `--limit`.
@@ -254,6 +256,7 @@ fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -
         max_errors: options.max_errors.unwrap_or(RejectLimit::Count(0)),
         rejects: options.rejects.clone(),
         ledger: ledger(options, &target),
+        retry_of: options.retry_of.clone().map(|JobName(name)| name),
         stop_at: options.stop_at,
         limit: options.limit,
         offset_records: options.offset_records.unwrap_or_default(),

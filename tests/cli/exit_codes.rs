@@ -1,12 +1,12 @@
 //! Every exit status that a user can cause, and what is said with it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::support::{Place, Run, Server, row, start};
+use crate::support::{Place, Run, Server, Waiting, row};
 
 const SMALL: &str = "id,name\n1,ada\nx,eve\n3,grace\n";
 const SCHEMA: [&str; 4] = ["--table", "t", "--schema", "id INT, name VARCHAR(5)"];
@@ -220,41 +220,6 @@ fn a_read_only_user() {
         assert_eq!(server.value("SELECT count(*) FROM cli_read_only"), "1");
         server.drop_table("cli_read_only");
     });
-}
-
-/// A load from a named pipe that has taken some records and waits for more.
-struct Waiting {
-    place: Place,
-    child: Child,
-    pipe: File,
-}
-
-impl Waiting {
-    fn start(arguments: &[&str]) -> Self {
-        Self::start_in("UTC0", arguments)
-    }
-
-    /// Starts it in a time zone.
-    fn start_in(zone: &str, arguments: &[&str]) -> Self {
-        let place = Place::new();
-        let fifo = place.path("pipe");
-        assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
-        let mut command = place.command();
-        command.env("TZ", zone);
-        command.args(["pipe", "--table", "t", "--schema", "id INT", "--dialect", "csv"]);
-        let child = start(command.arg("--no-header").args(arguments));
-        let mut pipe = OpenOptions::new().write(true).open(&fifo).expect("the program opens it");
-        // More than a sniff and a block, so that the load itself is under way.
-        let text = "1234567\n".repeat(1 << 18);
-        pipe.write_all(text.as_bytes()).expect("the program reads");
-        Self { place, child, pipe }
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status();
-        assert!(sent.expect("kill runs").success());
-    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a case that tests nothing must say so")]
 
 use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -17,11 +18,20 @@ pub(crate) type Rows = Vec<Vec<Option<String>>>;
 /// A directory of its own for one case.
 pub(crate) struct Place {
     directory: tempfile::TempDir,
+    /// What the environment says to `--restart`.
+    restart: Option<&'static str>,
 }
 
 impl Place {
+    /// A place where the same file again is another load.
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::tempdir().expect("a temporary directory") }
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self { directory, restart: Some("new") }
+    }
+
+    /// A place where the same command again resumes, as it does for users.
+    pub(crate) fn resuming() -> Self {
+        Self { restart: None, ..Self::new() }
     }
 
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
@@ -49,6 +59,9 @@ impl Place {
             }
         }
         command.env_remove("NO_COLOR").stdin(Stdio::null());
+        if let Some(restart) = self.restart {
+            command.env("FASTLOAD_RESTART", restart);
+        }
         command
     }
 
@@ -165,6 +178,41 @@ impl Run {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
+    }
+}
+
+/// A load from a named pipe that has taken some records and waits for more.
+pub(crate) struct Waiting {
+    pub(crate) place: Place,
+    pub(crate) child: Child,
+    pub(crate) pipe: File,
+}
+
+impl Waiting {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_in("UTC0", arguments)
+    }
+
+    /// Starts it in a time zone.
+    pub(crate) fn start_in(zone: &str, arguments: &[&str]) -> Self {
+        let place = Place::resuming();
+        let fifo = place.path("pipe");
+        assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
+        let mut command = place.command();
+        command.env("TZ", zone);
+        command.args(["pipe", "--table", "t", "--schema", "id INT", "--dialect", "csv"]);
+        let child = start(command.arg("--no-header").args(arguments));
+        let mut pipe = OpenOptions::new().write(true).open(&fifo).expect("the program opens it");
+        // More than a sniff and a block, so that the load itself is under way.
+        let text = "1234567\n".repeat(1 << 18);
+        pipe.write_all(text.as_bytes()).expect("the program reads");
+        Self { place, child, pipe }
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.expect("kill runs").success());
     }
 }
 

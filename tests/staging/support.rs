@@ -197,6 +197,8 @@ impl Place {
             .current_dir(self.directory.path())
             .env("FASTLOAD_TO", &self.url)
             .env("FASTLOAD_RETRY_BUDGET", "5s")
+            // The same file again is another load here.
+            .env("FASTLOAD_RESTART", "new")
             .args(arguments)
             .args(["--table", table, "--output", "json"])
             .stdin(Stdio::null());

@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
-use restart::RestartArgs;
+pub use restart::{AbortArgs, InitLedgerArgs, RestartArgs, StatusArgs};
 
 use crate::config::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
 use crate::config::options::Options;
 use crate::config::setting::{
-    ByteRole, ColorMode, ColumnList, ColumnNames, CoreChoice, Delimiter, EmptyAsNull, LogFormat,
-    OutputFormat, Pair, Preset, Profile, ProgressStyle, Setting, Size, Span, StagingAttributes,
-    StagingChoice,
+    ByteRole, ColorMode, ColumnList, ColumnNames, CoreChoice, Delimiter, EmptyAsNull, JobName,
+    LogFormat, OutputFormat, Pair, Preset, Profile, ProgressStyle, Setting, Size, Span,
+    StagingAttributes, StagingChoice,
 };
 use crate::config::{Duplicates, InputMode, IoWay, Mode, RejectLimit};
 
@@ -23,8 +23,8 @@ and as a key of a job file (--config). A flag wins over the environment, which w
 FASTLOAD_PASSWORD holds a password.
 
 Exit status: 0 all loaded, 2 loaded with rejects inside the limit, 4 SQL error, 5 reject limit
-passed, 8 system error, 10 cannot connect, 12 login refused, 64 usage, 66 input, 78 configuration,
-130/143 signal (143 also --stop-at).";
+passed, 8 system error, 10 cannot connect, 11 job held by another run, 12 login refused, 64 usage,
+66 input, 78 configuration, 130/143 signal (143 also --stop-at).";
 
 /// Loads delimited files into databases: Db2 and others through ODBC, and embedded SQLite.
 #[derive(Debug, Parser)]
@@ -53,6 +53,12 @@ pub enum Command {
     Check(Box<CheckArgs>),
     /// Show the columns of a table as they are loaded
     Describe(Box<DescribeArgs>),
+    /// Show the jobs of the ledger: what is loaded, what is unfinished
+    Status(Box<StatusArgs>),
+    /// Give an unfinished job up: what it has committed stays
+    Abort(Box<AbortArgs>),
+    /// Make the tables of the ledger
+    InitLedger(Box<InitLedgerArgs>),
     /// Write sample data: a bank's accounts
     Gen(GenArgs),
     /// Measure reading, splitting and loading of a file
@@ -494,6 +500,9 @@ pub struct ErrorArgs {
     /// File for the rejected records, a directory for several inputs [default: FILE.rejects]
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub rejects: Option<PathBuf>,
+    /// The file is a mended reject file of this job, which tells table, dialect and columns
+    #[arg(long, value_name = "JOB", value_parser = setting::<JobName>)]
+    pub retry_of: Option<JobName>,
 }
 
 /// Output.
@@ -588,6 +597,7 @@ impl From<CheckArgs> for Given {
             allow_empty: args.files.allow_empty,
             max_errors: args.errors.max_errors,
             rejects: args.errors.rejects,
+            retry_of: args.errors.retry_of,
             ..Options::default()
         };
         args.target.fill(&mut flags);
