@@ -134,7 +134,8 @@ impl Telling<'_> {
 
 fn already_loaded(report: &Report) -> String {
     format!(
-        "already loaded: job {} has loaded the same content before, and nothing was done; --restart \
+        "already loaded: job {} has loaded the same content before, and nothing was done; \
+         --restart \
          new loads it again",
         report.job
     )

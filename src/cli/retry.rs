@@ -239,7 +239,8 @@ mod tests {
     #[test]
     fn noted_columns_are_read_back() {
         let table = parse_schema(
-            "id INT NOT NULL, \"a\" VARCHAR(5), \"a VARCHAR(5), 2=x\" DECIMAL(10,2), origin VARCHAR(9)",
+            "id INT NOT NULL, \"a\" VARCHAR(5), \"a VARCHAR(5), 2=x\" DECIMAL(10,2), \
+             origin VARCHAR(9)",
         )
         .expect("a schema");
         let noted = "1=id INTEGER NOT NULL, 4=a VARCHAR(5) empty-as-null, 3=a VARCHAR(5), 2=x \

@@ -153,8 +153,8 @@ mod tests {
             assert!(check_job(&options(&[("restart", "off")]), &target).is_ok());
             for (flag, value) in [
                 ("job", "x"),
-                ("restart", "auto"),
-                ("restart", "new"),
+                ("restart", "continue"),
+                ("restart", "terminate"),
                 ("ledger-table", "x"),
                 ("job-lease", "1m"),
                 ("retry-of", "x"),

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::job::refuse_held;
 use crate::error::{Error, Result};
 use crate::ledger::{Facts, RunKey, Store, abort};
 use crate::sink::Target;
@@ -37,9 +38,12 @@ pub fn abort_job(
     job: &str,
     lease: Duration,
 ) -> Result<Option<RunKey>> {
-    let mut store = Store::open(target, table)?;
-    let form = target.ledger();
     let (holding, _hold) = target.hold_job(job)?;
+    let form = target.ledger();
+    if let Some(form) = form {
+        refuse_held(form, holding, job)?;
+    }
+    let mut store = Store::open(target, table)?;
     let lease = form.is_some_and(|form| form.has_heartbeat).then_some(lease);
     let Some((key, facts)) = abort(&mut store, job, holding, lease)? else { return Ok(None) };
     clean_up(target, &key, &facts)?;

@@ -19,7 +19,7 @@ use crate::ledger::{
 };
 use crate::record::ByteRange;
 use crate::rejects::{Keeping, SegmentId, SegmentLengths};
-use crate::sink::{JobHold, LedgerForm, SinkError, SqlSession};
+use crate::sink::{Holding, JobHold, LedgerForm, SinkError, SqlSession};
 
 /// Replays of a statement of the ledger.
 const ATTEMPTS: usize = 5;
@@ -266,11 +266,12 @@ pub(super) fn begin(
     let (Some(ledger), Some(form)) = (&config.ledger, target.0.ledger()) else {
         return Ok(None);
     };
+    let name = ledger.job.clone().unwrap_or_else(|| default_name(config, inputs, target));
+    let (holding, hold) = target.0.hold_job(&name)?;
+    refuse_held(form, holding, &name)?;
     let mut store = Store::open(&*target.0, ledger.table.as_deref())?;
     store.create()?;
-    let name = ledger.job.clone().unwrap_or_else(|| default_name(config, inputs, target));
     let states: Vec<InputState> = inputs.iter().map(input_state).collect::<Result<_>>()?;
-    let (holding, hold) = target.0.hold_job(&name)?;
     let hash = |file: usize, range: ByteRange| -> io::Result<u64> {
         let source = inputs[file].raw_source();
         source.map_or(Ok(0), |source| hash_range(source, range))
@@ -317,6 +318,16 @@ pub(super) fn begin(
         }
     };
     Ok(Some(beginning))
+}
+
+/// Where the lock ends with its process, whoever has it lives: the database, which it may keep busy,
+/// need not be asked.
+pub(super) fn refuse_held(form: LedgerForm, holding: Holding, job: &str) -> Result<()> {
+    if holding == Holding::Taken && !form.has_heartbeat {
+        let message = format!("job {job} is worked on by another process");
+        return Err(ErrorKind::JobHeld(message).into());
+    }
+    Ok(())
 }
 
 /// The name of a job that was given none: target, table, inputs and mode.

@@ -232,9 +232,9 @@ fn take_over(store: &mut Store, run: &RunRow) -> Result<u64> {
         Ok(_) => {}
         Err(error) if matches!(error.class, ErrorClass::Transient | ErrorClass::TimedOut) => {
             return Err(ErrorKind::JobHeld(format!(
-                "a transaction of the former owner of {key} is still open in the database ({error}); \
-                 it ends when the server notices that its client is gone, or when somebody ends its \
-                 session there"
+                "a transaction of the former owner of {key} is still open in the database \
+                 ({error}); it ends when the server notices that its client is gone, or when \
+                 somebody ends its session there"
             ))
             .into());
         }

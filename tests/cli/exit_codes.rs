@@ -214,9 +214,11 @@ fn a_read_only_user() {
         let text = reader.with("PWD", "reader");
         let reader = Server { text, ..reader };
         reader
-            .run(&place, ["a.csv", "--table", "cli_read_only"])
+            .run(&place, ["a.csv", "--table", "cli_read_only", "--restart", "off"])
             .expect(4)
             .says(&["cli_read_only"]);
+        // The ledger is asked for first.
+        reader.run(&place, ["a.csv", "--table", "cli_read_only"]).expect(4).says(&["ledger"]);
         assert_eq!(server.value("SELECT count(*) FROM cli_read_only"), "1");
         server.drop_table("cli_read_only");
     });

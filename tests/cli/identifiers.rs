@@ -51,7 +51,10 @@ fn hostile_names_in_sqlite() {
                 .sqlite(&format!("SELECT DISTINCT {} FROM {sql_name} ORDER BY 1", quoted(name)));
             assert_eq!(rows, [row(["'); DROP TABLE bystander;--"]), row(["\\'; $1 ?"])]);
         }
-        let tables = place.sqlite("SELECT name FROM sqlite_schema ORDER BY name = 'bystander'");
+        let tables = place.sqlite(
+            "SELECT name FROM sqlite_schema WHERE tbl_name NOT LIKE 'FASTLOAD_LEDGER%' \
+             ORDER BY name = 'bystander'",
+        );
         assert_eq!(tables, [row([table]), row(["bystander"])]);
         assert_eq!(place.sqlite("SELECT x FROM bystander"), [row(["1"])]);
         place.run(["describe", &argument]).expect(0);

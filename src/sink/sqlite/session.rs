@@ -6,8 +6,9 @@ use super::SqliteTarget;
 use super::errors::sink_error;
 use crate::sink::{SinkError, SqlSession, StatementStop};
 
-/// A transaction begins with the first statement, and takes the write lock at once: a lock that
-/// is taken later cannot always be waited for.
+/// A transaction begins with the first statement that may write, and takes the write lock at once:
+/// a lock that is taken later cannot always be waited for. What is only asked before it waits for no
+/// writer.
 pub(super) struct SqliteSession {
     connection: Connection,
 }
@@ -45,7 +46,6 @@ impl SqlSession for SqliteSession {
     }
 
     fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, SinkError> {
-        self.begin()?;
         let failed = |error| sink_error(first_words(sql), &error);
         let mut statement = self.connection.prepare(sql).map_err(failed)?;
         let columns = statement.column_count();
