@@ -1,14 +1,16 @@
 //! `fastload load` and `fastload check`.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::bad_record::escape;
+use super::bad_record::{escape, escape_lines};
 use super::messages::Messages;
 use super::prepare::{Prepared, open_target, prepare, settle_for};
 use super::progress::Progress;
 use super::render::{effective_table, summary, summary_csv};
+use super::text_file::{self, Existing};
 use super::{exit, signals, stop_at};
 use crate::config::resolve::{OutputOptions, Resolved};
 use crate::config::schema::Column;
@@ -71,7 +73,7 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     settle_for(resolved, &*target, &mut prepared)?;
     let Prepared { config, inputs, warnings, .. } = prepared;
     let dialect = as_flags(&config.dialect);
-    let events = output.events.as_ref().map(|path| create(path.as_path())).transpose()?;
+    let events = output.events.as_ref().map(|path| create("--events", path)).transpose()?;
     let events_end = events.as_ref().map(File::try_clone).transpose();
     let events_end = events_end.map_err(|source| Error::io("opening --events twice", source))?;
     let progress = Progress::start(output, &control, events)?;
@@ -159,7 +161,7 @@ fn left_behind(report: &Report) -> String {
              for the rows of {records} of {}; a range in doubt is in as a whole, or not at all. \
              Their rejects are in the reject file. This load cannot be resumed",
             doubt.rows,
-            escape(range.path.as_os_str().as_encoded_bytes())
+            range.path.display()
         );
     }
     match report.totals.rows_loaded {
@@ -195,8 +197,8 @@ fn left_staged(report: &Report, staging: &StagingReport) -> String {
     }
 }
 
-fn create(path: &std::path::Path) -> Result<File> {
-    File::create(path).map_err(|source| Error::io(format!("creating {}", path.display()), source))
+fn create(what: &str, path: &Path) -> Result<File> {
+    text_file::open(what, path, Existing::Replaced, 0o666)
 }
 
 fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) -> Result<u8> {
@@ -245,7 +247,7 @@ fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) ->
     for warning in &prepared.warnings {
         text.push_str(&format!("warning: {warning}\n"));
     }
-    print(text.as_bytes())?;
+    print(escape_lines(&text).as_bytes())?;
     Ok(exit::OK)
 }
 
@@ -279,7 +281,8 @@ fn confirm(resolved: &Resolved) -> Result<()> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(refused());
     }
-    let asked = write!(io::stderr(), "Delete {rows} of {table} in {}? [y/N] ", resolved.target);
+    let question = format!("Delete {rows} of {table} in {}? [y/N] ", resolved.target);
+    let asked = io::stderr().write_all(escape(question.as_bytes()).as_bytes());
     let mut answer = String::new();
     let read = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
     read.map_err(|source| Error::io("asking for a yes", source))?;
@@ -311,7 +314,8 @@ fn publish(report: &Report, output: &OutputOptions, purpose: Purpose) -> Result<
     if let Some(path) = &output.summary {
         let csv = path.extension().is_some_and(|end| end == "csv");
         let text = if csv { summary_csv(report) } else { json()? };
-        fs::write(path, text)
+        create("--summary", path)?
+            .write_all(&text)
             .map_err(|source| Error::io(format!("writing {}", path.display()), source))?;
     }
     Ok(())
@@ -327,5 +331,5 @@ pub(super) fn print(text: &[u8]) -> Result<()> {
 
 /// A closed standard error must not end a load.
 fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "fastload: {text}");
+    let _ = writeln!(io::stderr().lock(), "fastload: {}", escape(text.as_bytes()));
 }

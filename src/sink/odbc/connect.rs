@@ -10,9 +10,12 @@ use odbc_api::{ConnectionOptions, environment};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::connection_text::{ConnectionText, Keywords};
+use super::driver::Driver;
+use super::encryption;
 use super::profile::{Profile, ProfileName, telling};
 use super::raw::{self, Diagnostic, Outcome, Statement};
 use crate::arena::IndicatorWidth;
+use crate::config::TlsOptions;
 use crate::sink::{ErrorClass, SinkError};
 
 /// Names under which drivers take the user, the first one the standard's.
@@ -30,6 +33,8 @@ pub struct OdbcSpec {
     pub user: Option<String>,
     /// Password, in place of one in the connection string.
     pub password: Option<SecretString>,
+    /// What is asked of the encryption (`--tls`).
+    pub tls: TlsOptions,
     /// Profile, in place of the one that the database's name leads to (`--profile`).
     pub profile: Option<ProfileName>,
     /// Longest wait for a connection (`--connect-timeout`), in whole seconds, at least one.
@@ -43,9 +48,26 @@ pub struct OdbcSpec {
 }
 
 impl OdbcSpec {
+    /// Checks the connection string without connecting: that it is well formed, that it has no
+    /// keyword which is not known to be harmless, and that it agrees with [`OdbcSpec::tls`].
+    ///
+    /// # Errors
+    /// [`ErrorClass::Permanent`], with a message that holds no secret.
+    pub fn check(&self) -> Result<(), SinkError> {
+        self.checked_keywords().map(|_| ())
+    }
+
+    fn checked_keywords(&self) -> Result<Keywords, SinkError> {
+        let mut keywords = Keywords::parse(&self.connection)?;
+        keywords.set_driver(Driver::of(&keywords));
+        keywords.check().map_err(SinkError::permanent)?;
+        encryption::apply(&self.tls, &mut keywords).map_err(SinkError::permanent)?;
+        Ok(keywords)
+    }
+
     /// The complete connection string in parts, with what the profile must have.
     pub(super) fn keywords(&self, profile: Option<&dyn Profile>) -> Result<Keywords, SinkError> {
-        let mut keywords = Keywords::parse(&self.connection)?;
+        let mut keywords = self.checked_keywords()?;
         if let Some(profile) = profile {
             profile.complete(&mut keywords, self.connect_timeout);
         }
