@@ -102,7 +102,7 @@ fn the_memory_is_closed_to_others_and_not_to_the_process() {
         } else {
             "exec"
         };
-        let load = "./fastload /dev/stdin --table t --rejects r --dialect csv --output json";
+        let load = "./fastload - --table t --rejects r --dialect csv --output json";
         let mut command = raised(&place, &format!("{drop} {load}"));
         let (mut child, files) = waiting(command.env("FASTLOAD_CORE_DUMPS", asked));
         // setpriv itself is there for a moment, as the user.
@@ -117,6 +117,10 @@ fn the_memory_is_closed_to_others_and_not_to_the_process() {
         let run = crate::support::Run::end_of(child).expect(0);
         assert_eq!(run.json()["totals"]["rows_loaded"], 1);
         assert!(run.json()["peak_rss_bytes"].as_u64().unwrap() > 0, "it reads its own files");
+        // Its own standard input by a name below /proc, from a pipe of the same user.
+        let pipe = "printf 'id,name\\n1,ada\\n' | ./fastload /dev/stdin --to null: --rejects r";
+        let mut shell = raised(&place, &format!("{drop} /bin/sh -c \"{pipe}\""));
+        crate::support::Run::of(shell.env("FASTLOAD_CORE_DUMPS", asked)).expect(0);
     }
 }
 

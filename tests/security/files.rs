@@ -39,14 +39,16 @@ fn the_parts_of_a_running_load_are_private() {
     let place = Place::new();
     let mut shell = std::process::Command::new("/bin/sh");
     shell.args(["-c", "umask 000; exec \"$@\"", "sh"]).arg(place.command().get_program());
-    shell.current_dir(place.path("")).args(["-", "--rejects", "r", "--commit-rows", "10"]);
+    shell.current_dir(place.path("")).args(["-", "--rejects", "r"]);
+    shell.args(["--batch-rows", "10", "--chunk-bytes", "4096"]);
     let mut child = start(shell.args(LOAD).stdin(Stdio::piped()));
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"id,name\n").unwrap();
     let parts = place.path("r.parts");
     let mut seen = false;
-    for _ in 0..5_000 {
-        input.write_all("x,eve\n1,ada\n".repeat(500).as_bytes()).unwrap();
+    for _ in 0..2_000 {
+        input.write_all("x,eve\n1,ada\n".repeat(50).as_bytes()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(5));
         seen = fs::read_dir(&parts).is_ok_and(|files| files.count() >= 3);
         if seen {
             break;

@@ -23,7 +23,9 @@ fn load(place: &Place, to: &str, user: &str, password: &str, more: &[&str]) -> R
     place.write("a.csv", "id,name\n1,ada\n");
     let mut command = place.command();
     command.env("FASTLOAD_USER", user).env("FASTLOAD_PASSWORD", password);
-    Run::of(command.args(["a.csv", "--table", "security_login", "--create", "--to", to]).args(more))
+    let schema = ["--schema", "id INT, name VARCHAR(100)"];
+    let load = ["a.csv", "--table", "security_login", "--create", "--to", to];
+    Run::of(command.args(load).args(schema).args(more))
 }
 
 #[test]

@@ -12,10 +12,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::connection_text::{ConnectionText, Keywords};
 use super::driver::Driver;
 use super::encryption;
-use super::profile::{Profile, ProfileName, telling};
+use super::profile::{ENCRYPTION, Profile, ProfileName, telling};
 use super::raw::{self, Diagnostic, Outcome, Statement};
 use crate::arena::IndicatorWidth;
-use crate::config::TlsOptions;
+use crate::config::{TlsMode, TlsOptions};
 use crate::sink::{ErrorClass, SinkError};
 
 /// Names under which drivers take the user, the first one the standard's.
@@ -218,6 +218,7 @@ impl Session {
         let connection = Connection::open(&keywords, spec.connect_timeout)?;
         connection.set_width(width);
         let session = Self { connection, profile };
+        session.check_encryption(&spec.tls)?;
         for sql in profile.session_sql(spec.query_timeout) {
             session.run(&sql)?;
         }
@@ -231,6 +232,24 @@ impl Session {
         // PostgreSQL takes a SET back when its transaction is rolled back.
         session.commit()?;
         Ok(session)
+    }
+
+    /// Holds the server's own word against `--tls`, on each connection. Some ways of connecting leave
+    /// the driver's keyword without effect: libpq's through a socket of the machine; and MariaDB's
+    /// `FORCETLS` where the server says that it knows no TLS.
+    fn check_encryption(&self, tls: &TlsOptions) -> Result<(), SinkError> {
+        let mut facts = self.profile.fact_sql().iter();
+        let query = facts.find(|(name, _)| *name == ENCRYPTION).map(|(_, sql)| *sql);
+        let (Some(TlsMode::Require | TlsMode::Verify), Some(sql)) = (tls.mode, query) else {
+            return Ok(());
+        };
+        let answer = self.scalar(sql)?;
+        self.rollback()?;
+        if answer.is_some_and(|answer| answer != "none") {
+            return Ok(());
+        }
+        let message = "the server says that the connection is not encrypted, and --tls asks for it";
+        Err(SinkError { class: ErrorClass::CannotConnect, ..SinkError::permanent(message) })
     }
 
     /// A new statement handle.

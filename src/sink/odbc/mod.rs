@@ -38,12 +38,11 @@ use catalog::{TableName, check_name};
 use connect::{Connection, Session};
 use execute::{OdbcSink, Plan, Shipment};
 use probe::{Facts, probe, profile_of};
-use profile::{Counted, ENCRYPTION, KeyFacts, Profile, RowSql, profile, quoted};
+use profile::{Counted, KeyFacts, Profile, RowSql, profile, quoted};
 use session::OdbcSession;
 use watchdog::Watchdog;
 
 use crate::arena::KeyNumbers;
-use crate::config::TlsMode;
 use crate::config::schema::{Column, SqlType};
 use crate::sink::staging::{StagingSpec, StagingTable};
 use crate::sink::{
@@ -86,7 +85,6 @@ impl OdbcTarget {
         // Again, with the keywords that this profile must have.
         let session = Session::open(&spec, profile, crate::arena::IndicatorWidth::Wide)?;
         let mut facts = probe(&session)?;
-        check_encryption(&spec, &facts)?;
         let completed = spec.keywords(Some(profile))?;
         let of_connection = profile.connection_facts(&completed).into_iter();
         facts.shown.extend(of_connection.map(|(name, value)| (name.to_owned(), value)));
@@ -208,23 +206,6 @@ impl OdbcTarget {
             }
         }
         Ok(())
-    }
-}
-
-/// Holds the server's own word against `--tls`: some ways of connecting (libpq's through a socket
-/// of the machine) leave the driver's keyword without effect.
-fn check_encryption(spec: &OdbcSpec, facts: &Facts) -> Result<(), SinkError> {
-    let is_plain = |(name, value): &(String, String)| name == ENCRYPTION && value == "none";
-    match spec.tls.mode {
-        Some(TlsMode::Require | TlsMode::Verify) if facts.shown.iter().any(is_plain) => {
-            Err(SinkError {
-                class: ErrorClass::CannotConnect,
-                ..SinkError::permanent(
-                    "the server says that this connection is not encrypted, and --tls asks for it",
-                )
-            })
-        }
-        _ => Ok(()),
     }
 }
 
