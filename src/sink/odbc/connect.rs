@@ -234,9 +234,9 @@ impl Session {
         Ok(session)
     }
 
-    /// Holds the server's own word against `--tls`, on each connection. Some ways of connecting leave
-    /// the driver's keyword without effect: libpq's through a socket of the machine; and MariaDB's
-    /// `FORCETLS` where the server says that it knows no TLS.
+    /// Holds the server's own word against `--tls`, on each connection. Some ways of connecting
+    /// leave the driver's keyword without effect: libpq's through a socket of the machine, and
+    /// MariaDB's `FORCETLS` where the server says that it knows no TLS.
     fn check_encryption(&self, tls: &TlsOptions) -> Result<(), SinkError> {
         let mut facts = self.profile.fact_sql().iter();
         let query = facts.find(|(name, _)| *name == ENCRYPTION).map(|(_, sql)| *sql);
