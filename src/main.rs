@@ -10,5 +10,5 @@ fn main() -> std::process::ExitCode {
     // First of all, while this is the only thread; what it has to say is said again by the command
     // line, to those who load into Db2.
     let _ = fastload::sink::odbc::environment::prepare();
-    fastload::cli::run().into()
+    fastload::cli::run(fastload::cli::core_dumps::forbid()).into()
 }

@@ -57,6 +57,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("odbc_sys", &["sink/odbc/raw/"]),
     ("rpassword", &["cli/"]),
     ("rusqlite", &["sink/sqlite/"]),
+    ("rustix", &["cli/"]),
     ("serde_saphyr", &["config/file.rs"]),
     ("signal_hook", &["cli/", "failpoint.rs"]),
     ("tokio_uring", &["input/uring.rs"]),

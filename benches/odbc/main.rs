@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 use bare::Bare;
 use clap::Parser;
+use fastload::config::TlsOptions;
 use fastload::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget, ProfileName};
 use fastload::sink::{RowAction, Target};
 use rustix::time::{ClockId, clock_gettime};
@@ -83,6 +84,7 @@ fn target(text: &str) -> OdbcTarget {
         connection: ConnectionText::Keywords(text.to_owned()),
         user: None,
         password: None,
+        tls: TlsOptions::default(),
         profile: Some(ProfileName::Db2),
         connect_timeout: std::time::Duration::from_secs(10),
         query_timeout: std::time::Duration::ZERO,

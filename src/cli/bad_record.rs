@@ -21,8 +21,9 @@ pub fn render(bad: &BadRecord, renderer: &Renderer) -> String {
         place.byte
     );
     let column = describe_column(bad);
-    let mut group =
-        Level::ERROR.primary_title(bad.message.as_str()).id(bad.code).element(Origin::path(origin));
+    // A database's words repeat the data, and the help may name the column.
+    let (message, help) = (escape(bad.message.as_bytes()), escape(bad.help.as_bytes()));
+    let mut group = Level::ERROR.primary_title(message).id(bad.code).element(Origin::path(origin));
     let label = if column.is_empty() { bad.class.to_owned() } else { column };
     if place.shown.is_empty() {
         group = group.element(Level::NOTE.message(label));
@@ -37,8 +38,8 @@ pub fn render(bad: &BadRecord, renderer: &Renderer) -> String {
     }
     let record = format!("record {}, class {}", bad.position.record, bad.class);
     group = group.element(Level::NOTE.message(record));
-    if !bad.help.is_empty() {
-        group = group.element(Level::HELP.message(bad.help.as_str()));
+    if !help.is_empty() {
+        group = group.element(Level::HELP.message(help));
     }
     // The place stands in its own line already; the renderer marks a second one, without a name.
     let text = renderer.render(&[group]);
@@ -56,7 +57,7 @@ fn describe_column(bad: &BadRecord) -> String {
         text.push_str(&format!("{comma}column {}", escape(column.as_bytes())));
     }
     if let Some(ty) = &bad.type_name {
-        text.push_str(&format!(" {ty}"));
+        text.push_str(&format!(" {}", escape(ty.as_bytes())));
     }
     text.trim_start().to_owned()
 }
@@ -156,6 +157,12 @@ pub fn escape(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// Text of several lines that is safe on a terminal.
+#[must_use]
+pub fn escape_lines(text: &str) -> String {
+    text.split('\n').map(|line| escape(line.as_bytes())).collect::<Vec<_>>().join("\n")
 }
 
 /// Characters that turn or hide the text around them (Unicode, "Bidirectional Algorithm").

@@ -37,7 +37,11 @@ fn given(layered: &Layered) -> Result<Vec<Effective>> {
             continue;
         };
         // Only a parsed target is shown without its secrets.
-        let value = if key == "to" { TargetUrl::parse(&value)?.to_string() } else { value };
+        let value = match layered.options.hidden(key) {
+            Some(hidden) => hidden,
+            None if key == "to" => TargetUrl::parse(&value)?.to_string(),
+            None => value,
+        };
         rows.push(Effective { key, value, origin });
     }
     Ok(rows)
@@ -52,6 +56,8 @@ mod tests {
         let environment: Vec<(OsString, OsString)> = vec![
             ("FASTLOAD_TO".into(), "odbc:DSN=x;PWD=hunter2".into()),
             ("FASTLOAD_WRITERS".into(), "3".into()),
+            ("FASTLOAD_SESSION_SQL".into(), "SET ENCRYPTION PASSWORD = 'hunter2'".into()),
+            ("FASTLOAD_PASSWORD_COMMAND".into(), "echo hunter2".into()),
         ];
         let text = show(&environment, None).unwrap();
         assert!(text.contains("environment FASTLOAD_WRITERS"), "{text}");

@@ -3,7 +3,7 @@
 use super::bad_record::escape;
 use super::load::print;
 use super::messages::Messages;
-use super::prepare::{environment_notices, open_target};
+use super::prepare::{open_target, surroundings_notices};
 use crate::config::resolve::Resolved;
 use crate::config::setting::OutputFormat;
 use crate::error::Result;
@@ -16,7 +16,7 @@ use crate::sink::odbc::installed::{Installed, data_sources, drivers};
 /// No connection, login refused, or a driver with which no load would be safe.
 pub(super) fn test(resolved: &Resolved, messages: Messages) -> Result<()> {
     let target = open_target(resolved)?;
-    for notice in environment_notices(&*target) {
+    for notice in surroundings_notices(resolved, &*target) {
         messages.warning(&notice);
     }
     let info = target.info();

@@ -1,6 +1,6 @@
 //! `fastload describe TABLE`: its columns, and the statement that would make such a table.
 
-use super::bad_record::escape;
+use super::bad_record::{escape, escape_lines};
 use super::load::print;
 use super::prepare::open_target;
 use super::render::columns_table;
@@ -32,7 +32,8 @@ pub(super) fn describe(resolved: &Resolved) -> Result<()> {
 
 fn text(target: &dyn Target, table: &str, columns: &[Column]) -> String {
     let mut text = columns_table(columns);
-    text.push_str(&format!("\n{};\n", target.create_table_sql(table, columns)));
+    let statement = target.create_table_sql(table, columns);
+    text.push_str(&format!("\n{};\n", escape_lines(&statement)));
     for remark in target.remarks(columns) {
         text.push_str(&format!("-- {}\n", escape(remark.as_bytes())));
     }

@@ -57,10 +57,9 @@ pub fn of_signal(signal: i32) -> u8 {
 pub fn of_load(status: Status, error: Option<&Error>) -> u8 {
     match (error, status) {
         (Some(error), _) => of_error(error),
-        (None, Status::Loaded | Status::AlreadyLoaded) => OK,
+        // A start that was asked to end its job stops without an error.
+        (None, Status::Loaded | Status::AlreadyLoaded | Status::Stopped) => OK,
         (None, Status::LoadedWithRejects) => REJECTS,
-        // A start that was asked to end its job, and did.
-        (None, Status::Stopped) => OK,
         // A load that failed has an error that says why.
         (None, Status::Failed) => SYSTEM,
     }

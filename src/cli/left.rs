@@ -1,6 +1,5 @@
 //! What a load that did not finish has left, and what to do then.
 
-use super::bad_record::escape;
 use crate::error::{Error, ErrorKind};
 use crate::report::{MoveState, Report, StagingReport};
 
@@ -68,7 +67,7 @@ fn for_good(report: &Report) -> String {
              for the rows of {records} of {}; a range in doubt is in as a whole, or not at all. \
              Their rejects are in the reject file. This load cannot be resumed",
             doubt.rows,
-            escape(range.path.as_os_str().as_encoded_bytes())
+            range.path.display()
         );
     }
     match report.totals.rows_loaded {

@@ -1,15 +1,18 @@
 //! `fastload load` and `fastload check`.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 
+use super::bad_record::{escape, escape_lines};
 use super::confirm::agrees;
 use super::left::left_behind;
 use super::messages::Messages;
 use super::prepare::{Prepared, open_target, prepare, settle_for};
 use super::progress::Progress;
 use super::render::{effective_table, summary, summary_csv};
+use super::text_file::{self, Existing};
 use super::{exit, retry, signals, stop_at};
 use crate::config::resolve::{OutputOptions, Resolved};
 use crate::config::schema::Column;
@@ -74,7 +77,7 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     settle_for(resolved, &*target, &mut prepared)?;
     let Prepared { config, inputs, warnings, .. } = prepared;
     let dialect = as_flags(&config.dialect);
-    let events = output.events.as_ref().map(|path| create(path.as_path())).transpose()?;
+    let events = output.events.as_ref().map(|path| create("--events", path)).transpose()?;
     let events_end = events.as_ref().map(File::try_clone).transpose();
     let events_end = events_end.map_err(|source| Error::io("opening --events twice", source))?;
     let progress = Progress::start(output, &control, events)?;
@@ -167,8 +170,8 @@ fn say_dialect(prepared: &Prepared, output: &OutputOptions) {
     }
 }
 
-fn create(path: &std::path::Path) -> Result<File> {
-    File::create(path).map_err(|source| Error::io(format!("creating {}", path.display()), source))
+fn create(what: &str, path: &Path) -> Result<File> {
+    text_file::open(what, path, Existing::Replaced, 0o666)
 }
 
 fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) -> Result<u8> {
@@ -217,7 +220,7 @@ fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) ->
     for warning in &prepared.warnings {
         text.push_str(&format!("warning: {warning}\n"));
     }
-    print(text.as_bytes())?;
+    print(escape_lines(&text).as_bytes())?;
     Ok(exit::OK)
 }
 
@@ -274,7 +277,8 @@ fn publish(report: &Report, output: &OutputOptions, purpose: Purpose) -> Result<
     if let Some(path) = &output.summary {
         let csv = path.extension().is_some_and(|end| end == "csv");
         let text = if csv { summary_csv(report) } else { json()? };
-        fs::write(path, text)
+        create("--summary", path)?
+            .write_all(&text)
             .map_err(|source| Error::io(format!("writing {}", path.display()), source))?;
     }
     Ok(())
@@ -290,5 +294,5 @@ pub(super) fn print(text: &[u8]) -> Result<()> {
 
 /// A closed standard error must not end a load.
 pub(super) fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "fastload: {text}");
+    let _ = writeln!(io::stderr().lock(), "fastload: {}", escape(text.as_bytes()));
 }

@@ -73,7 +73,7 @@ impl Messages {
 
 /// A closed standard error must not end a load, so a failure to write is dropped here: there is
 /// no place left to say it.
-fn print(text: &str) {
+pub(super) fn print(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 

@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod confirm;
 mod conn;
+pub mod core_dumps;
 mod describe;
 pub mod exit;
 mod r#gen;
@@ -24,6 +25,7 @@ mod retry;
 mod signals;
 mod status;
 mod stop_at;
+mod text_file;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -39,19 +41,27 @@ use args::{Cli, Command, ConfigCommand, ConnCommand, Given};
 use load::{Purpose, print};
 use messages::Messages;
 
-/// Runs the command line of this process; its exit status.
+/// Runs the command line of this process; its exit status. `warning` is what the start of the
+/// program has to say ([`core_dumps::forbid`]).
 #[must_use]
-pub fn run() -> u8 {
+pub fn run(warning: Option<String>) -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are results, everything else is wrong usage.
-            let status = if error.use_stderr() { exit::USAGE } else { exit::OK };
-            return if error.print().is_ok() { status } else { exit::SYSTEM };
+            if error.use_stderr() {
+                // An argument may be the name of a file that somebody else has chosen.
+                messages::print(bad_record::escape_lines(&error.render().to_string()).trim_end());
+                return exit::USAGE;
+            }
+            // Help and version are results.
+            return if error.print().is_ok() { exit::OK } else { exit::SYSTEM };
         }
     };
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let mut messages = Messages::new(ColorMode::Auto);
+    if let Some(warning) = warning {
+        messages.warning(&warning);
+    }
     match command(cli, &environment, &mut messages) {
         Ok(status) => status,
         Err(error) => {

@@ -19,6 +19,7 @@ use crate::infer::ColumnGuess;
 use crate::limits;
 use crate::sink::csv::CsvTarget;
 use crate::sink::null::NullTarget;
+use crate::sink::odbc::installed::trace_notice;
 use crate::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget, ProfileName, environment};
 use crate::sink::sqlite::SqliteTarget;
 use crate::sink::{Routing, Target};
@@ -59,15 +60,18 @@ pub(super) fn open_target(resolved: &Resolved) -> Result<Arc<dyn Target>> {
         Profile::Mariadb => ProfileName::Mariadb,
         Profile::Generic => ProfileName::Generic,
     });
-    Ok(Arc::new(OdbcTarget::connect(OdbcSpec {
+    let spec = OdbcSpec {
         session_sql: resolved.session_sql.clone(),
         connection,
         user: resolved.credentials.user.clone(),
         password: resolved.credentials.password.clone(),
+        tls: resolved.tls.clone(),
         profile,
         connect_timeout: resolved.work.connect_timeout(),
         query_timeout: resolved.work.query_timeout(),
-    })?))
+    };
+    spec.check().map_err(|error| Error::usage(error.message, "see SECURITY.md"))?;
+    Ok(Arc::new(OdbcTarget::connect(spec)?))
 }
 
 /// Opens the inputs, finds dialect and columns, and settles the numbers.
@@ -82,7 +86,7 @@ pub(super) fn prepare(
     let specs = resolved.require_inputs()?.to_vec();
     let table = resolved.require_table()?.to_owned();
     let mut warnings = resolved.warnings.clone();
-    warnings.extend(environment_notices(target));
+    warnings.extend(surroundings_notices(resolved, target));
     let existing = if target.has_tables() { target.columns(&table)? } else { None };
     if existing.is_some() && resolved.schema.is_some() {
         warnings.push("the table exists: its own columns count, not --schema".to_owned());
@@ -146,12 +150,17 @@ pub(super) fn prepare(
     })
 }
 
-/// What a user of Db2 has set otherwise in the environment than its driver needs.
-pub(super) fn environment_notices(target: &dyn Target) -> Vec<String> {
-    if target.info().profile == ProfileName::Db2.name() {
-        return environment::notices();
+/// What stands in the surroundings of a database's driver that its user should know: a trace of the
+/// driver manager, and what Db2's driver needs otherwise than it is set.
+pub(super) fn surroundings_notices(resolved: &Resolved, target: &dyn Target) -> Vec<String> {
+    let mut notices = Vec::new();
+    if resolved.target.takes_credentials() {
+        notices.extend(trace_notice());
     }
-    Vec::new()
+    if target.info().profile == ProfileName::Db2.name() {
+        notices.extend(environment::notices());
+    }
+    notices
 }
 
 fn with_run_id(staging: StagingConfig) -> StagingConfig {

@@ -35,7 +35,7 @@ pub fn add_job_file(layered: &mut Layered, path: &Path) -> Result<()> {
     }
     let (options, old) = parse(&text).map_err(|why| wrong(format!("{}:{why}", path.display())))?;
     let private = metadata.mode() & 0o077 == 0;
-    if options.to.as_deref().is_some_and(holds_password) && !private {
+    if options.to.as_ref().is_some_and(|to| holds_password(&to.0)) && !private {
         return Err(wrong(format!(
             "{}: the file holds a password and others may read it; chmod 600 it, or use \
              --password-file",

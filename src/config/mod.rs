@@ -1,8 +1,10 @@
 //! The resolved configuration of a load: validated once, then read only.
 
+pub mod connection_keywords;
 pub mod credentials;
 pub mod dialect;
 pub mod dialect_options;
+mod encryption;
 pub mod file;
 pub mod inputs;
 mod job_rules;
@@ -154,6 +156,28 @@ pub struct LedgerConfig {
     /// How long a run that cannot be asked may be silent before another takes its job
     /// (`--job-lease`).
     pub lease: Duration,
+}
+
+/// What is asked of the encryption of a connection (`--tls`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    /// None.
+    Off,
+    /// It is encrypted, with whoever answers.
+    Require,
+    /// It is encrypted, and the server has a certificate of a trusted authority for its host name.
+    Verify,
+}
+
+/// Encryption of the connections to a database; without a mode it is what connection string and
+/// driver make of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsOptions {
+    /// `--tls`.
+    pub mode: Option<TlsMode>,
+    /// File of the authorities that are trusted (`--tls-ca`), with [`TlsMode::Verify`] only;
+    /// `None`: those that the driver trusts by itself.
+    pub ca: Option<PathBuf>,
 }
 
 /// How many rejects a load survives (`--max-errors`).

@@ -18,7 +18,8 @@ use super::setting::{
     JobName, LedgerTable, LogFormat, OutputFormat, Pair, Preset, Profile, ProgressStyle,
     RestartChoice, Setting, Size, Span, StagingAttributes, StagingChoice,
 };
-use super::{Duplicates, InputMode, IoWay, Mode};
+use super::target::TargetText;
+use super::{Duplicates, InputMode, IoWay, Mode, TlsMode};
 use crate::error::{Error, Result};
 
 /// Where an effective value comes from.
@@ -131,7 +132,7 @@ options! {
         /// `--table`.
         table "table" "table": String,
         /// `--to`; may hold a password, so it is shown only through `TargetUrl`.
-        to "to" "to": String,
+        to "to" "to": TargetText,
         /// `--profile`.
         profile "profile" "profile": Profile,
         /// `--user`.
@@ -140,6 +141,10 @@ options! {
         password_file "password-file" "password_file": PathBuf,
         /// `--password-command`.
         password_command "password-command" "password_command": String,
+        /// `--tls`.
+        tls "tls" "tls": TlsMode,
+        /// `--tls-ca`.
+        tls_ca "tls-ca" "tls_ca": PathBuf,
         /// `--dialect`.
         dialect "dialect" "dialect": Preset,
         /// `--delimiter`.
@@ -337,7 +342,8 @@ fn many<'de, D: Deserializer<'de>, T: Setting>(deserializer: D) -> Result<Vec<T>
 
 impl Options {
     /// Options of the environment: every variable named `FASTLOAD_` and an option's key in upper
-    /// case. `FASTLOAD_PASSWORD` and `FASTLOAD_CONFIG` are no options and are left alone.
+    /// case. `FASTLOAD_PASSWORD`, `FASTLOAD_CONFIG` and `FASTLOAD_CORE_DUMPS` are no options and
+    /// are left alone.
     ///
     /// The second part of the result names variables with the prefix that look like a slip of an
     /// option, with that option. Other variables with the prefix are somebody else's.
@@ -354,7 +360,7 @@ impl Options {
             let Some(suffix) = name.strip_prefix(ENVIRONMENT_PREFIX) else {
                 continue;
             };
-            if matches!(suffix, "PASSWORD" | "CONFIG") {
+            if matches!(suffix, "PASSWORD" | "CONFIG" | "CORE_DUMPS") {
                 continue;
             }
             let key = suffix.to_ascii_lowercase().replace('_', "-");
@@ -377,6 +383,21 @@ impl Options {
             options.set(&key, text).map_err(wrong)?;
         }
         Ok((options, warnings))
+    }
+
+    /// What is shown in place of an option whose value may hold a secret: statements of
+    /// `--session-sql` (SET ENCRYPTION PASSWORD, a key of ATTACH), and the shell command for the
+    /// password.
+    #[must_use]
+    pub fn hidden(&self, key: &str) -> Option<String> {
+        match key {
+            "session-sql" => {
+                let count = self.session_sql.len();
+                Some(format!("{count} statement{}", if count == 1 { "" } else { "s" }))
+            }
+            "password-command" => Some("a command".to_owned()),
+            _ => None,
+        }
     }
 
     /// The dialect's part.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::credentials::find_credentials;
 use super::dialect_options::DialectOptions;
+use super::encryption::tls_options;
 use super::file::add_job_file;
 use super::inputs::expand;
 use super::job_rules::{check_job, job_defaults, ledger};
@@ -20,10 +21,13 @@ use super::setting::{
     Pair, Profile, ProgressStyle, Setting as _, Span,
 };
 use super::table_rules::{check_keys, staging};
-use super::target::{Credentials, DEFAULT_TARGET, TargetUrl, refuse_password_on_command_line};
+use super::target::{
+    Credentials, DEFAULT_TARGET, TargetText, TargetUrl, refuse_password_on_command_line,
+};
 use super::work::{CONNECT_TIMEOUT, Effective, QUERY_TIMEOUT, WorkOptions};
 use super::{
     DateFormats, Duplicates, InputSpec, LedgerConfig, Mode, RejectLimit, StagingConfig, TableCare,
+    TlsOptions,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -79,6 +83,8 @@ pub struct Resolved {
     pub target: TargetUrl,
     /// Who logs in there.
     pub credentials: Credentials,
+    /// What is asked of the encryption on the way there.
+    pub tls: TlsOptions,
     /// `--profile`.
     pub profile: Option<Profile>,
     /// What was said about the dialect.
@@ -169,7 +175,7 @@ pub fn resolve(
     environment: &[(OsString, OsString)],
     job_file: Option<PathBuf>,
 ) -> Result<Resolved> {
-    if let Some(to) = &flags.to {
+    if let Some(TargetText(to)) = &flags.to {
         refuse_password_on_command_line(to)?;
     }
     let (layered, warnings) = merge(flags, environment, job_file)?;
@@ -203,7 +209,7 @@ fn variable(environment: &[(OsString, OsString)], name: &str) -> Option<OsString
 
 fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -> Result<Resolved> {
     let options = &layered.options;
-    let target = TargetUrl::parse(options.to.as_deref().unwrap_or(DEFAULT_TARGET))?;
+    let target = TargetUrl::parse(options.to.as_ref().map_or(DEFAULT_TARGET, |to| &to.0))?;
     check_combinations(options, &target)?;
     let mode = options.mode.unwrap_or_default();
     check_keys(options, mode)?;
@@ -220,6 +226,7 @@ fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -
         inputs,
         table: options.table.clone(),
         credentials,
+        tls: tls_options(options, &target)?,
         profile: options.profile,
         dialect: options.dialect_options(),
         selection: Selection {
@@ -369,10 +376,8 @@ fn effective(layered: &Layered, target: &TargetUrl) -> Vec<Effective> {
             .unwrap_or_else(|| Origin::Default("a database in a file".to_owned())),
     }];
     for (key, mut value) in layered.options.given() {
-        if key == "session-sql" {
-            // A statement may hold a secret (SET ENCRYPTION PASSWORD, a key of ATTACH).
-            let count = layered.options.session_sql.len();
-            value = format!("{count} statement{}", if count == 1 { "" } else { "s" });
+        if let Some(count) = layered.options.hidden(key) {
+            value = count;
         }
         if key != "to" && !WORK_KEYS.contains(&key) {
             let origin = layered.origin(key).cloned().unwrap_or(Origin::Flag);

@@ -5,10 +5,34 @@ use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::connection_keywords::{is_keyword, is_secret, refusal};
+use super::setting::Setting;
 use crate::error::{Error, Result};
 
 /// Target when `--to` is not given.
 pub const DEFAULT_TARGET: &str = "sqlite:fastload.db";
+
+/// `--to` as it was given. It may hold a password, so that only [`TargetUrl`] shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TargetText(pub String);
+
+impl fmt::Debug for TargetText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match TargetUrl::parse(&self.0) {
+            Ok(target) => fmt::Debug::fmt(&target, f),
+            Err(_) => f.write_str("(no target)"),
+        }
+    }
+}
+
+impl Setting for TargetText {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self(text.to_owned()))
+    }
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
 
 /// A parsed target. Shown without secrets.
 #[derive(Debug, Clone)]
@@ -146,8 +170,8 @@ impl ConnectionString {
             rest = rest.trim_start_matches([' ', ';']);
             let (keyword, after) = rest.split_once('=').ok_or_else(|| wrong("lacks a `=`"))?;
             let keyword = keyword.trim().to_owned();
-            if keyword.is_empty() || keyword.contains([';', '{', '}']) {
-                return Err(wrong("has a keyword that is empty or holds `;` or braces"));
+            if !is_keyword(&keyword) {
+                return Err(wrong("has a keyword that is empty or holds more than letters"));
             }
             let after = after.trim_start_matches(' ');
             let (value, left) = match after.strip_prefix('{') {
@@ -162,6 +186,12 @@ impl ConnectionString {
             }
             if keywords.iter().any(|(known, _)| known.eq_ignore_ascii_case(&keyword)) {
                 return Err(wrong(&format!("has the keyword {keyword} twice")));
+            }
+            if let Some(why) = refusal(&keyword, &value) {
+                return Err(Error::usage(
+                    format!("--to odbc: the keyword {keyword} is refused"),
+                    why,
+                ));
             }
             keywords.push((keyword, value.into()));
             rest = left;
@@ -207,11 +237,6 @@ fn braced_value(text: &str) -> Option<(String, &str)> {
         }
     }
     None
-}
-
-fn is_secret(keyword: &str) -> bool {
-    let keyword = keyword.to_ascii_lowercase();
-    ["pwd", "password", "token", "secret", "passphrase"].iter().any(|word| keyword.contains(word))
 }
 
 impl fmt::Display for ConnectionString {
@@ -264,11 +289,28 @@ mod tests {
         let target = TargetUrl::parse(text).unwrap();
         assert_eq!(target.to_string(), "odbc:Driver=Some Driver;Server=h;UID=u;Pwd=***");
         assert!(!format!("{target:?}").contains("b}"));
+        for text in [text, "odbc:DSN=x;Pwd={b}"] {
+            assert!(!format!("{:?}", TargetText(text.to_owned())).contains("b}"));
+        }
         let TargetUrl::Odbc(string) = target else { panic!() };
         assert_eq!(string.value("pwd"), Some("a;b}c"));
         for bad in ["odbc:Driver={x", "odbc:a", "odbc:a=1;A=2", "odbc:a={b}c;d=e"] {
             let error = TargetUrl::parse(bad).unwrap_err().to_string();
             assert!(error.contains("connection string"), "{error}");
+        }
+    }
+
+    #[test]
+    fn dangerous_keywords_are_refused_and_harmless_in_values() {
+        for keyword in ["SAVEFILE", "InitStmt", "PLUGIN_DIR", "USE_MYCNF", "ConnSettings", "pqopt"]
+        {
+            let error = TargetUrl::parse(&format!("odbc:DSN=x;{keyword}=hush")).unwrap_err();
+            assert!(error.to_string().contains(&format!("{keyword} is refused")), "{error}");
+            assert!(!format!("{error:?}").contains("hush"), "{error:?}");
+            let value = format!("odbc:DSN=x;UID={{a;{keyword}=b}};DATABASE={keyword}=c");
+            let TargetUrl::Odbc(string) = TargetUrl::parse(&value).unwrap() else { panic!() };
+            assert_eq!(string.value(keyword), None);
+            assert_eq!(string.value("uid"), Some(&*format!("a;{keyword}=b")));
         }
     }
 

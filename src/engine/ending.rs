@@ -65,7 +65,7 @@ pub(super) fn finish(
         error = end_run(job, &shared, &rejects, &mut report.warnings).err();
     }
     heartbeat.end();
-    report.ledger.ranges = job.map_or(0, |job| committed_ranges(job));
+    report.ledger.ranges = job.map_or(0, committed_ranges);
     report.retries = shared.retries.report();
     report.warnings.extend(smaller_commits(&report.retries));
     report.in_doubt = in_doubt(error.as_ref());

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::abort::{
     NO_STAGING, OWN_STAGING, REJECTS, RUN_ID, STAGING, TABLE, clean_up, reject_mark,
@@ -23,6 +23,10 @@ use crate::sink::{Holding, JobHold, LedgerForm, SinkError, SqlSession};
 
 /// Replays of a statement of the ledger.
 const ATTEMPTS: usize = 5;
+
+/// How often, and how long apart, the lock of a former owner's session is tried.
+const HOLD_TRIES: usize = 50;
+const HOLD_WAIT: Duration = Duration::from_millis(100);
 
 /// Note of how many parts the rows of each range have.
 const PARTS: &str = "note parts";
@@ -115,9 +119,7 @@ impl Job {
             match done {
                 Err(error) if passes(&error) && attempts.next().is_some() => {
                     tracing::warn!(%error, "the ledger is asked again");
-                    std::thread::sleep(
-                        self.config.lease.min(std::time::Duration::from_millis(200)),
-                    );
+                    std::thread::sleep(self.config.lease.min(Duration::from_millis(200)));
                 }
                 done => return done,
             }
@@ -306,6 +308,7 @@ pub(super) fn begin(
                 let before = RunKey { job: run.key.job.clone(), run: run.key.run - 1 };
                 clean_up_run(&mut store, target, &before)?;
             }
+            let hold = hold.or_else(|| hold_later(target, &name));
             let job = Job {
                 key: run.key.clone(),
                 epoch: run.epoch,
@@ -318,6 +321,23 @@ pub(super) fn begin(
         }
     };
     Ok(Some(beginning))
+}
+
+/// Takes the lock of a job whose former owner is gone, as soon as the server has missed it: without
+/// it a start on another host could take the job for an idle one.
+fn hold_later(target: &TargetHandle, name: &str) -> Option<Box<dyn JobHold>> {
+    for _ in 0..HOLD_TRIES {
+        match target.0.hold_job(name) {
+            Ok((Holding::Taken, _)) => std::thread::sleep(HOLD_WAIT),
+            Ok((_, hold)) => return hold,
+            Err(error) => {
+                tracing::debug!(%error, "the lock of the job cannot be asked for");
+                return None;
+            }
+        }
+    }
+    tracing::warn!("a session of the job's former owner still lives in the database");
+    None
 }
 
 /// Where the lock ends with its process, whoever has it lives: the database, which it may keep busy,

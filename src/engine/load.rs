@@ -199,16 +199,7 @@ impl Load {
         let action = staging.as_ref().map_or_else(|| row_action(&self.config), Staging::action);
         let layout = self.target.0.layout(&self.config.table, &columns, &action)?;
         let mut warnings = self.fit_to(&layout);
-        let parts = started.as_ref().and_then(Started::parts);
-        if let (Some(parts), Routing::ByKey { .. }) = (parts, &layout.routing)
-            && parts != self.config.work.writers
-        {
-            warnings.push(format!(
-                "the job was begun with {parts} writers, and each of them has its keys: so many \
-                 do the rest"
-            ));
-            self.config.work.writers = parts;
-        }
+        warnings.extend(self.hold_to_parts(started.as_ref(), &layout));
         let work = &self.config.work;
         let sharing = Sharing::new(&self.config, &layout, &columns);
         let (sharing, shape) = match sharing {
@@ -217,9 +208,7 @@ impl Load {
         };
         let parsers = self.row_parsers(&layout)?;
         let work = self.config.work.clone();
-        let names: Vec<_> = self.inputs.iter().map(|file| file.path.clone()).collect();
-        let keeping = started.as_ref().map(Started::keeping).unwrap_or_default();
-        let rejects = RejectFiles::new(self.config.rejects.clone(), &names, &keeping)?;
+        let rejects = self.reject_files(started.as_ref())?;
         let parts = if sharing.is_some() { work.writers } else { 1 };
         // The last step that may refuse the load is behind us.
         let preparation =
@@ -229,11 +218,10 @@ impl Load {
             self.inputs = job::for_resume(self.inputs)?;
         }
         let mut files = open_files(self.inputs, &self.config, &self.control);
-        let mut skipped = Vec::new();
-        if let Some(started) = &started {
-            let is_staged = staging.is_some();
-            skipped = resume::skip_committed(&started.run, &mut files, parts, is_staged)?;
-        }
+        let skipped = started.as_ref().map(|started| {
+            resume::skip_committed(&started.run, &mut files, parts, staging.is_some())
+        });
+        let skipped = skipped.transpose()?.unwrap_or_default();
         let parser_sleepers: Vec<_> = (0..work.parsers).map(|_| Sleeper::new()).collect();
         let writer_sleepers: Vec<_> = (0..work.writers).map(|_| Sleeper::new()).collect();
         let arenas = sharing.as_ref().map_or_else(
@@ -241,9 +229,8 @@ impl Load {
             |sharing| sharing.arenas_max,
         );
         let rings = Rings::new(&parser_sleepers, &writer_sleepers, work.ring_batches, arenas);
-        let metrics = &self.control.metrics;
         let capacity = work.parsers * work.writers * work.ring_batches;
-        metrics.ring_capacity.store(capacity, Ordering::Relaxed);
+        self.control.metrics.ring_capacity.store(capacity, Ordering::Relaxed);
         let shared = Arc::new(Shared::new(
             self.config,
             layout,
@@ -267,11 +254,10 @@ impl Load {
             sharing,
         };
         let heartbeat = Heartbeat::start(&shared);
-        let is_read = started.as_ref().is_some_and(|started| started.run.state > State::Loading);
-        let times = if is_read {
-            Times::default()
-        } else {
-            threads.run(parsers, rings, parser_sleepers, writer_sleepers)
+        let times = match &started {
+            // Everything is read.
+            Some(started) if started.run.state > State::Loading => Times::default(),
+            _ => threads.run(parsers, rings, parser_sleepers, writer_sleepers),
         };
         shared.control.forget_hooks();
         Ok(Ran { shared, rejects, times, warnings, staging, care, started, heartbeat })
@@ -315,6 +301,12 @@ impl Load {
         warnings
     }
 
+    fn reject_files(&self, started: Option<&Started>) -> Result<RejectFiles> {
+        let names: Vec<_> = self.inputs.iter().map(|file| file.path.clone()).collect();
+        let keeping = started.map(Started::keeping).unwrap_or_default();
+        RejectFiles::new(self.config.rejects.clone(), &names, &keeping)
+    }
+
     fn row_parsers(&self, layout: &Layout) -> Result<Vec<RowParser>> {
         (0..self.config.work.parsers).map(|_| row_parser(&self.config, layout)).collect()
     }
@@ -348,6 +340,20 @@ impl Load {
             tasks.extend(sql.map(|sql| (task, sql)));
         }
         Ok(tasks)
+    }
+
+    /// As many writers as the job was begun with, where each has its keys.
+    fn hold_to_parts(&mut self, started: Option<&Started>, layout: &Layout) -> Option<String> {
+        let parts = started.and_then(Started::parts)?;
+        let is_shared = matches!(layout.routing, Routing::ByKey { .. });
+        if !is_shared || parts == self.config.work.writers {
+            return None;
+        }
+        self.config.work.writers = parts;
+        Some(format!(
+            "the job was begun with {parts} writers, and each of them has its keys: so many do the \
+             rest"
+        ))
     }
 
     /// Takes over from the ledger what an earlier start has chosen.

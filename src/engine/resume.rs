@@ -22,7 +22,9 @@ pub(super) fn skip_committed(
         return Ok(Vec::new());
     }
     if parts > 1 {
-        files.iter_mut().for_each(|file| file.note_earlier(&run.ranges));
+        for file in files {
+            file.note_earlier(&run.ranges);
+        }
         return Ok(frontiers(run, parts));
     }
     for file in files {

@@ -109,16 +109,16 @@ pub fn start(store: &mut Store, request: &Request<'_>) -> Result<Start> {
         return match request.config.restart {
             Restart::Continue => Err(nothing_to_continue(request.job)),
             Restart::Terminate => Ok(Start::Terminated(None)),
-            Restart::New => begin(store, request, next),
-            Restart::Auto if latest.state == State::Aborted || request.repeats => {
-                begin(store, request, next)
-            }
-            Restart::Auto if is_same_content(store, request, &latest.key)? => {
+            Restart::Auto
+                if latest.state == State::Done
+                    && !request.repeats
+                    && is_same_content(store, request, &latest.key)? =>
+            {
                 let ranges = store.ranges(&latest.key)?;
                 store.session().commit()?;
                 Ok(Start::AlreadyLoaded(latest.key.clone(), ranges))
             }
-            Restart::Auto => begin(store, request, next),
+            Restart::Auto | Restart::New => begin(store, request, next),
         };
     }
     check_owner(latest, request)?;
@@ -195,24 +195,23 @@ fn may_take(run: &RunRow, holding: Holding, lease: Option<Duration>) -> Result<(
         }
     };
     let who = || run.owner.as_ref().map_or_else(|| "another start".to_owned(), Owner::to_string);
-    match (holding, liveness) {
-        (Holding::Taken, _) if !is_silent => Err(held(who())),
-        // Its session may be one that the server has not missed yet.
-        (Holding::Taken, _) => Ok(()),
-        (_, Liveness::Dead) => Ok(()),
-        (_, Liveness::Alive) if is_silent => Ok(()),
-        // Where there is no heartbeat the lock ends with the process: it has another job by now.
-        (Holding::Held, Liveness::Alive) if lease.is_none() => Ok(()),
-        (_, Liveness::Alive) => Err(held(who())),
-        (Holding::Held, Liveness::Unknown) => Ok(()),
-        (Holding::NotOffered, Liveness::Unknown) if is_silent => Ok(()),
-        (Holding::NotOffered, Liveness::Unknown) => Err(held(format!(
+    // Where there is no heartbeat the lock ends with the process: one that lives and does not have
+    // it has another job by now.
+    let has_let_go = holding == Holding::Held && (lease.is_none() || liveness != Liveness::Alive);
+    // Of a process that is gone the server may keep a session that it has not missed yet.
+    let is_free = is_silent || liveness == Liveness::Dead;
+    if is_free || has_let_go {
+        return Ok(());
+    }
+    if holding == Holding::NotOffered && liveness == Liveness::Unknown {
+        return Err(held(format!(
             "{}, last heard of {silent_seconds} s ago; it may be taken over after {} s of silence \
              (--job-lease)",
             who(),
             lease.map_or(0, |lease| lease.as_secs())
-        ))),
+        )));
     }
+    Err(held(who()))
 }
 
 fn own_text() -> Result<String> {

@@ -41,12 +41,13 @@ pub struct Store {
 /// Whether a statement failed because a row with its key is there.
 #[must_use]
 pub fn is_duplicate(error: &SinkError) -> bool {
-    match (error.sqlstate.as_deref(), error.native) {
-        (Some("23505"), _) | (Some("23000"), Some(1062)) => true,
-        // SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE
-        (None, Some(1555 | 2067)) => true,
-        _ => false,
-    }
+    matches!(
+        (error.sqlstate.as_deref(), error.native),
+        (Some("23505"), _)
+            | (Some("23000"), Some(1062))
+            // SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE
+            | (None, Some(1555 | 2067))
+    )
 }
 
 /// Now, in seconds since 1970, as the host's clock has it.

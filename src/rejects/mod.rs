@@ -246,7 +246,6 @@ pub struct RejectSegment {
 pub struct RejectMark(Vec<SegmentLengths>);
 
 /// Lengths in bytes of the three files of a segment.
-#[expect(clippy::struct_field_names, reason = "names carry their unit")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SegmentLengths {
     /// Records.

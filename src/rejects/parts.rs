@@ -67,7 +67,7 @@ impl Place {
         let parts = with_suffix(&path, ".parts");
         let place = Self { path, run, state: Mutex::default() };
         if parts.symlink_metadata().is_err() {
-            return if committed.is_empty() { Ok(place) } else { Err(place.lost(&parts, None)) };
+            return if committed.is_empty() { Ok(place) } else { Err(Self::lost(&parts, None)) };
         }
         if place.run.is_none() || run_of(&parts) != place.run {
             return Err(Error::usage(
@@ -88,7 +88,7 @@ impl Place {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lost(&self, parts: &Path, error: Option<io::Error>) -> Error {
+    fn lost(parts: &Path, error: Option<io::Error>) -> Error {
         let why =
             error.map_or_else(|| "is gone".to_owned(), |error| format!("is damaged: {error}"));
         Error::input(
@@ -104,7 +104,7 @@ impl Place {
         state.has_parts = true;
         for (&id, &lengths) in committed {
             let part = Part::adopt(parts, id, lengths);
-            state.adopted.push(part.map_err(|error| self.lost(parts, Some(error)))?);
+            state.adopted.push(part.map_err(|error| Self::lost(parts, Some(error)))?);
         }
         let known: Vec<String> = committed.keys().flat_map(|&id| part_names(id)).collect();
         let tidy = || -> io::Result<()> {

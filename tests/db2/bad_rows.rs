@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fastload::arena::column::NULL_INDICATOR;
 use fastload::arena::{Batch, Values};
+use fastload::config::TlsOptions;
 use fastload::config::schema::{Column, LengthUnit, SqlType, TextLength};
 use fastload::record::RejectClass;
 use fastload::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget};
@@ -24,6 +25,7 @@ fn target(variable_name: &str) -> OdbcTarget {
         connection,
         user: None,
         password: None,
+        tls: TlsOptions::default(),
         profile: None,
         connect_timeout: Duration::from_secs(10),
         query_timeout: Duration::from_secs(60),

@@ -3,6 +3,7 @@
 use fastload::arena::column::NULL_INDICATOR;
 use fastload::arena::column::odbc_struct::{Date, Time, Timestamp};
 use fastload::arena::{Batch, CellType, Values};
+use fastload::config::TlsOptions;
 use fastload::config::schema::{Column, LengthUnit, SqlType, TextLength};
 use fastload::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget, ProfileName};
 use fastload::sink::{Layout, RowAction, RowReject, Sink, Target};
@@ -43,6 +44,7 @@ impl Server {
             connection: ConnectionText::Keywords(self.text.clone()),
             user: None,
             password: None,
+            tls: TlsOptions::default(),
             profile: None,
             connect_timeout: Duration::from_secs(10),
             query_timeout: Duration::from_secs(60),

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fastload::config::TlsOptions;
 use fastload::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget};
 use fastload::sink::sqlite::SqliteTarget;
 use fastload::sink::{ErrorClass, SqlSession, Target};
@@ -49,6 +50,7 @@ impl Place {
                     connection: ConnectionText::Keywords(text.clone()),
                     user: None,
                     password: None,
+                    tls: TlsOptions::default(),
                     profile: None,
                     connect_timeout: Duration::from_secs(10),
                     query_timeout: Duration::from_secs(60),

@@ -13,7 +13,8 @@ use crate::config::setting::{
     LogFormat, OutputFormat, Pair, Preset, Profile, ProgressStyle, Setting, Size, Span,
     StagingAttributes, StagingChoice,
 };
-use crate::config::{Duplicates, InputMode, IoWay, Mode, RejectLimit};
+use crate::config::target::TargetText;
+use crate::config::{Duplicates, InputMode, IoWay, Mode, RejectLimit, TlsMode};
 
 mod restart;
 
@@ -269,6 +270,13 @@ pub struct TargetArgs {
     /// Shell command whose first line of output is the password
     #[arg(long, value_name = "COMMAND")]
     pub password_command: Option<String>,
+    /// Encryption of the connection: off, require, or verify (certificate and host name of the
+    /// server) [default: as the connection string and the driver have it]
+    #[arg(long, value_name = "MODE", value_parser = setting::<TlsMode>)]
+    pub tls: Option<TlsMode>,
+    /// With --tls verify: file (PEM) of the authorities to trust
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub tls_ca: Option<PathBuf>,
     /// Longest wait for a connection [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = setting::<Span>)]
     pub connect_timeout: Option<Span>,
@@ -630,12 +638,14 @@ impl From<DescribeArgs> for Given {
 
 impl TargetArgs {
     fn fill(self, flags: &mut Options) {
-        flags.to = self.to;
+        flags.to = self.to.map(TargetText);
         flags.table = self.table;
         flags.profile = self.profile;
         flags.user = self.user;
         flags.password_file = self.password_file;
         flags.password_command = self.password_command;
+        flags.tls = self.tls;
+        flags.tls_ca = self.tls_ca;
         flags.connect_timeout = self.connect_timeout;
         flags.query_timeout = self.query_timeout;
         flags.session_sql = self.session_sql;

@@ -18,7 +18,7 @@ pub struct RestartArgs {
     #[arg(long, value_name = "HOW", value_parser = setting::<RestartChoice>)]
     pub restart: Option<RestartChoice>,
     /// Table of the ledger in the target database, as `table` or `schema.table`
-    /// [default: FASTLOAD_LEDGER]
+    /// [default: `FASTLOAD_LEDGER`]
     #[arg(long, value_name = "NAME", value_parser = setting::<LedgerTable>)]
     pub ledger_table: Option<LedgerTable>,
     /// Silence after which a run of another host counts as dead [default: 1m]
@@ -43,7 +43,7 @@ impl RestartArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Ledger")]
 pub struct LedgerArgs {
-    /// Table of the ledger, as `table` or `schema.table` [default: FASTLOAD_LEDGER]
+    /// Table of the ledger, as `table` or `schema.table` [default: `FASTLOAD_LEDGER`]
     #[arg(long, value_name = "NAME", value_parser = setting::<LedgerTable>)]
     pub ledger_table: Option<LedgerTable>,
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
-use super::{Duplicates, InputMode, IoWay, Mode, RejectLimit, StagingAttribute};
+use super::{Duplicates, InputMode, IoWay, Mode, RejectLimit, StagingAttribute, TlsMode};
 
 mod job;
 mod table;
@@ -197,6 +197,7 @@ words!(impl IoWay: Mmap = "mmap", Read = "read", Uring = "uring");
 words!(impl InputMode: Single = "single", Multi = "multi");
 words!(impl Mode: Append = "append", Truncate = "truncate", Replace = "replace",
     Upsert = "upsert", Delete = "delete");
+words!(impl TlsMode: Off = "off", Require = "require", Verify = "verify");
 words!(impl StagingAttribute: AppendOn = "append-on", NotLogged = "not-logged");
 words!(impl Duplicates: Error = "error", Reject = "reject", Skip = "skip", Last = "last");
 

@@ -10,9 +10,12 @@ use odbc_api::{ConnectionOptions, environment};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::connection_text::{ConnectionText, Keywords};
-use super::profile::{Profile, ProfileName, telling};
+use super::driver::Driver;
+use super::encryption;
+use super::profile::{ENCRYPTION, Profile, ProfileName, telling};
 use super::raw::{self, Diagnostic, Outcome, Statement};
 use crate::arena::IndicatorWidth;
+use crate::config::{TlsMode, TlsOptions};
 use crate::sink::{ErrorClass, SinkError};
 
 /// Names under which drivers take the user, the first one the standard's.
@@ -30,6 +33,8 @@ pub struct OdbcSpec {
     pub user: Option<String>,
     /// Password, in place of one in the connection string.
     pub password: Option<SecretString>,
+    /// What is asked of the encryption (`--tls`).
+    pub tls: TlsOptions,
     /// Profile, in place of the one that the database's name leads to (`--profile`).
     pub profile: Option<ProfileName>,
     /// Longest wait for a connection (`--connect-timeout`), in whole seconds, at least one.
@@ -43,9 +48,26 @@ pub struct OdbcSpec {
 }
 
 impl OdbcSpec {
+    /// Checks the connection string without connecting: that it is well formed, that it has no
+    /// keyword which is not known to be harmless, and that it agrees with [`OdbcSpec::tls`].
+    ///
+    /// # Errors
+    /// [`ErrorClass::Permanent`], with a message that holds no secret.
+    pub fn check(&self) -> Result<(), SinkError> {
+        self.checked_keywords().map(|_| ())
+    }
+
+    fn checked_keywords(&self) -> Result<Keywords, SinkError> {
+        let mut keywords = Keywords::parse(&self.connection)?;
+        keywords.set_driver(Driver::of(&keywords));
+        keywords.check().map_err(SinkError::permanent)?;
+        encryption::apply(&self.tls, &mut keywords).map_err(SinkError::permanent)?;
+        Ok(keywords)
+    }
+
     /// The complete connection string in parts, with what the profile must have.
     pub(super) fn keywords(&self, profile: Option<&dyn Profile>) -> Result<Keywords, SinkError> {
-        let mut keywords = Keywords::parse(&self.connection)?;
+        let mut keywords = self.checked_keywords()?;
         if let Some(profile) = profile {
             profile.complete(&mut keywords, self.connect_timeout);
         }
@@ -196,6 +218,7 @@ impl Session {
         let connection = Connection::open(&keywords, spec.connect_timeout)?;
         connection.set_width(width);
         let session = Self { connection, profile };
+        session.check_encryption(&spec.tls)?;
         for sql in profile.session_sql(spec.query_timeout) {
             session.run(&sql)?;
         }
@@ -209,6 +232,24 @@ impl Session {
         // PostgreSQL takes a SET back when its transaction is rolled back.
         session.commit()?;
         Ok(session)
+    }
+
+    /// Holds the server's own word against `--tls`, on each connection. Some ways of connecting
+    /// leave the driver's keyword without effect: libpq's through a socket of the machine, and
+    /// MariaDB's `FORCETLS` where the server says that it knows no TLS.
+    fn check_encryption(&self, tls: &TlsOptions) -> Result<(), SinkError> {
+        let mut facts = self.profile.fact_sql().iter();
+        let query = facts.find(|(name, _)| *name == ENCRYPTION).map(|(_, sql)| *sql);
+        let (Some(TlsMode::Require | TlsMode::Verify), Some(sql)) = (tls.mode, query) else {
+            return Ok(());
+        };
+        let answer = self.scalar(sql)?;
+        self.rollback()?;
+        if answer.is_some_and(|answer| answer != "none") {
+            return Ok(());
+        }
+        let message = "the server says that the connection is not encrypted, and --tls asks for it";
+        Err(SinkError { class: ErrorClass::CannotConnect, ..SinkError::permanent(message) })
     }
 
     /// A new statement handle.

@@ -9,6 +9,8 @@ mod catalog;
 mod clue;
 mod connect;
 mod connection_text;
+mod driver;
+mod encryption;
 pub mod environment;
 mod execute;
 mod hold;

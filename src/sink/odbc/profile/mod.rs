@@ -187,6 +187,9 @@ pub(super) trait Encode {
     fn encode<'a>(&'a mut self, batch: &'a Batch, rows: &[usize]) -> (Vec<Parameter<'a>>, usize);
 }
 
+/// Name of the fact how the server says that this connection is encrypted: `none`, or in what way.
+pub(super) const ENCRYPTION: &str = "encryption";
+
 /// One kind of database.
 pub(super) trait Profile: Send + Sync {
     /// Its name.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::keyed;
 use super::{
-    Arrays, Bounds, Counted, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword, RowSql,
-    StagingProfile, TextCheck, Verdict, announced, hex, quoted,
+    Arrays, Bounds, Counted, ENCRYPTION, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword,
+    RowSql, StagingProfile, TextCheck, Verdict, announced, hex, quoted,
 };
 use crate::arena::IndicatorWidth;
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -108,9 +108,10 @@ impl Profile for Mariadb {
             ("character set", "SELECT @@SESSION.character_set_client"),
             ("time zone", "SELECT @@SESSION.time_zone"),
             (
-                "encryption",
-                "SELECT CASE variable_value WHEN '' THEN 'none' ELSE variable_value END \
-                 FROM information_schema.session_status WHERE variable_name = 'SSL_CIPHER'",
+                ENCRYPTION,
+                "SELECT COALESCE(NULLIF(TRIM(GROUP_CONCAT(variable_value ORDER BY variable_name \
+                 DESC SEPARATOR ' ')), ''), 'none') FROM information_schema.session_status \
+                 WHERE variable_name IN ('SSL_VERSION', 'SSL_CIPHER')",
             ),
             ("innodb_flush_log_at_trx_commit", "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit"),
         ]

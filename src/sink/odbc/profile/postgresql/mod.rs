@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::array_literal;
 use super::keyed;
 use super::{
-    Bounds, Counted, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword, RowSql, Savepoint,
-    StagingProfile, TextCheck, Verdict, announced, hex, quoted,
+    Bounds, Counted, ENCRYPTION, Encode, KeyFacts, Profile, ProfileName, RequiredKeyword, RowSql,
+    Savepoint, StagingProfile, TextCheck, Verdict, announced, hex, quoted,
 };
 use crate::arena::{Batch, IndicatorWidth};
 use crate::config::schema::{Column, LengthUnit, SqlType, TextLength};
@@ -111,7 +111,7 @@ impl Profile for Postgresql {
             ("time zone", "SHOW TimeZone"),
             ("synchronous_commit", "SHOW synchronous_commit"),
             (
-                "encryption",
+                ENCRYPTION,
                 "SELECT CASE WHEN ssl THEN version || ' ' || cipher ELSE 'none' END \
                  FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
             ),

@@ -1,10 +1,14 @@
 //! Connection strings: taken apart, completed with values that cannot smuggle keywords, and shown
 //! without secrets.
 
+mod psqlodbc;
+
 use std::fmt::Write as _;
 
 use odbc_api::escape_attribute_value;
 
+use super::driver::Driver;
+use crate::config::connection_keywords::{is_keyword, is_secret, refusal};
 use crate::sink::SinkError;
 
 /// What stands in place of a secret.
@@ -39,6 +43,9 @@ impl std::fmt::Debug for ConnectionText {
 pub(super) struct Keywords {
     pairs: Vec<(String, String)>,
     dsn_only: bool,
+    driver: Driver,
+    /// Parameters of libpq that psqlodbc has no keyword for.
+    libpq: Vec<(&'static str, String)>,
 }
 
 impl Keywords {
@@ -53,12 +60,40 @@ impl Keywords {
                 Err(SinkError::permanent("dsn: names no data source"))
             }
             ConnectionText::Dsn(name) => {
-                Ok(Self { pairs: vec![("DSN".to_owned(), name.clone())], dsn_only: true })
+                Ok(Self::new(vec![("DSN".to_owned(), name.clone())], true))
             }
-            ConnectionText::Keywords(text) => {
-                Ok(Self { pairs: parse_pairs(text)?, dsn_only: false })
-            }
+            ConnectionText::Keywords(text) => Ok(Self::new(parse_pairs(text)?, false)),
         }
+    }
+
+    fn new(pairs: Vec<(String, String)>, dsn_only: bool) -> Self {
+        Self { pairs, dsn_only, driver: Driver::Other, libpq: Vec::new() }
+    }
+
+    /// The driver that will read them.
+    pub(super) fn driver(&self) -> Driver {
+        self.driver
+    }
+
+    /// Says which driver will read them.
+    pub(super) fn set_driver(&mut self, driver: Driver) {
+        self.driver = driver;
+    }
+
+    /// Refuses keywords that are not known to be harmless.
+    ///
+    /// # Errors
+    /// A sentence with the keyword and without its value.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.pairs.iter().try_for_each(|(key, value)| match refusal(key, value) {
+            Some(why) => Err(format!("the keyword {key} is refused: it {why}")),
+            None => self.driver.check(key, value),
+        })
+    }
+
+    /// Sets a parameter of libpq, for psqlodbc.
+    pub(super) fn set_libpq(&mut self, name: &'static str, value: &str) {
+        self.libpq.push((name, value.to_owned()));
     }
 
     /// The value of a keyword under one of its names.
@@ -80,6 +115,9 @@ impl Keywords {
     /// last value longer than it is, when other threads had used the heap: a password at the end
     /// was then refused about once in a thousand connects.
     pub(super) fn to_text(&self) -> String {
+        if self.driver == Driver::Psqlodbc {
+            return psqlodbc::render(&self.pairs, &self.libpq);
+        }
         render(self.pairs.iter().map(|(key, value)| (key, value.as_str())))
     }
 
@@ -104,14 +142,6 @@ impl Keywords {
             .filter(|(_, value)| !value.is_empty())
             .fold(message.to_owned(), |text, (_, value)| text.replace(value.as_str(), HIDDEN))
     }
-}
-
-/// Keywords whose value is a secret or free text that may hold one.
-fn is_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    let parts = ["pwd", "password", "secret", "token", "passphrase", "apikey"];
-    parts.iter().any(|part| key.contains(part))
-        || ["pqopt", "connsettings", "initstmt", "a6"].contains(&key.as_str())
 }
 
 fn render<'a>(pairs: impl Iterator<Item = (&'a String, &'a str)>) -> String {
@@ -166,7 +196,14 @@ fn parse_pairs(text: &str) -> Result<Vec<(String, String)>, SinkError> {
             let end = after.find(';').unwrap_or(after.len());
             (after[..end].trim_end().to_owned(), &after[end..])
         };
-        pairs.push((key.trim().to_owned(), value));
+        let key = key.trim().to_owned();
+        if !is_keyword(&key) {
+            return malformed("a keyword that is empty or holds more than letters");
+        }
+        if pairs.iter().any(|(known, _): &(String, String)| known.eq_ignore_ascii_case(&key)) {
+            return malformed("a keyword that stands there twice");
+        }
+        pairs.push((key, value));
         rest = tail.trim_start_matches([';', ' ']);
     }
     Ok(pairs)
