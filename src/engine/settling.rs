@@ -47,6 +47,7 @@ impl Staged<'_> {
             }
             Ok(rows)
         })?;
+        self.is_noted = job.is_some();
         self.recount(rows, rejected)
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Staged<'a> {
     pub(super) rejected: Vec<u64>,
     /// Whether an index of the staged keys was made.
     pub(super) has_index: bool,
+    /// Whether the ledger knows which of equal keys count.
+    pub(super) is_noted: bool,
     /// The run in the ledger as this start found it.
     pub(super) run: Option<&'a Run>,
     pub(super) files: &'a RejectFiles,
@@ -85,6 +87,7 @@ impl<'a> Staged<'a> {
             moved: vec![0; rows.len()],
             rejected: vec![0; rows.len()],
             has_index: false,
+            is_noted: run.is_some_and(|run| run.state >= State::Settled),
             run,
             files,
             rows,
@@ -103,7 +106,9 @@ impl<'a> Staged<'a> {
         });
         let error = outcome.err();
         if error.is_some() {
-            if matches!(self.report.moved, MoveState::Nothing | MoveState::Emptied) {
+            let is_undone = matches!(self.report.moved, MoveState::Nothing | MoveState::Emptied);
+            // What the ledger has noted as settled stays so.
+            if is_undone && !self.is_noted {
                 // They were refused for rows that are not in the target either.
                 if let Err(failed) = segment.truncate_to(&mark) {
                     self.warnings.push(format!(

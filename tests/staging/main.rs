@@ -4,6 +4,7 @@ mod duplicates;
 mod failures;
 mod modes;
 mod parts;
+mod restarts;
 mod settings;
 mod support;
 mod tables;
@@ -13,6 +14,7 @@ use duplicates::*;
 use failures::*;
 use modes::*;
 use parts::*;
+use restarts::*;
 use settings::*;
 use support::Kind;
 use tables::*;
@@ -74,4 +76,7 @@ for_each!(
     statistics_are_renewed,
     integrity_is_checked_in_db2_only,
     attributes_are_db2s,
+    a_move_is_made_up_for,
+    what_is_settled_stays_settled,
+    a_job_that_is_given_up_is_cleaned_up,
 );
