@@ -19,8 +19,8 @@
 //! Outside of [`cli`] it prints nothing, never ends the process, and installs no signal handler,
 //! no allocator and no logger; it emits events for `tracing`. A regular file is mapped into memory
 //! unless [`config::IoWay`] says otherwise: if another process cuts the file short meanwhile, the
-//! system ends this one with SIGBUS. For files that others may still write to there is
-//! [`config::IoWay::Read`].
+//! system ends this one with SIGBUS. A program that calls [`input::guard::install`] first gets an
+//! error of the load instead; for others there is [`config::IoWay::Read`].
 //!
 //! # A whole program
 //!

@@ -10,5 +10,7 @@ fn main() -> std::process::ExitCode {
     // First of all, while this is the only thread; what it has to say is said again by the command
     // line, to those who load into Db2.
     let _ = fastload::sink::odbc::environment::prepare();
+    // Without it a file that is cut short ends the process; the load says that it has none.
+    let _ = fastload::input::guard::install();
     fastload::cli::run(fastload::cli::core_dumps::forbid()).into()
 }

@@ -50,6 +50,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crossbeam_queue", &["ring/mod.rs"]),
     ("glob", &["config/inputs.rs"]),
     ("indicatif", &["cli/"]),
+    ("libc", &["input/guard/mod.rs", "input/lease.rs"]),
     ("memmap2", &["input/mmap.rs"]),
     ("mimalloc", &["main.rs"]),
     // Connections, descriptions and diagnostics; arrays are executed over odbc_sys in one place.
@@ -57,7 +58,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("odbc_sys", &["sink/odbc/raw/"]),
     ("rpassword", &["cli/"]),
     ("rusqlite", &["sink/sqlite/"]),
-    ("rustix", &["cli/"]),
+    ("rustix", &["cli/", "input/guard/mod.rs", "input/lease.rs"]),
     ("serde_saphyr", &["config/file.rs"]),
     ("signal_hook", &["cli/", "failpoint.rs"]),
     ("tokio_uring", &["input/uring.rs"]),
@@ -67,6 +68,8 @@ const CRATES: &[(&str, &[&str])] = &[
 
 /// Files with unsafe code; docs/unsafe.md argues each.
 const UNSAFE_FILES: &[&str] = &[
+    "input/guard/mod.rs",
+    "input/lease.rs",
     "input/mmap.rs",
     "parse/scan.rs",
     "sink/odbc/environment.rs",
@@ -92,6 +95,8 @@ const PROCESS_CALLS: &[(&[&str], &[&str])] = &[
     // A load that left threads behind in a driver.
     (&["low_level", "::", "exit"], &["cli/exit.rs"]),
     (&["set_hook"], &["main.rs", "cli/"]),
+    // The handler of SIGBUS, by a public function that `main` calls.
+    (&["libc", "::", "sigaction", "("], &["input/guard/mod.rs"]),
     // A public function that `main` calls before any thread.
     (&["set_var"], &["sink/odbc/environment.rs"]),
     (&["remove_var"], &[]),

@@ -92,8 +92,8 @@ pub(super) fn finish(
 
 /// What must be true of inputs that were read to their ends.
 fn read_completely(shared: &Shared) -> Result<()> {
-    check_limit(shared)?;
     shared.check_inputs()?;
+    check_limit(shared)?;
     for file in &shared.files {
         file.check_complete().map_err(ErrorKind::Internal)?;
     }

@@ -1,7 +1,7 @@
 //! The opened inputs of a load and the chunks they are cut in.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use crate::config::{InputSpec, IoWay, LoadConfig};
 use crate::error::{Error, Result};
 use crate::input::block::{Block, BlockFeed};
 use crate::input::fingerprint::Fingerprint;
-use crate::input::identity::Watch;
+use crate::input::identity::{Watch, changed};
 use crate::input::mmap::MappedFile;
 use crate::input::{Input, RawSource};
 use crate::ledger::{Gap, RangeRow, Remainder};
@@ -76,12 +76,15 @@ impl InputFile {
     /// # Errors
     /// What reading gave.
     pub fn head(&self, limit_bytes: usize) -> Result<Vec<u8>> {
-        match &self.way {
+        let head = match &self.way {
             Way::Map(map) => Ok(map.bytes()[..map.bytes().len().min(limit_bytes)].to_vec()),
-            Way::Blocks(feed) => feed.head(limit_bytes).map_err(|error| {
-                Error::input(&self.path, format!("cannot be read: {error}"), String::new())
-            }),
-        }
+            Way::Blocks(feed) => feed.head(limit_bytes),
+        };
+        // Of a file that changed meanwhile, that is the reason of a failure.
+        check_unchanged(&self.path, self.watch.as_ref(), &self.way)?;
+        head.map_err(|error| {
+            Error::input(&self.path, format!("cannot be read: {error}"), String::new())
+        })
     }
 
     /// What tells this state of the file from another one later; `None` for a stream.
@@ -173,6 +176,15 @@ enum Way {
     Blocks(BlockFeed),
 }
 
+fn check_unchanged(path: &Path, watch: Option<&Watch>, way: &Way) -> Result<()> {
+    let watched = watch.map_or(Ok(()), Watch::check);
+    let change = watched.and_then(|()| match way {
+        Way::Map(map) => map.check(),
+        Way::Blocks(_) => Ok(()),
+    });
+    change.map_err(|change| changed(path, &change))
+}
+
 /// Counts of one file, written by all threads.
 #[derive(Debug, Default)]
 pub(super) struct FileCounts {
@@ -244,6 +256,10 @@ impl OpenFile {
         let index = *next;
         let bytes = match &self.way {
             Way::Map(map) => {
+                if map.is_poisoned() {
+                    // What follows reads as zeros.
+                    self.check_unchanged()?;
+                }
                 let length = map.bytes().len() as u64;
                 let Some(range) = self.chunk_range(index, length) else { return Ok(None) };
                 ChunkBytes::Map { map: Arc::clone(map), range }
@@ -401,16 +417,7 @@ impl OpenFile {
     /// # Errors
     /// An input error that names the difference.
     pub(super) fn check_unchanged(&self) -> Result<()> {
-        let Some(watch) = &self.watch else {
-            return Ok(());
-        };
-        watch.check().map_err(|change| {
-            Error::input(
-                &self.path,
-                format!("changed while it was read: {change}"),
-                "load a copy that nobody writes to",
-            )
-        })
+        check_unchanged(&self.path, self.watch.as_ref(), &self.way)
     }
 
     /// Committed records that are rows: of a load by way of a staging table, those that wait there.

@@ -1,5 +1,6 @@
 //! One pass over whole files without a sink: the types of a table that is to be created.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::control::Control;
@@ -8,6 +9,7 @@ use crate::config::{InputSpec, IoWay};
 use crate::error::{Error, ErrorKind, Result};
 use crate::infer::ColumnGuess;
 use crate::input::Input;
+use crate::input::identity::{Watch, changed};
 use crate::limits;
 use crate::parse::fields::FieldRef;
 use crate::parse::record_reader::{RecordReader, Step};
@@ -60,6 +62,10 @@ pub fn infer(config: &InferConfig, control: &Arc<Control>) -> Result<Vec<ColumnG
                     }
                     !control.is_stopped()
                 });
+                let watched = opened.watch.as_ref().map_or(Ok(()), Watch::check);
+                watched
+                    .and_then(|()| map.check())
+                    .map_err(|change| changed(Path::new(&opened.path_display), &change))?;
             }
             Input::Blocks(_) if opened.length == Some(0) => {}
             Input::Blocks(_) => {

@@ -87,13 +87,15 @@ impl Shared {
         self.control.halt();
     }
 
-    /// The error that ended the load. Of bad records the lowest one seen.
+    /// The error that ended the load. Of bad records the lowest one seen, unless an input changed:
+    /// then they may be none.
     pub(super) fn take_error(&self) -> Option<Error> {
         let mut first = self.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let error = first.take()?;
         match (error.kind(), self.counter.lowest()) {
             (ErrorKind::RejectLimit(_), Some(lowest)) => {
-                Some(ErrorKind::RejectLimit(Box::new(lowest)).into())
+                let bad = ErrorKind::RejectLimit(Box::new(lowest)).into();
+                Some(self.check_inputs().err().unwrap_or(bad))
             }
             _ => Some(error),
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::fingerprint::Fingerprint;
+use crate::error::Error;
 
 /// What tells one state of a file from another, without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -113,6 +114,17 @@ impl Watch {
     pub fn fingerprint(&self) -> io::Result<Fingerprint> {
         Fingerprint::of(&self.file, self.identity)
     }
+}
+
+/// The error of a load whose input at `path` is not what it was: `change` in words that follow the
+/// path.
+#[must_use]
+pub fn changed(path: &Path, change: &str) -> Error {
+    Error::input(
+        path,
+        format!("changed while it was read: {change}"),
+        "load a copy that nobody writes to",
+    )
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@
 //! - Wrong records do not reach the table: the file's identity (length, modification and change
 //!   time, inode) is compared before every commit and at the end ([`super::identity::Watch`]), and
 //!   a difference stops the load before that commit.
-//! - A file cut short while it is mapped raises SIGBUS at the first page past its new end, and the
-//!   process dies with its last commit as the last word. That is not a wrong load, but it is no
-//!   error message either: for files that others may still write to, and for network file systems,
-//!   there is `--io read`.
+//! - A file cut short while it is mapped raises SIGBUS at the first page past its new end. Where the
+//!   guard is installed ([`super::guard`]), zeros are read there and the map is poisoned, which stops
+//!   the load before its next commit. Without the guard the process dies with its last commit as the
+//!   last word: for that, and for network file systems, there is `--io read`.
 
 #![expect(unsafe_code, reason = "mapping a file and giving pages back are unsafe in memmap2")]
 
@@ -25,6 +25,7 @@ use std::io;
 
 use memmap2::{Advice, Mmap, MmapOptions, UncheckedAdvice};
 
+use super::guard::LiveMap;
 use crate::record::ByteRange;
 
 /// Granule in which pages are given back.
@@ -37,6 +38,9 @@ const RELEASE_BYTES: u64 = 2 << 20;
 /// A regular file, mapped read-only from its first byte to the length it had when it was opened.
 #[derive(Debug)]
 pub struct MappedFile {
+    // Before the map: fields are dropped in order, and the guard must know no address of a map that
+    // is gone.
+    live: Option<LiveMap>,
     map: Mmap,
 }
 
@@ -57,11 +61,42 @@ impl MappedFile {
         // mapped. The head of this file says why a break of it cannot end in memory unsafety here:
         // - the pages are read-only for this process;
         // - no bounds check is skipped on the strength of bytes that were looked at before;
-        // - access past a new end of the file is SIGBUS, which ends the process.
+        // - access past a new end of the file is SIGBUS: the guard, if there is one, puts zeros
+        //   there for good (its file argues that), else the process ends.
         let map = unsafe { MmapOptions::new().len(length).map_copy_read_only(file)? };
         // Advice: a kernel that does not take it reads the same bytes, less far ahead.
         drop(map.advise(Advice::Sequential));
-        Ok(Self { map })
+        let live = LiveMap::new(map.as_ptr().addr(), map.len());
+        Ok(Self { live, map })
+    }
+
+    /// Whether a part of the file that was read is not there any more, and reads as zeros.
+    ///
+    /// Always false where no guard is installed: the process is dead by then.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.live.as_ref().is_some_and(LiveMap::is_poisoned)
+    }
+
+    /// [`Self::is_poisoned`] as a result.
+    ///
+    /// # Errors
+    /// What happened, in words that follow the path.
+    pub fn check(&self) -> Result<(), String> {
+        if self.is_poisoned() {
+            return Err(
+                "a part of it was not there when it was read: it was cut short meanwhile, \
+                        or its disk failed"
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether [`super::guard`] watches this map.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        self.live.is_some() && super::guard::is_installed()
     }
 
     /// The whole file.

@@ -5,7 +5,9 @@
 
 pub mod block;
 pub mod fingerprint;
+pub mod guard;
 pub mod identity;
+mod lease;
 pub mod mmap;
 mod open;
 pub mod read;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::RawSource;
 use super::block::{BlockFeedSource, BlockSource};
 use super::identity::Watch;
+use super::lease;
 use super::mmap::MappedFile;
 use super::read::ReadBlocks;
 use super::uring::{self, UringBlocks};
@@ -121,6 +122,13 @@ impl Opening {
         let file = Arc::new(self.file.try_clone().map_err(io_error)?);
         let path = self.named.then_some(self.path.as_path());
         let watch = Watch::new(Arc::clone(&file), path).map_err(io_error)?;
+        if lease::has_writer(&file) == Some(true) {
+            self.notes.push(
+                "a process has it open for writing: if it writes, the load stops before its next \
+                 commit"
+                    .into(),
+            );
+        }
         // A file of its own begins at 0; standard input where the shell or a program before left
         // it.
         let position = self.file.stream_position().map_err(io_error)?;
@@ -138,6 +146,13 @@ impl Opening {
         if self.way == IoWay::Mmap && size_bytes > 0 {
             match MappedFile::new(&self.file, size_bytes) {
                 Ok(map) => {
+                    if !map.is_guarded() {
+                        self.notes.push(
+                            "nothing guards its map: if it is cut short meanwhile, the process \
+                             ends with SIGBUS (input::guard::install, or read it in blocks)"
+                                .into(),
+                        );
+                    }
                     return Ok(Opened {
                         path_display: self.path.display().to_string(),
                         length: Some(size_bytes),

@@ -257,7 +257,7 @@ fn a_file_that_changes_while_it_is_read() {
         });
         changed(io, |path| std::fs::remove_file(path).expect("it exists"));
     }
-    // Over a map the cut is a SIGBUS, which is not for this test.
+    // Over a map the cut is a SIGBUS, and this process has no guard: tests/cli/changing.rs.
     changed(IoWay::Read, |path| {
         let file = std::fs::File::options().write(true).open(path).expect("it exists");
         file.set_len(4_000).expect("shorter");
@@ -277,4 +277,22 @@ fn a_file_that_is_cut_short_before_it_is_read() {
     let error = outcome.error.as_ref().expect("it changed");
     assert!(matches!(error.kind(), ErrorKind::Input { .. }), "{error:?}");
     check_report(&outcome);
+}
+
+#[test]
+fn what_may_go_wrong_with_a_file_is_noted() {
+    let file = given(&lines(10, &[]));
+    let notes = |io| {
+        let mut config = small(&file.path);
+        config.work.io = io;
+        open(&config, 1_000).remove(0).notes
+    };
+    let writer = std::fs::File::options().append(true).open(&file.path).expect("it exists");
+    let found = notes(IoWay::Read);
+    assert!(found.len() == 1 && found[0].contains("open for writing"), "{found:?}");
+    drop(writer);
+    assert_eq!(notes(IoWay::Read), Vec::<String>::new());
+    // This process has not called `input::guard::install`.
+    let found = notes(IoWay::Mmap);
+    assert!(found.len() == 1 && found[0].contains("SIGBUS"), "{found:?}");
 }
