@@ -146,8 +146,10 @@ fn selection(noted: &str, field_count: usize, table: &[Column]) -> Option<Select
     while !rest.is_empty() {
         let (source, behind) = rest.split_once('=')?;
         let source = source_of(source)?;
+        // The name of one column may begin with that of another one and its type.
+        let fitting = table.iter().filter_map(|column| noted_column(behind, column));
         let (column, is_empty_null, behind) =
-            table.iter().find_map(|column| noted_column(behind, column))?;
+            fitting.max_by_key(|(column, ..)| column.name.len())?;
         match source {
             Source::Field(number) => _ = fields.insert(number, column.name.clone()),
             Source::Constant(text) => {

@@ -15,8 +15,9 @@ use super::verdict;
 use super::writer::new_histogram;
 use crate::error::{DoubtfulRange, Error, ErrorKind, Result};
 use crate::failpoint;
+use crate::input::RawSource;
 use crate::input::fingerprint::hash_range;
-use crate::ledger::{RangeRow, State, samples};
+use crate::ledger::{RangeRow, State};
 use crate::record::ByteRange;
 use crate::rejects::RejectFiles;
 use crate::report::{
@@ -192,10 +193,16 @@ fn end_run(
 
 /// Reads some of what was committed again: a change of the bytes that nothing else shows.
 fn resample(job: &Job, shared: &Shared) -> Result<()> {
-    let ranges = job.transact(|store| store.ranges(job.key()))?;
-    for range in samples(&ranges) {
-        let file = &shared.files[range.file];
-        let Some(source) = &file.raw else { continue };
+    for file in &shared.files {
+        let (Some(source), Some(length)) = (&file.raw, file.length) else { continue };
+        let ranges = job.transact(|store| store.samples(job.key(), file.index, length))?;
+        resample_file(file, source, &ranges)?;
+    }
+    Ok(())
+}
+
+fn resample_file(file: &OpenFile, source: &RawSource, ranges: &[RangeRow]) -> Result<()> {
+    for range in ranges {
         let hash = hash_range(source, range.bytes).map_err(|error| file.read_error(error))?;
         if hash != range.digest {
             let ByteRange { start, end } = range.bytes;
@@ -230,8 +237,7 @@ fn totals(job: &Job, shared: &Shared) -> Vec<RangeRow> {
 
 /// Ranges that the ledger has of the run now; 0 when it cannot be asked.
 fn committed_ranges(job: &Job) -> u64 {
-    let ranges = job.transact(|store| store.ranges(job.key()));
-    ranges.map_or(0, |ranges| ranges.len() as u64)
+    job.transact(|store| store.count_ranges(job.key())).unwrap_or(0)
 }
 
 fn file_reports(shared: &Shared, rejects: &[Option<PathBuf>]) -> Vec<FileReport> {

@@ -100,6 +100,13 @@ impl InputFile {
         }
     }
 
+    /// A read that failed before the load; of a file that changed meanwhile that is the reason.
+    pub(super) fn read_error(&self, error: &io::Error) -> Error {
+        check_unchanged(&self.path, self.watch.as_ref(), &self.way).err().unwrap_or_else(|| {
+            Error::input(&self.path, format!("cannot be read: {error}"), String::new())
+        })
+    }
+
     /// The bytes of a file, to be read again.
     #[must_use]
     pub const fn raw_source(&self) -> Option<&RawSource> {

@@ -340,8 +340,8 @@ fn hold_later(target: &TargetHandle, name: &str) -> Option<Box<dyn JobHold>> {
     None
 }
 
-/// Where the lock ends with its process, whoever has it lives: the database, which it may keep busy,
-/// need not be asked.
+/// Where the lock ends with its process, whoever has it lives: the database, which it may keep
+/// busy, need not be asked.
 pub(super) fn refuse_held(form: LedgerForm, holding: Holding, job: &str) -> Result<()> {
     if holding == Holding::Taken && !form.has_heartbeat {
         let message = format!("job {job} is worked on by another process");
@@ -361,9 +361,7 @@ fn default_name(config: &LoadConfig, inputs: &[InputFile], target: &TargetHandle
 }
 
 fn input_state(input: &InputFile) -> Result<InputState> {
-    let fingerprint = input.fingerprint().map_err(|error| {
-        Error::input(&input.path, format!("cannot be read: {error}"), String::new())
-    })?;
+    let fingerprint = input.fingerprint().map_err(|error| input.read_error(&error))?;
     Ok(InputState {
         path: input.path.to_string_lossy().into_owned(),
         fingerprint,
@@ -379,6 +377,7 @@ fn facts(config: &LoadConfig, target: &TargetHandle) -> Result<Facts> {
     facts.set("dialect", joined(flags.into_iter().map(|(f, v)| format!("{f}={v}")).collect()));
     facts.set(TABLE, config.table.clone());
     facts.set("mode", config.mode.show());
+    facts.set("fields", config.field_count.to_string());
     facts.set("columns", columns(config, target)?);
     let key = config.key.iter().map(|&at| config.columns[at].column.name.clone());
     facts.set("key", joined(key.collect()));

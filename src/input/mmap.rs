@@ -13,10 +13,10 @@
 //! - Wrong records do not reach the table: the file's identity (length, modification and change
 //!   time, inode) is compared before every commit and at the end ([`super::identity::Watch`]), and
 //!   a difference stops the load before that commit.
-//! - A file cut short while it is mapped raises SIGBUS at the first page past its new end. Where the
-//!   guard is installed ([`super::guard`]), zeros are read there and the map is poisoned, which stops
-//!   the load before its next commit. Without the guard the process dies with its last commit as the
-//!   last word: for that, and for network file systems, there is `--io read`.
+//! - A file cut short while it is mapped raises SIGBUS at the first page past its new end. Where
+//!   the guard is installed ([`super::guard`]), zeros are read there and the map is poisoned, which
+//!   stops the load before its next commit. Without the guard the process dies with its last commit
+//!   as the last word: for that, and for network file systems, there is `--io read`.
 
 #![expect(unsafe_code, reason = "mapping a file and giving pages back are unsafe in memmap2")]
 

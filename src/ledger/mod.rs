@@ -28,7 +28,7 @@ pub use facts::{Difference, Facts};
 pub use gaps::{Committed, Gap, Overlap, Remainder, remainder};
 pub use owner::{Liveness, Owner};
 pub use sql::{DEFAULT_TABLE, JOB_CHARS, LedgerSql};
-pub use start::{InputState, Request, Run, Start, abort, samples, start};
+pub use start::{InputState, Request, Run, Start, abort, start};
 pub use store::{RunRow, Store, is_duplicate};
 
 use crate::record::ByteRange;

@@ -287,6 +287,23 @@ impl LedgerSql {
         )
     }
 
+    /// How many ranges a run has.
+    #[must_use]
+    pub fn count_ranges(&self, run: &RunKey) -> String {
+        format!("SELECT COUNT(*) FROM {} WHERE {}", self.table, ours(run))
+    }
+
+    /// The first range of a file, from a byte on, whose bytes have a hash.
+    #[must_use]
+    pub fn hashed_range(&self, run: &RunKey, file: usize, from: u64) -> String {
+        let (table, ours) = (&self.table, ours(run));
+        let here = format!("{ours} AND FILE_NO = {file} AND PART_NO = 0 AND DIGEST <> 0");
+        format!(
+            "SELECT {RANGE_COLUMNS} FROM {table} WHERE {here} AND BYTE_FROM = (SELECT \
+             MIN(BYTE_FROM) FROM {table} WHERE {here} AND BYTE_FROM >= {from})"
+        )
+    }
+
     /// Adds ranges.
     #[must_use]
     pub fn add_ranges(&self, run: &RunKey, rows: &[RangeRow]) -> String {

@@ -389,7 +389,7 @@ fn check_samples(ranges: &[RangeRow], request: &Request<'_>) -> Result<()> {
 }
 
 /// Ranges whose bytes are worth another look: the first, the last, and some between.
-pub fn samples(ranges: &[RangeRow]) -> impl Iterator<Item = &RangeRow> {
+fn samples(ranges: &[RangeRow]) -> impl Iterator<Item = &RangeRow> {
     let known: Vec<&RangeRow> = ranges.iter().filter(|range| range.digest != 0).collect();
     let count = known.len().min(SAMPLED_RANGES);
     let last = known.len().saturating_sub(1);

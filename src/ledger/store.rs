@@ -10,6 +10,9 @@ use crate::record::ByteRange;
 use crate::rejects::SegmentLengths;
 use crate::sink::{ErrorClass, SinkError, SqlSession, Target};
 
+/// Ranges of a file that are read again at the end of its load, at most.
+const SAMPLES: u64 = 16;
+
 /// A run as the ledger has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRow {
@@ -186,6 +189,34 @@ impl Store {
     pub fn ranges(&mut self, run: &RunKey) -> Result<Vec<RangeRow>> {
         let rows = self.session.query(&self.sql.ranges(run))?;
         rows.iter().map(|row| range_row(row).ok_or_else(|| strange(&self.sql, row))).collect()
+    }
+
+    /// How many ranges a run has.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn count_ranges(&mut self, run: &RunKey) -> Result<u64> {
+        let rows = self.session.query(&self.sql.count_ranges(run))?;
+        Ok(rows.first().and_then(|row| number(row.first())).unwrap_or(0))
+    }
+
+    /// Ranges of a file of `length` bytes that are worth another look at their bytes: a few, from
+    /// all over the file, however many there are.
+    ///
+    /// # Errors
+    /// What the database says, or a row that this version did not write.
+    pub fn samples(&mut self, run: &RunKey, file: usize, length: u64) -> Result<Vec<RangeRow>> {
+        let mut samples: Vec<RangeRow> = Vec::new();
+        for step in 0..SAMPLES {
+            let from = (length / SAMPLES).saturating_mul(step);
+            if samples.last().is_some_and(|last| last.bytes.start >= from) {
+                continue;
+            }
+            let rows = self.session.query(&self.sql.hashed_range(run, file, from))?;
+            let Some(row) = rows.first() else { break };
+            samples.push(range_row(row).ok_or_else(|| strange(&self.sql, row))?);
+        }
+        Ok(samples)
     }
 
     /// Runs statements that each must find the run in this epoch; the caller commits.

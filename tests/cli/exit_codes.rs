@@ -218,7 +218,7 @@ fn a_read_only_user() {
             .expect(4)
             .says(&["cli_read_only"]);
         // The ledger is asked for first.
-        reader.run(&place, ["a.csv", "--table", "cli_read_only"]).expect(4).says(&["ledger"]);
+        reader.run(&place, ["a.csv", "--table", "cli_read_only"]).expect(4).says(&["denied"]);
         assert_eq!(server.value("SELECT count(*) FROM cli_read_only"), "1");
         server.drop_table("cli_read_only");
     });

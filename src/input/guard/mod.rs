@@ -3,9 +3,9 @@
 //!
 //! Reading a page of a map that its file does not reach any more raises SIGBUS. The handler that
 //! [`install`] sets up looks the address up in the list of live maps ([`live`]). If it is ours, the
-//! map is marked as poisoned and zeros take the place of the rest of it, so that the reader goes on;
-//! nothing that was read there is committed, because the engine asks for the mark before each commit
-//! ([`super::MappedFile::check`]). Any other SIGBUS goes to whoever had the signal before.
+//! map is marked as poisoned and zeros take the place of the rest of it, so that the reader goes
+//! on; nothing that was read there is committed, because the engine asks for the mark before each
+//! commit ([`super::MappedFile::check`]). Any other SIGBUS goes to whoever had the signal before.
 //!
 //! What the guard does not see: bytes past the new end, in the last page that the file still
 //! reaches, read as zeros without any signal, and so does everything once the file is made long
@@ -51,8 +51,8 @@ pub fn install() -> io::Result<()> {
         return Ok(());
     }
     let before = *BEFORE.get_or_init(|| Before { action, page_bytes: rustix::param::page_size() });
-    // The flags of the action before are not taken over; its mask is: signals that it wanted to wait
-    // still do.
+    // The flags of the action before are not taken over; its mask is: signals that it wanted to
+    // wait still do.
     let mut ours = before.action;
     ours.sa_sigaction = on_sigbus as Handler as usize;
     ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
@@ -70,8 +70,8 @@ fn is_ours(action: &libc::sigaction) -> bool {
 }
 
 fn current() -> io::Result<libc::sigaction> {
-    // SAFETY: All fields of the C structure are integers, or an `Option` of a function pointer: zero
-    // is a value of each.
+    // SAFETY: All fields of the C structure are integers, or an `Option` of a function pointer:
+    // zero is a value of each.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     // SAFETY: A null pointer asks for the action without setting one, and the other pointer is to a
     // structure of that type.
@@ -123,8 +123,8 @@ fn read_zeros_from(address: usize, page_bytes: usize) -> bool {
     // SAFETY: A map at a fixed address takes the place of what is there, so what is there must be
     // ours to replace.
     // - `start` is at a page boundary; the bytes from there on are inside one live map, whose start
-    //   is at a page boundary too, up to the end of its last page, which nothing else can share. The
-    //   map cannot go away meanwhile: the thread that faulted in it, this one, borrows it.
+    //   is at a page boundary too, up to the end of its last page, which nothing else can share.
+    //   The map cannot go away meanwhile: the thread that faulted in it, this one, borrows it.
     // - The old pages were private, read-only, and not readable: no byte that somebody has seen
     //   changes. Pages further on that could still be read (a disk that failed in the middle) turn
     //   to zeros; for those the argument of `super::mmap` holds, as for any change by others: no

@@ -7,8 +7,8 @@ use super::errors::sink_error;
 use crate::sink::{SinkError, SqlSession, StatementStop};
 
 /// A transaction begins with the first statement that may write, and takes the write lock at once:
-/// a lock that is taken later cannot always be waited for. What is only asked before it waits for no
-/// writer.
+/// a lock that is taken later cannot always be waited for. What is only asked before it waits for
+/// no writer.
 pub(super) struct SqliteSession {
     connection: Connection,
 }
