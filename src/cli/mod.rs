@@ -37,6 +37,7 @@ use crate::config::resolve::{Resolved, resolve};
 use crate::config::setting::ColorMode;
 use crate::config::target::TargetUrl;
 use crate::error::{Error, Result};
+use crate::sink::odbc::threads_left_behind;
 use args::{Cli, Command, ConfigCommand, ConnCommand, Given};
 use load::{Purpose, print};
 use messages::Messages;
@@ -62,13 +63,14 @@ pub fn run(warning: Option<String>) -> u8 {
     if let Some(warning) = warning {
         messages.warning(&warning);
     }
-    match command(cli, &environment, &mut messages) {
-        Ok(status) => status,
-        Err(error) => {
-            messages.error(&error);
-            exit::of_error(&error)
-        }
+    let status = command(cli, &environment, &mut messages).unwrap_or_else(|error| {
+        messages.error(&error);
+        exit::of_error(&error)
+    });
+    if threads_left_behind() > 0 {
+        exit::at_once(status);
     }
+    status
 }
 
 fn command(cli: Cli, environment: &[(OsString, OsString)], messages: &mut Messages) -> Result<u8> {

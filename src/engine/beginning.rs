@@ -90,14 +90,14 @@ impl Load {
             return Ok(warning.into_iter().collect());
         }
         let mut session = self.target.0.session()?;
-        if preparation.started.is_some_and(|started| started.run.is_resumed) && staging.is_own() {
-            // It may have been made before the state said so.
-            if let Err(error) = staging.remove(&mut *session) {
-                tracing::debug!(%error, "no staging table was left");
-                session.rollback()?;
-            }
+        let is_resumed = preparation.started.is_some_and(|started| started.run.is_resumed);
+        let mut warnings = Vec::new();
+        if is_resumed && staging.is_own() {
+            // What was there when the load was planned is what an earlier start has left.
+            staging.prepare_again(&mut *session)?;
+        } else {
+            warnings = staging.prepare(&mut *session)?;
         }
-        let mut warnings = staging.prepare(&mut *session)?;
         failpoint::reach("staging-prepared");
         warnings.extend(warning);
         Ok(warnings)

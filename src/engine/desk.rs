@@ -56,6 +56,11 @@ impl Desk {
         Ok(())
     }
 
+    /// Whether a commit was sent that is not booked.
+    pub(super) fn is_committing(&self) -> bool {
+        self.lock().commit.is_some()
+    }
+
     /// The answer to a commit is there, and it is no success: what is in doubt if it is no refusal
     /// either.
     ///

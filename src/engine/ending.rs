@@ -55,12 +55,17 @@ pub(super) fn finish(
         error = after.complete(&mut report.warnings).err();
     }
     failpoint::reach("before-rejects-merge");
-    // Rejects of committed units stand, however the load ended.
-    let reject_paths =
-        rejects.merge(std::mem::take(&mut times.segments)).unwrap_or_else(|merge_error| {
-            error.get_or_insert(merge_error);
-            Vec::new()
-        });
+    // Rejects of committed units stand, however the load ended, unless another start has taken the
+    // job over: then the reject files are its business, and may be finished already.
+    let segments = std::mem::take(&mut times.segments);
+    let merged = match job.is_some_and(Job::is_taken) {
+        true => Ok(Vec::new()),
+        false => rejects.merge(segments),
+    };
+    let reject_paths = merged.unwrap_or_else(|merge_error| {
+        error.get_or_insert(merge_error);
+        Vec::new()
+    });
     failpoint::reach("after-rejects-merge");
     if let (Some(job), None) = (job, &error) {
         error = end_run(job, &shared, &rejects, &mut report.warnings).err();

@@ -231,6 +231,15 @@ impl Job {
         })
     }
 
+    /// Whether another start has taken the job over, as far as the ledger can be asked.
+    pub(super) fn is_taken(&self) -> bool {
+        let asked = self.transact(|store| {
+            let sql = self.sql.touch(&self.key, self.epoch, now());
+            store.conditional(&self.key, &sql)
+        });
+        asked.is_err_and(|error| matches!(error.kind(), ErrorKind::JobHeld(_)))
+    }
+
     /// Lets an unfinished run go, so that the next start need not ask whether this process lives.
     pub(super) fn let_go(&self) {
         let gone = self.store().and_then(|mut store| {

@@ -133,7 +133,11 @@ impl<'s> Writer<'s> {
             Err(panic) => {
                 self.shared.fail(panicked(panic.as_ref()));
                 // The sink's state is unknown: its connection goes, and the transaction with it.
-                self.forget_rejects();
+                // But a commit may have taken effect already: then its rejects must be there, and
+                // the next start cuts what is too much.
+                if !self.desk.is_committing() {
+                    self.forget_rejects();
+                }
             }
         }
         self.recovered();

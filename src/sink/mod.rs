@@ -93,6 +93,11 @@ pub trait SqlSession {
     /// What the database says.
     fn rollback(&mut self) -> Result<(), SinkError>;
 
+    /// From now on no statement is waited for longer than the target's `--query-timeout` and the
+    /// time to connect: for statements that concern a few rows. Where a call is given up the
+    /// session is lost.
+    fn limit_statements(&mut self) {}
+
     /// What ends a statement that runs in this session, from another thread; `None` where there is
     /// no way.
     fn statement_stop(&self) -> Option<Box<dyn StatementStop>>;

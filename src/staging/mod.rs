@@ -167,10 +167,7 @@ impl Staging {
     pub fn prepare(&self, session: &mut dyn SqlSession) -> Result<Vec<String>> {
         match &self.table.problems {
             None => {
-                for statement in self.sql().create() {
-                    session.execute(&statement)?;
-                }
-                session.commit()?;
+                self.make(session)?;
                 Ok(Vec::new())
             }
             Some(problems) if problems.is_empty() => {
@@ -191,6 +188,26 @@ impl Staging {
                 ),
             )),
         }
+    }
+
+    /// Makes the load's own table anew, whatever an earlier start of the job has left of it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn prepare_again(&self, session: &mut dyn SqlSession) -> Result<()> {
+        // It was made before the ledger said so, or it was not.
+        if let Err(error) = self.remove(session) {
+            tracing::debug!(%error, "no staging table was left");
+            session.rollback()?;
+        }
+        self.make(session)
+    }
+
+    fn make(&self, session: &mut dyn SqlSession) -> Result<()> {
+        for statement in self.sql().create() {
+            session.execute(&statement)?;
+        }
+        Ok(session.commit()?)
     }
 
     /// Rows that other runs left, or are working on: nobody here can tell.

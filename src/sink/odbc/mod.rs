@@ -5,6 +5,7 @@
 //! (`judge`), finds bad rows under savepoints (`isolate`), and keeps what is particular to a
 //! database in its `profile`.
 
+mod bounded;
 mod catalog;
 mod clue;
 mod connect;
@@ -30,17 +31,19 @@ mod waves;
 
 use std::sync::Arc;
 
+pub use bounded::threads_left_behind;
 pub use connect::OdbcSpec;
 pub use connection_text::ConnectionText;
 pub use profile::ProfileName;
 
+use bounded::{connection_limit, within};
 use catalog::{TableName, check_name};
 use connect::{Connection, Session};
 use execute::{OdbcSink, Plan, Shipment};
 use probe::{Facts, probe, profile_of};
 use profile::{Counted, KeyFacts, Profile, RowSql, profile, quoted};
 use session::OdbcSession;
-use watchdog::Watchdog;
+use watchdog::{Doing, Watchdog};
 
 use crate::arena::KeyNumbers;
 use crate::config::schema::{Column, SqlType};
@@ -54,7 +57,7 @@ use crate::sink::{
 ///
 /// It holds no connection: each question opens one, so that a load of hours does not depend on
 /// one that was idle meanwhile. Writers have their own.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct OdbcTarget {
     plan: Arc<Plan>,
     url: String,
@@ -69,6 +72,12 @@ impl OdbcTarget {
     /// [`ErrorClass::Permanent`] when the connection string is
     /// malformed or the driver cannot be used safely. No message holds a secret.
     pub fn connect(spec: OdbcSpec) -> Result<Self, SinkError> {
+        // Two connections, and the statements of the probe.
+        let limit = connection_limit(&spec).map(|limit| limit * 2);
+        within(limit, "connecting", move || Self::connect_here(spec))
+    }
+
+    fn connect_here(spec: OdbcSpec) -> Result<Self, SinkError> {
         let keywords = spec.keywords(None)?;
         let first = Connection::open(&keywords, spec.connect_timeout)?;
         let profile = profile_of(&first, spec.profile);
@@ -239,9 +248,12 @@ impl Target for OdbcTarget {
 
     fn columns(&self, table: &str) -> Result<Option<Vec<Column>>, SinkError> {
         let name = self.table(table)?;
-        let session = self.session()?;
-        let found = self.profile().columns(&session, &name, self.facts().quote)?;
-        Ok(found.map(|columns| columns.into_iter().map(|column| column.column).collect()))
+        let target = self.clone();
+        within(connection_limit(&self.plan.spec), "asking for the columns of a table", move || {
+            let session = target.session()?;
+            let found = target.profile().columns(&session, &name, target.facts().quote)?;
+            Ok(found.map(|columns| columns.into_iter().map(|column| column.column).collect()))
+        })
     }
 
     fn has_tables(&self) -> bool {
@@ -294,7 +306,12 @@ impl Target for OdbcTarget {
         let profile = self.profile();
         let bounds = profile.bounds();
         check_column_count(table, columns.len(), bounds.columns)?;
-        let (shipment, one_writer) = self.shipment(table, columns, action, true)?;
+        let (target, table) = (self.clone(), table.to_owned());
+        let (columns, asked) = (columns.to_vec(), action.clone());
+        let limit = connection_limit(&self.plan.spec);
+        let (shipment, one_writer) = within(limit, "asking about a table", move || {
+            target.shipment(&table, &columns, &asked, true)
+        })?;
         let routing = match (action.key(), one_writer) {
             ([], _) => Routing::Any,
             (key, None) => Routing::ByKey { key: key.to_vec() },
@@ -320,7 +337,9 @@ impl Target for OdbcTarget {
         columns: &[Column],
         action: &RowAction,
     ) -> Result<Box<dyn Sink>, SinkError> {
-        let (shipment, _) = self.shipment(table, columns, action, false)?;
+        // The catalogue is asked over a connection that may fall silent, too.
+        let ask = || self.shipment(table, columns, action, false);
+        let (shipment, _) = self.plan.watchdog.watch().during(Doing::Connect, None, ask).0?;
         let sink = OdbcSink::open(Arc::clone(&self.plan), shipment)?;
         Ok(Box::new(sink))
     }

@@ -1,0 +1,133 @@
+//! Commits of the Db2 rig that are cut off, over a shim of the case's own; more faults of that
+//! connection are in `tests/db2/faults.rs`.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::check::assert_exact;
+use crate::data::{Data, Wanted};
+use crate::job::{Job, Way};
+use crate::kills::seeded;
+use crate::network::{plain_work, settle};
+use crate::place::{Kind, Place, with};
+
+/// Commits that a load here has at the most.
+const COMMITS_MAX: u64 = 60;
+
+/// A shim in front of the Derby that all tests share.
+struct Shim {
+    process: Child,
+    port: String,
+    control: String,
+}
+
+impl Shim {
+    fn start() -> Self {
+        let server = std::env::var("FASTLOAD_TEST_DB2_SERVER").expect("the rig runs");
+        let (_, port) = server.split_once(':').expect("host:port");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/drda_shim.py");
+        let mut process = Command::new("python3")
+            .arg("-B")
+            .arg(script)
+            .args(["--server", port])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 starts");
+        let mut line = String::new();
+        let output = process.stdout.take().expect("it is a pipe");
+        BufReader::new(output).read_line(&mut line).expect("it says where it listens");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ["listening", port, "control", control] = words[..] else {
+            panic!("the shim does not listen: {line:?}");
+        };
+        Self { port: port.to_owned(), control: format!("127.0.0.1:{control}"), process }
+    }
+
+    /// Gives a command, which must be understood.
+    fn tell(&self, command: &str) -> String {
+        let mut control = TcpStream::connect(&self.control).expect("the control port answers");
+        writeln!(control, "{command}").expect("it listens");
+        let mut answer = String::new();
+        BufReader::new(control).read_line(&mut answer).expect("it answers");
+        let answer = answer.trim();
+        assert!(answer.starts_with("ok"), "{command}: {answer}");
+        answer["ok".len()..].trim().to_owned()
+    }
+
+    fn faults(&self) -> u64 {
+        let stats: Value = serde_json::from_str(&self.tell("stats")).expect("JSON");
+        stats["faults"].as_u64().expect("a number")
+    }
+}
+
+impl Drop for Shim {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn shimmed(way: Way, table: &str, rng: &mut fastrand::Rng) -> (Shim, Job) {
+    let shim = Shim::start();
+    let mut place = Place::new(Kind::Db2, table);
+    let text = with(&Kind::Db2.connection_text(), "Port", &shim.port);
+    place.url = format!("odbc:{text}");
+    let wanted = Wanted { bad_per_mille: 20, ..way.wanted(900, rng) };
+    (shim, Job::new(place, way, Data::generate(wanted, rng.u64(..))))
+}
+
+/// A fault at each commit in turn, until there is none left to be at.
+fn at_each_commit(fault: &str, way: Way, table: &str) {
+    let mut rng = seeded(&format!("Db2, {fault}"));
+    let mut settled = 0;
+    for number in 1..=COMMITS_MAX {
+        let (shim, job) = shimmed(way, table, &mut rng);
+        shim.tell(&format!("{fault} {number}"));
+        let ended = job.run(&plain_work(&mut rng));
+        let what = format!("{way:?}, {fault} {number}");
+        if shim.faults() == 0 {
+            assert!(number > 3, "{what}: there was none: {ended:#?}");
+            assert_exact(&job, &ended, &what);
+            break;
+        }
+        assert!(number < COMMITS_MAX, "{what}: too many");
+        settled += u32::from(settle(&job, ended, &mut rng, &what));
+    }
+    assert!(settled >= 3, "{way:?}, {fault}: {settled} runs ended by themselves");
+}
+
+#[test]
+fn db2_is_cut_before_each_commit() {
+    at_each_commit("reset commit", Way::Append, "crash_db2_before");
+}
+
+#[test]
+fn db2_is_cut_behind_each_commit() {
+    at_each_commit("close committed", Way::Append, "crash_db2_behind");
+}
+
+#[test]
+fn db2_is_cut_at_each_commit_of_a_staged_load() {
+    at_each_commit("reset committed", Way::StagedUpsert, "crash_db2_staged");
+}
+
+/// The commit took effect, and its answer never comes: the time limit ends the wait.
+#[test]
+fn db2_never_answers_a_commit() {
+    let mut rng = seeded("Db2, no answer");
+    for number in [6, 7, 8] {
+        let (shim, job) = shimmed(Way::Append, "crash_db2_silent", &mut rng);
+        let job = job.option("--query-timeout", "2s");
+        shim.tell(&format!("hold committed {number}"));
+        let ended = job.run(&plain_work(&mut rng));
+        assert_eq!(shim.faults(), 1, "{ended:#?}");
+        shim.tell("calm");
+        shim.tell("reset");
+        settle(&job, ended, &mut rng, &format!("no answer to commit {number}"));
+    }
+}
