@@ -1,8 +1,8 @@
 //! The directory of one reject file's segments.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -165,8 +165,10 @@ fn create_marked(path: &Path, run: &str) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // Mode 0700.
-    let directory = tempfile::Builder::new().prefix(".fastload-parts").tempdir_in(parent)?;
+    let directory = tempfile::Builder::new()
+        .prefix(".fastload-parts")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(parent)?;
     let mut options = OpenOptions::new();
     let mut file =
         options.write(true).create_new(true).mode(0o600).open(directory.path().join(RUN_FILE))?;

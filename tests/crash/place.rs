@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fastload::config::TlsOptions;
 use fastload::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget};
 use fastload::sink::{ErrorClass, SqlSession, Target};
 use rusqlite::types::Value as Cell;
@@ -248,6 +249,7 @@ pub(crate) fn connect(text: &str) -> Result<Arc<dyn Target>, String> {
         connect_timeout: Duration::from_secs(10),
         query_timeout: Duration::from_secs(60),
         session_sql: Vec::new(),
+        tls: TlsOptions::default(),
     };
     let target = OdbcTarget::connect(spec).map_err(|error| error.to_string())?;
     Ok(Arc::new(target))

@@ -91,7 +91,7 @@ mod tests {
         let before = threads_left_behind();
         let (release, never) = channel::<()>();
         let call = move || {
-            drop(never.recv());
+            let _ = never.recv();
             Ok(())
         };
         let error = within(Some(Duration::from_millis(20)), "a call", call).unwrap_err();
