@@ -1,8 +1,8 @@
 //! Calls of a driver that are waited for only so long.
 //!
-//! A driver that waits for an answer over a connection that has fallen silent cannot be told to stop,
-//! and may wait for ever. So whoever must not wait with it makes the call on another thread, and
-//! leaves that behind when the time is up.
+//! A driver that waits for an answer over a connection that has fallen silent cannot be told to
+//! stop, and may wait for ever. So whoever must not wait with it makes the call on another thread,
+//! and leaves that behind when the time is up.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
