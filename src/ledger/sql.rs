@@ -68,7 +68,8 @@ impl LedgerSql {
     #[must_use]
     pub fn create(&self) -> [String; 4] {
         let Self { table, end } = self;
-        let key = format!("JOB_ID VARCHAR({JOB_CHARS}) NOT NULL, RUN_NO BIGINT NOT NULL");
+        // A character of a name may take three in its armour.
+        let key = format!("JOB_ID VARCHAR({}) NOT NULL, RUN_NO BIGINT NOT NULL", 3 * JOB_CHARS);
         let numbers = |names: &[&str]| {
             let all: Vec<String> = names.iter().map(|n| format!("{n} BIGINT NOT NULL")).collect();
             all.join(", ")

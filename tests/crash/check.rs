@@ -151,7 +151,9 @@ pub(crate) fn assert_exact(job: &Job, last: &Ended, what: &str) {
     assert!(problems.is_empty(), "{what}: {}\n{last:#?}", problems.join("\n"));
     let problems = ledger_problems(job);
     assert!(problems.is_empty(), "{what}: {}\n{last:#?}\n{:?}", problems.join("\n"), job.ledger());
-    let status = if job.data.bad.is_empty() { 0 } else { 2 };
+    // A start that was cut short behind its last state has left nothing to do.
+    let is_over = last.report["status"] == "already_loaded";
+    let status = if job.data.bad.is_empty() || is_over { 0 } else { 2 };
     assert_eq!(last.status, status, "{what}: {last:#?}");
     assert_counts(job, last, what);
     let before = (job.place.rows(), job.rejects(), job.ledger());

@@ -108,7 +108,7 @@ macro_rules! cases {
     ($($name:ident: $kind:ident $way:ident),* $(,)?) => {
         $(#[test]
         fn $name() {
-            crash(Kind::$kind, Way::$way, concat!("crash_", stringify!($name)));
+            crash(Kind::$kind, Way::$way, concat!("crash_", stringify!($name), "_t"));
         })*
     };
 }

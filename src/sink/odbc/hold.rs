@@ -1,24 +1,26 @@
 //! The lock of a job in a database: one that its session holds and that ends with it.
 
-use super::connect::Session;
-use crate::sink::{Holding, JobHold, SinkError};
+use crate::sink::{Holding, JobHold, SinkError, SqlSession};
 
 /// The session that holds the lock.
 struct SessionLock {
-    _session: Session,
+    _session: Box<dyn SqlSession>,
 }
 
 impl JobHold for SessionLock {}
 
-/// Takes the lock of `job` without waiting, where the database has such locks.
+/// Takes a lock by `sql`, the profile's query for it, without waiting; `None`: the database has no
+/// such locks.
 pub(super) fn hold_job(
-    session: Session,
-    job: &str,
+    sql: Option<String>,
+    open: impl FnOnce() -> Result<Box<dyn SqlSession>, SinkError>,
 ) -> Result<(Holding, Option<Box<dyn JobHold>>), SinkError> {
-    let Some(sql) = session.profile.hold_sql(job) else {
+    let Some(sql) = sql else {
         return Ok((Holding::NotOffered, None));
     };
-    let answer = session.scalar(&sql)?;
+    let mut session = open()?;
+    session.limit_statements();
+    let answer = session.query(&sql)?.into_iter().flatten().next().flatten();
     // The lock is the session's; the transaction has nothing to do with it.
     session.commit()?;
     match answer.as_deref() {

@@ -362,7 +362,7 @@ impl Target for OdbcTarget {
     }
 
     fn hold_job(&self, job: &str) -> Result<(Holding, Option<Box<dyn JobHold>>), SinkError> {
-        hold::hold_job(self.session()?, job)
+        hold::hold_job(self.profile().hold_sql(job), || Target::session(self))
     }
 
     fn table_sql(&self, table: &str) -> Result<String, SinkError> {
