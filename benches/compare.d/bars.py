@@ -31,8 +31,9 @@ class Bar:
 
     @property
     def is_close(self):
-        """Whether the bound of the interval decides."""
-        return self.unit == "x" and self.bar is not None and self.bar <= CLOSE
+        """Whether the bound of the interval decides: times scatter, peaks of memory do not."""
+        of_times = self.figure in ("seconds", "seconds_per_gb")
+        return of_times and self.bar is not None and self.bar <= CLOSE
 
     def contenders(self):
         return set(self.over) | ({self.under} if self.under else set())
