@@ -11,9 +11,9 @@ use super::load::print;
 use super::prepare::{Prepared, open_target, prepare, settle_for};
 use super::render::{bytes, grouped, rates_table};
 use crate::arena::{Batch, Segment};
-use crate::config::IoWay;
 use crate::config::resolve::Resolved;
 use crate::config::setting::OutputFormat;
+use crate::config::{IoWay, Restart};
 use crate::engine::{Control, InputFile, Load, Shape, TargetHandle, row_parser, usage};
 use crate::error::{Error, Result};
 use crate::input::{Input, MappedFile, RawSource};
@@ -268,7 +268,11 @@ fn load(
     target: Arc<dyn Target>,
 ) -> Result<Measured> {
     settle_for(resolved, &*target, &mut prepared)?;
-    let Prepared { config, inputs, .. } = prepared;
+    let Prepared { mut config, inputs, .. } = prepared;
+    if let Some(ledger) = &mut config.ledger {
+        // The run before has loaded this file: without this there would be nothing to do.
+        ledger.restart = Restart::New;
+    }
     let started = Instant::now();
     let target = TargetHandle(target);
     let outcome = Load { config, inputs, target, control: Control::new() }.run();
