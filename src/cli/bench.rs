@@ -1,20 +1,24 @@
-//! `fastload bench`: the same file read, split, loaded into nothing, and loaded.
+//! `fastload bench`: the same file read, split, loaded into nothing, and loaded; and its rows sent
+//! from memory.
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use clap::ValueEnum;
+
+use super::from_memory::from_memory;
 use super::load::print;
 use super::prepare::{Prepared, open_target, prepare, settle_for};
 use super::render::{bytes, grouped, rates_table};
-use crate::arena::Segment;
-use crate::config::IoWay;
+use crate::arena::{Batch, Segment};
 use crate::config::resolve::Resolved;
 use crate::config::setting::OutputFormat;
+use crate::config::{IoWay, Restart};
 use crate::engine::{Control, InputFile, Load, Shape, TargetHandle, row_parser, usage};
 use crate::error::{Error, Result};
 use crate::input::{Input, MappedFile, RawSource};
 use crate::limits;
-use crate::parse::record_reader::{RecordReader, Step};
+use crate::parse::record_reader::{self, RecordReader};
 use crate::parse::rows::{Cursor, Pause, RowParser, Window};
 use crate::record::ByteRange;
 use crate::sink::RowAction;
@@ -23,6 +27,27 @@ use crate::sink::null::NullTarget;
 
 /// Bytes of a map after which those behind are given back.
 const RELEASE_BYTES: usize = 8 << 20;
+
+/// One thing that can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Step {
+    /// Every byte is touched once, by one thread, in the way that `--io` says
+    Input,
+    /// Records and fields are found, by one thread
+    Split,
+    /// Records become typed rows, by one thread
+    Parse,
+    /// A load into nothing
+    Null,
+    /// A load into the target
+    Load,
+    /// The rows, parsed and held in memory before the clock starts, are sent to the target
+    Sink,
+}
+
+/// What is measured when nothing is asked for, each step with one thing more than the one before.
+/// [`Step::Sink`] holds all rows in memory, and is measured when it is asked for.
+const USUAL_STEPS: [Step; 5] = [Step::Input, Step::Split, Step::Parse, Step::Null, Step::Load];
 
 /// One measurement: the fastest of its runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,12 +63,13 @@ pub(super) struct Measured {
 ///
 /// # Errors
 /// What a load gives.
-pub(super) fn bench(resolved: &Resolved, runs: usize) -> Result<()> {
+pub(super) fn bench(resolved: &Resolved, runs: usize, steps: &[Step]) -> Result<()> {
     let control = Control::new();
     super::signals::watch(&control)?;
     let runs = runs.max(1);
     let mut all = Vec::new();
-    for (name, measure) in MEASUREMENTS {
+    let steps = if steps.is_empty() { &USUAL_STEPS } else { steps };
+    for (name, measure) in steps.iter().map(|&step| measurement(step)) {
         let mut best: Option<Measured> = None;
         for _ in 0..runs {
             let measured = measure(name, resolved, &control)?;
@@ -61,14 +87,17 @@ pub(super) fn bench(resolved: &Resolved, runs: usize) -> Result<()> {
 
 type Measure = fn(&'static str, &Resolved, &Arc<Control>) -> Result<Measured>;
 
-/// What is measured, each step with one thing more than the one before.
-const MEASUREMENTS: [(&str, Measure); 5] = [
-    ("input", input),
-    ("split", split),
-    ("parse", parse),
-    ("null sink", null_sink),
-    ("load", full_load),
-];
+/// What a step is called in the result, and how it is measured.
+const fn measurement(step: Step) -> (&'static str, Measure) {
+    match step {
+        Step::Input => ("input", input),
+        Step::Split => ("split", split),
+        Step::Parse => ("parse", parse),
+        Step::Null => ("null sink", null_sink),
+        Step::Load => ("load", full_load),
+        Step::Sink => ("sink", from_memory),
+    }
+}
 
 /// Every byte is touched once, by one thread, in the way that `--io` says.
 fn input(name: &'static str, resolved: &Resolved, _: &Arc<Control>) -> Result<Measured> {
@@ -122,19 +151,20 @@ fn split(name: &'static str, resolved: &Resolved, control: &Arc<Control>) -> Res
                 released = at;
             }
             at = match reader.step(bytes, true, at, at, &mut fields) {
-                Step::Skipped { end, .. } => end,
-                Step::Record { end, .. } | Step::Malformed { end, .. } => {
+                record_reader::Step::Skipped { end, .. } => end,
+                record_reader::Step::Record { end, .. }
+                | record_reader::Step::Malformed { end, .. } => {
                     records += 1;
                     end
                 }
-                Step::Endless { .. } | Step::NeedMore => bytes.len(),
+                record_reader::Step::Endless { .. } | record_reader::Step::NeedMore => bytes.len(),
             };
         }
     }
     Ok(measured(name, records, length, started))
 }
 
-fn map(file: &InputFile) -> Result<MappedFile> {
+pub(super) fn map(file: &InputFile) -> Result<MappedFile> {
     match crate::input::open(&file.spec, IoWay::Mmap, limits::BLOCK_BYTES)?.input {
         Input::Map(map) => Ok(map),
         Input::Blocks(_) => Err(Error::usage(
@@ -159,13 +189,22 @@ fn parse(name: &'static str, resolved: &Resolved, control: &Arc<Control>) -> Res
     for file in &prepared.inputs {
         let map = map(file)?;
         length += map.bytes().len() as u64;
-        records += parse_file(&mut rows, &mut shape, &map, file.body_offset);
+        records += parse_file(&mut rows, &mut shape, &map, file.body_offset, &mut |batch| {
+            std::hint::black_box(batch);
+        });
     }
     Ok(measured(name, records, length, started))
 }
 
-/// Parses a whole file; returns its records.
-fn parse_file(rows: &mut RowParser, shape: &mut Shape, map: &MappedFile, body: u64) -> u64 {
+/// Parses a whole file; returns its records. `filled` sees each batch, and may put another in its
+/// place.
+pub(super) fn parse_file(
+    rows: &mut RowParser,
+    shape: &mut Shape,
+    map: &MappedFile,
+    body: u64,
+    filled: &mut dyn FnMut(&mut Batch),
+) -> u64 {
     let bytes = map.bytes();
     let window = Window { bytes, byte_offset: 0, last: true };
     let mut cursor =
@@ -198,7 +237,7 @@ fn parse_file(rows: &mut RowParser, shape: &mut Shape, map: &MappedFile, body: u
             Pause::BatchFull => shape.settle(&batch),
             Pause::NeedMore | Pause::Endless { .. } => break,
         }
-        std::hint::black_box(&batch);
+        filled(&mut batch);
         records += u64::from(cursor.records - before);
         if cursor.at - released >= RELEASE_BYTES {
             map.release(ByteRange { start: released as u64, end: cursor.at as u64 });
@@ -229,7 +268,11 @@ fn load(
     target: Arc<dyn Target>,
 ) -> Result<Measured> {
     settle_for(resolved, &*target, &mut prepared)?;
-    let Prepared { config, inputs, .. } = prepared;
+    let Prepared { mut config, inputs, .. } = prepared;
+    if let Some(ledger) = &mut config.ledger {
+        // The run before has loaded this file: without this there would be nothing to do.
+        ledger.restart = Restart::New;
+    }
     let started = Instant::now();
     let target = TargetHandle(target);
     let outcome = Load { config, inputs, target, control: Control::new() }.run();
@@ -241,7 +284,7 @@ fn load(
     }
 }
 
-fn measured(name: &'static str, records: u64, bytes: u64, started: Instant) -> Measured {
+pub(super) fn measured(name: &'static str, records: u64, bytes: u64, started: Instant) -> Measured {
     let seconds = started.elapsed().as_secs_f64();
     Measured {
         name,

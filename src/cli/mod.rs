@@ -11,6 +11,7 @@ mod conn;
 pub mod core_dumps;
 mod describe;
 pub mod exit;
+mod from_memory;
 mod r#gen;
 mod init_ledger;
 mod ledger;
@@ -104,9 +105,9 @@ fn command(cli: Cli, environment: &[(OsString, OsString)], messages: &mut Messag
             init_ledger::init_ledger(&resolved, only_print).map(|()| exit::OK)
         }
         Command::Bench(args) => {
-            let runs = args.runs;
+            let (runs, steps) = (args.runs, args.steps);
             let resolved = start(args.check.into(), environment, messages)?;
-            bench::bench(&resolved, runs).map(|()| exit::OK)
+            bench::bench(&resolved, runs, &steps).map(|()| exit::OK)
         }
         Command::Gen(args) => r#gen::generate(&args).map(|()| exit::OK),
         Command::Conn(ConnCommand::Test(args)) => {

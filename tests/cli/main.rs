@@ -1,6 +1,7 @@
 //! The program as its users meet it: the real binary, real files, real databases, and everything
 //! that goes wrong around them.
 
+mod bench;
 mod changing;
 mod columns;
 mod config;

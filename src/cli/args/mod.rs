@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 pub use restart::{AbortArgs, InitLedgerArgs, RestartArgs, StatusArgs};
 pub use target::TargetArgs;
 
+use super::bench::Step;
 use crate::config::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
 use crate::config::options::Options;
 use crate::config::setting::{
@@ -156,6 +157,9 @@ pub struct BenchArgs {
     /// Runs of each measurement; the fastest counts. Each load appends its rows
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub runs: usize,
+    /// What to measure, in this order [default: all but sink]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "STEP")]
+    pub steps: Vec<Step>,
     /// What a check takes.
     #[command(flatten)]
     pub check: CheckArgs,

@@ -1,0 +1,127 @@
+"""PostgreSQL and MariaDB: fastload over ODBC beside the servers' own loaders, beside its own sink fed
+from memory, beside pgloader and the old pipeline."""
+import os
+
+import databases
+from context import TABLE, Group
+from running import Run, check
+
+LOAD_DATA = (
+    "LOAD DATA LOCAL INFILE '{path}' INTO TABLE accounts CHARACTER SET utf8mb4 "
+    "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n' "
+    "IGNORE 1 LINES (account_id, @branch, @name, @balance, @currency, @opened, @last_txn, @status, "
+    "@rate, @memo) SET branch = nullif(@branch, ''), customer_name = nullif(@name, ''), "
+    "balance = nullif(@balance, ''), currency = nullif(@currency, ''), "
+    "opened = nullif(@opened, ''), last_txn = nullif(@last_txn, ''), "
+    "status = nullif(@status, ''), rate = nullif(@rate, ''), memo = nullif(@memo, '')")
+
+PGLOADER = """\
+LOAD CSV FROM '{path}' (account_id, {nullable})
+INTO postgresql://{user}:{password}@{host}:{port}/{database}?tablename=accounts
+  (account_id, branch, customer_name, balance, currency, opened, last_txn, status, rate, memo)
+WITH skip header = 1, fields optionally enclosed by '"', fields escaped by double-quote,
+  fields terminated by ',', batch rows = 25000;
+"""
+NULLABLE = ("branch", "customer_name", "balance", "currency", "opened", "last_txn", "status", "rate",
+            "memo")
+
+
+class Cases:
+    """Contenders on one file into one server; each load goes into a new table."""
+
+    def __init__(self, context, database, path, truth):
+        self.context, self.database = context, database
+        self.path, self.truth = path, truth
+
+    def checked(self, name, load):
+        databases.new_accounts(self.database)
+        measured = load()
+        check(name, databases.sums(self.database), self.truth)
+        return measured
+
+    def fastload(self, name, *flags):
+        return self.checked(name, lambda: self.context.load(
+            self.path, self.truth, *flags, to=databases.url(self.database)))
+
+    def step(self, step, name):
+        return self.checked(name, lambda: self.context.step(
+            step, self.path, to=databases.url(self.database)))
+
+    def command(self, name, words, **more):
+        def load():
+            done = self.context.run(words, **more)
+            return Run(done.wall_seconds, done.cpu_seconds, done.peak_bytes)
+
+        return self.checked(name, load)
+
+    def own_loader(self, name):
+        if self.database == "postgresql":
+            text = f"\\copy {TABLE} from '{self.path}' csv header"
+        else:
+            text = LOAD_DATA.format(path=self.path)
+        return self.command(name, [*databases.client(self.database), text])
+
+    def pgloader(self, name):
+        script = self.context.work / "pgloader.load"
+        script.touch(mode=0o600)
+        script.write_text(PGLOADER.format(
+            path=self.path, nullable=", ".join(f"{column} [null if blanks]" for column in NULLABLE),
+            user=os.environ["PGUSER"], password=os.environ["PGPASSWORD"],
+            host=os.environ["PGHOST"], port=os.environ["PGPORT"],
+            database=os.environ["PGDATABASE"]))
+        root = ["--root-dir", self.context.work / "pgloader"]
+        return self.command(name, ["pgloader", "--quiet", *root, script])
+
+    def old_pipeline(self, name):
+        # pyodbc's arrays end in a MemoryError with MariaDB's driver.
+        fast = ["fast"] if self.database == "postgresql" else []
+        connection = os.environ[databases.URL[self.database]]
+        if self.database == "postgresql":
+            connection += ";BoolsAsChar=0"
+        return self.command(name, [self.context.python,
+                                   self.context.here / "python/old_pipeline.py", "odbc", self.path,
+                                   connection, *fast])
+
+
+def groups(context):
+    def quick_start(database):
+        def start(wanted):
+            context.use_databases()
+            path, truth = context.accounts(rows=context.sizes.sink_rows)
+            cases = Cases(context, database, path, truth)
+            own = "psql-copy" if database == "postgresql" else "mariadb-load-data"
+            two = f"fastload-{database}-2"
+            found = {
+                own: lambda: cases.own_loader(own),
+                two: lambda: cases.fastload(two, "-w", "2"),
+                f"{database}-from-file": lambda: cases.step("load", f"{database}-from-file"),
+                f"{database}-from-memory": lambda: cases.step("sink", f"{database}-from-memory"),
+            }
+            one = f"fastload-{database}-1"
+            found[one] = lambda: cases.fastload(one, "-w", "1")
+            return found
+
+        return start
+
+    def slow_start(database):
+        def start(wanted):
+            context.use_databases()
+            path, truth = context.accounts(rows=context.sizes.slow_rows)
+            cases = Cases(context, database, path, truth)
+            own, old = f"fastload-{database}-slow-peers", f"old-{database}"
+            found = {own: lambda: cases.fastload(own, "-w", "2"), old: lambda: cases.old_pipeline(old)}
+            if database == "postgresql":
+                found["pgloader"] = lambda: cases.pgloader("pgloader")
+            return found
+
+        return start
+
+    made = []
+    for database, own in (("postgresql", "psql-copy"), ("mariadb", "mariadb-load-data")):
+        names = (own, f"fastload-{database}-1", f"fastload-{database}-2", f"{database}-from-file",
+                 f"{database}-from-memory")
+        slow = (f"fastload-{database}-slow-peers", f"old-{database}",
+                *(("pgloader",) if database == "postgresql" else ()))
+        made += [Group(database, names, quick_start(database), close=True),
+                 Group(f"{database}-slow", slow, slow_start(database))]
+    return made
