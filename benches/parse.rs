@@ -13,7 +13,8 @@ use fastload::input::RawSource;
 use fastload::parse::convert::Converter;
 use fastload::parse::record_reader::{RecordReader, Step};
 use fastload::parse::rows::{Cursor, Pause, RowParser, Window};
-use fastload::parse::scan::{Kernel, Positions, Scanner};
+use fastload::parse::scan::{Positions, Scanner};
+use fastload::parse::simd::Kernel;
 use fastload::record::ByteRange;
 use fastload::sink::RowAction;
 use fastload::sink::Target;
@@ -40,7 +41,7 @@ fn scan(c: &mut Criterion) {
     for kernel in Kernel::available() {
         let scanner = Scanner::with_kernel(needles, kernel);
         let mut positions = Positions::with_window(WINDOW_BYTES);
-        group.bench_function(format!("{kernel:?}"), |b| {
+        group.bench_function(kernel.name(), |b| {
             b.iter(|| {
                 let mut found = 0;
                 for window in bytes.chunks(WINDOW_BYTES) {
