@@ -397,15 +397,13 @@ pub mod x86 {
             const MYRIADS: i32 = 10_000 | 1 << 16;
             let values = vector(values);
             // SAFETY: the token says that the processor has AVX2, and so SSSE3 and SSE4.1.
-            let [first, last] = unsafe {
+            let eights = unsafe {
                 let pairs = _mm_maddubs_epi16(values, _mm_set1_epi16(TENS));
                 let fours = _mm_madd_epi16(pairs, _mm_set1_epi32(HUNDREDS));
                 let fours = _mm_packus_epi32(fours, fours);
-                let eights = _mm_madd_epi16(fours, _mm_set1_epi32(MYRIADS));
-                let [a, b, c, d, e, f, g, h] = _mm_cvtsi128_si64(eights).to_le_bytes();
-                [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
+                _mm_cvtsi128_si64(_mm_madd_epi16(fours, _mm_set1_epi32(MYRIADS))).cast_unsigned()
             };
-            u64::from(first) * 100_000_000 + u64::from(last)
+            (eights & 0xffff_ffff) * 100_000_000 + (eights >> 32)
         }
     }
 

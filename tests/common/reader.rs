@@ -182,12 +182,7 @@ fn segment() -> Segment {
 }
 
 /// Holds rows against the oracle's records, with each kernel.
-fn check_rows(
-    bytes: &[u8],
-    dialect: &Dialect,
-    field_count: usize,
-    expected: &[OracleRecord],
-) {
+fn check_rows(bytes: &[u8], dialect: &Dialect, field_count: usize, expected: &[OracleRecord]) {
     let text = |field: &OracleField| {
         let is_null = field.value.is_empty() && !field.quoted;
         (!is_null).then(|| field.value.iter().copied().map(char::from).collect())
@@ -206,9 +201,8 @@ fn check_rows(
         let found = read_rows(bytes, dialect, field_count, kernel);
         let complete = expected.get(..found.len()).expect("no record too many");
         assert_eq!(found, complete, "{} {dialect:?}", kernel.name());
-        let endless = |record: &(usize, usize, _, _)| {
-            record.1 - record.0 > dialect.max_record_bytes
-        };
+        let endless =
+            |record: &(usize, usize, _, _)| record.1 - record.0 > dialect.max_record_bytes;
         let stopped_at = expected.get(found.len());
         assert!(
             stopped_at.is_none_or(endless) || dialect.comment.is_some(),

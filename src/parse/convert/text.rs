@@ -51,6 +51,12 @@ impl Limit {
         }
     }
 
+    /// All bits set where a NUL byte is a fault.
+    #[inline(always)]
+    const fn nul_faults(self) -> u64 {
+        (self.nul_in_text as u64).wrapping_sub(1)
+    }
+
     /// Checks text of valid UTF-8.
     fn check(self, text: &str) -> Result<(), Fault> {
         if !self.nul_in_text && text.as_bytes().contains(&0) {
@@ -159,7 +165,7 @@ fn copy_step<L: Lanes>(
     if unusual(lanes, block, limit) & text == 0 && len <= limit.max {
         return Some(len);
     }
-    if !takes_utf8 || (!limit.nul_in_text && lanes.equal(block, 0) & text != 0) {
+    if !takes_utf8 || lanes.equal(block, 0) & text & limit.nul_faults() != 0 {
         return None;
     }
     let characters = utf8_characters(lanes, block, text)?;
@@ -208,8 +214,8 @@ const fn first_bits(count: usize) -> u64 {
 /// The bytes that are not ASCII, or NUL where that is not taken.
 #[inline(always)]
 fn unusual<L: Lanes>(lanes: L, block: L::Block, limit: Limit) -> u64 {
-    let beyond_ascii = lanes.at_least(block, 0x80);
-    if limit.nul_in_text { beyond_ascii } else { beyond_ascii | lanes.equal(block, 0) }
+    // No branch: compilers keep masks that meet behind one as 64 single bits.
+    lanes.at_least(block, 0x80) | (lanes.equal(block, 0) & limit.nul_faults())
 }
 
 /// Number of characters in the bytes of a block that `text` names, which are its first ones;

@@ -255,7 +255,8 @@ fn utf8_is_what_the_standard_library_says() {
 fn short_exponents_are_read_as_the_standard_library_does() {
     let mut texts = Vec::new();
     for mantissa in ["1", "9.5", "0.1", "123456789012", "1.2345678901", ".5", "5.", "00.10", "."] {
-        for exponent in ["e-0", "e-1", "E-9", "e-", "e5", "e+5", "e-10", "e--", "e-a", "-5", "xe-5"] {
+        for exponent in ["e-0", "e-1", "E-9", "e-", "e5", "e+5", "e-10", "e--", "e-a", "-5", "xe-5"]
+        {
             texts.extend(["", "-", "+"].map(|sign| format!("{sign}{mantissa}{exponent}")));
         }
     }
