@@ -2,9 +2,10 @@
 //!
 //! It equals `parse/oracle.rs` for every input; read the rules there. Records of the expected shape
 //! are taken many at a time from an index (`parse/indexed_walk.rs`). Two walks read one record at a
-//! time, whatever it looks like. The *direct* walk goes from one structural byte to the next and serves dialects whose delimiter,
-//! quote and newline are single bytes: comma, tab, pipe, `.tbl`. The *general* walk goes byte by
-//! byte and serves the rest: escapes, delimiters of several bytes, trimming, strict CR LF.
+//! time, whatever it looks like. The *direct* walk goes from one structural byte to the next and
+//! serves dialects whose delimiter, quote and newline are single bytes: comma, tab, pipe, `.tbl`.
+//! The *general* walk goes byte by byte and serves the rest: escapes, delimiters of several bytes,
+//! trimming, strict CR LF.
 //!
 //! A window is a part of the file that may end in the middle of a record. [`Step::NeedMore`] says
 //! so; the caller comes again with a longer window that begins with the same record.

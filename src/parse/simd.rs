@@ -379,8 +379,8 @@ pub mod x86 {
         #[inline(always)]
         fn weigh(self, bytes: u128, first: [i8; 16], second: [i16; 8]) -> [u32; 4] {
             let mut sums = [0; 4];
-            // SAFETY: the arrays have the 16 bytes that are loaded and stored, at any alignment. The
-            // token says that the processor has AVX2, and so SSSE3.
+            // SAFETY: the arrays have the 16 bytes that are loaded and stored, at any alignment.
+            // The token says that the processor has AVX2, and so SSSE3.
             unsafe {
                 let first = _mm_loadu_si128(first.as_ptr().cast());
                 let second = _mm_loadu_si128(second.as_ptr().cast());
@@ -573,7 +573,8 @@ mod tests {
         #[test]
         fn numbers_equal_parsed_text(number in 0..10_000_000_000_000_000_u64,
             place in 0..16_u32, byte: u8) {
-            let text: [u8; 16] = format!("{number:016}").into_bytes().try_into().expect("16 digits");
+            let text = format!("{number:016}").into_bytes();
+            let text: [u8; 16] = text.try_into().expect("16 digits");
             let digits = u128::from_le_bytes(text) ^ swar::splat16(b'0');
             let other = digits & !(0xff_u128 << (8 * place)) | u128::from(byte) << (8 * place);
             for kernel in Kernel::available() {
