@@ -235,12 +235,13 @@ impl Shape {
 
     /// Appends the fields of a run as if none were quoted.
     fn append_fields(&self, run: &Run<'_>, window: &[u8], base: usize, out: &mut Vec<FieldRef>) {
+        // Modulo 2^32: a stretch may begin before the block, its next record does not.
         #[expect(clippy::cast_possible_truncation, reason = "blocks are under 4 GiB")]
-        let offset = (run.stretch - base) as u32;
+        let offset = run.stretch.wrapping_sub(base) as u32;
         let ends = &run.ends[run.before.fields as usize..=run.last().fields as usize];
         let field = |(&before, &end): (&u32, &u32)| {
             let start = before.wrapping_add(1);
-            FieldRef::plain(offset + start, end - start)
+            FieldRef::plain(offset.wrapping_add(start), end - start)
         };
         if self.trailing_delimiter {
             let records = ends[..ends.len() - 1].chunks_exact(self.ends_of_record());

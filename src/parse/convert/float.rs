@@ -112,8 +112,8 @@ impl Decode<f64> for Double {
                 #[expect(clippy::cast_precision_loss, reason = "see below")]
                 let mantissa = scaled.mantissa as f64;
                 // One rounding in any case. With a point or an exponent there are at most 15
-                // digits: both operands are exact and the division rounds. Without either the conversion
-                // of at most 16 digits rounds and the divisor is 1.
+                // digits: both operands are exact and the division rounds. Without either the
+                // conversion of at most 16 digits rounds and the divisor is 1.
                 let magnitude = mantissa / POWERS_F64[scaled.scale];
                 *cell = if negative { -magnitude } else { magnitude };
             }
