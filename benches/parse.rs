@@ -4,23 +4,16 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fastload::arena::{Batch, CellType, IndicatorWidth, Segment};
 use fastload::config::dialect::Dialect;
-use fastload::config::schema_text::parse_schema;
-use fastload::config::{DateFormats, FieldSource, LoadColumn};
-use fastload::generate::{BadRecords, GenOptions, GenSize, Truth, accounts, accounts_schema};
-use fastload::input::RawSource;
-use fastload::parse::convert::Converter;
+use fastload::generate::{BadRecords, GenOptions, GenSize, Truth, accounts};
 use fastload::parse::record_reader::{RecordReader, Step};
-use fastload::parse::rows::{Cursor, Pause, RowParser, Window};
-use fastload::parse::scan::{Kernel, Positions, Scanner};
-use fastload::record::ByteRange;
-use fastload::sink::RowAction;
-use fastload::sink::Target;
-use fastload::sink::null::NullTarget;
+use fastload::parse::scan::{Positions, Scanner};
+use fastload::parse::simd::Kernel;
+
+#[path = "parsing/mod.rs"]
+mod parsing;
 
 const BYTES: u64 = 16 << 20;
-const BATCH_ROWS: usize = 4_096;
 const WINDOW_BYTES: usize = 16 << 10;
 
 fn sample() -> (Vec<u8>, Truth) {
@@ -40,7 +33,7 @@ fn scan(c: &mut Criterion) {
     for kernel in Kernel::available() {
         let scanner = Scanner::with_kernel(needles, kernel);
         let mut positions = Positions::with_window(WINDOW_BYTES);
-        group.bench_function(format!("{kernel:?}"), |b| {
+        group.bench_function(kernel.name(), |b| {
             b.iter(|| {
                 let mut found = 0;
                 for window in bytes.chunks(WINDOW_BYTES) {
@@ -80,72 +73,16 @@ fn split(c: &mut Criterion) {
     group.finish();
 }
 
-fn parser() -> (RowParser, Vec<CellType>) {
-    let columns = parse_schema(accounts_schema()).expect("the generator's own schema");
-    let layout =
-        NullTarget.layout("t", &columns, &RowAction::Insert).expect("null takes all types");
-    let dialect = Dialect::default();
-    let converters =
-        columns.iter().zip(&layout.cells).enumerate().map(|(field, (column, &cell))| {
-            let column = LoadColumn {
-                column: column.clone(),
-                source: FieldSource::Field(field),
-                empty_as_null: false,
-            };
-            Converter::new(&column, cell, &dialect, &DateFormats::default(), true)
-                .expect("supported")
-        });
-    let fields = (0..columns.len()).map(Some).collect();
-    let reader = RecordReader::new(&dialect, columns.len());
-    (RowParser::new(reader, converters.collect(), fields), layout.cells)
-}
-
 fn parse(c: &mut Criterion) {
     let (bytes, truth) = sample();
     let mut group = c.benchmark_group("parse");
     group.throughput(Throughput::Bytes(bytes.len() as u64));
-    let (mut parser, cells) = parser();
-    let mut batch = Batch::new(&cells, IndicatorWidth::Wide, 0);
-    // As the engine lays the arena out once it has seen some values: name, balance, currency,
-    // status, memo.
-    batch.lay_out(BATCH_ROWS, &[0, 0, 32, 17, 3, 0, 0, 1, 0, 128]);
-    let source = RawSource::Owned { bytes: std::sync::Arc::new(Vec::new()), base: 0 };
-    let segment = Segment {
-        file: 0,
-        range: ByteRange::default(),
-        base_record: 0,
-        base_line: 0,
-        records: 0,
-        first_row: 0,
-        source,
-        share_bytes: None,
-        records_before: 0,
-        numbered: 0,
-        lines_before: 0,
-        lines: 0,
-        digest: 0,
-    };
-    group.bench_function("accounts into arenas", |b| {
-        b.iter(|| {
-            let window = Window { bytes: &bytes, byte_offset: 0, last: true };
-            let mut cursor = Cursor::default();
-            let mut rows = 0;
-            parser.seek(0);
-            loop {
-                batch.clear();
-                batch.segments.push(segment.clone());
-                let pause = parser.parse(window, bytes.len(), &mut cursor, &mut batch);
-                assert!(batch.rejects.is_empty());
-                rows += batch.rows() as u64;
-                black_box(&batch);
-                if pause == Pause::ChunkEnd {
-                    break;
-                }
-                assert_eq!(pause, Pause::BatchFull);
-            }
-            assert_eq!(rows, truth.rows);
+    for kernel in Kernel::available() {
+        let mut parsing = parsing::Parsing::new(kernel);
+        group.bench_function(format!("accounts into arenas, {}", kernel.name()), |b| {
+            b.iter(|| assert_eq!(parsing.parse(&bytes), truth.rows));
         });
-    });
+    }
     group.finish();
 }
 

@@ -134,8 +134,8 @@ impl<'s> Writer<'s> {
                 self.shared.fail(panicked(panic.as_ref()));
                 // The sink's state is unknown: its connection goes, and the transaction with it.
                 // But a commit may have taken effect already: then its rejects must be there, and
-                // the next start cuts what is too much.
-                if !self.desk.is_committing() {
+                // with a ledger the next start cuts what is too much.
+                if self.booking.is_none() || !self.desk.is_committing() {
                     self.forget_rejects();
                 }
             }

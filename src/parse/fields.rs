@@ -40,6 +40,20 @@ impl FieldRef {
         Self { start, length_and_flags: length | quoted | escaped }
     }
 
+    /// The field without its last byte, which it must have.
+    #[inline]
+    pub(super) const fn without_last_byte(self) -> Self {
+        debug_assert!(!self.is_empty());
+        Self { start: self.start, length_and_flags: self.length_and_flags - 1 }
+    }
+
+    /// The field between the quotes that it begins and ends with.
+    #[inline]
+    pub(super) fn without_quotes(self, escaped: bool) -> Self {
+        debug_assert!(self.len() >= 2);
+        Self::new(self.start + 1, self.length_and_flags - 2, true, escaped)
+    }
+
     /// Offset of the first byte from the start of the block.
     #[inline]
     #[must_use]
@@ -75,10 +89,19 @@ impl FieldRef {
         self.length_and_flags & ESCAPED != 0
     }
 
-    /// Whether the field is neither quoted, nor empty, nor escaped: the common case.
+    /// Whether the field is not escaped and has `least` to `most` bytes, quoted or not: the common
+    /// case. `most` is under 2^30.
     #[inline]
     #[must_use]
-    pub const fn is_plain_value(self) -> bool {
-        self.length_and_flags.wrapping_sub(1) < LENGTH
+    pub const fn is_unescaped(self, least: u32, most: u32) -> bool {
+        debug_assert!(least <= most && most <= LENGTH);
+        (self.length_and_flags & !QUOTED).wrapping_sub(least) <= most - least
+    }
+
+    /// Whether the field is an empty quoted one.
+    #[inline]
+    #[must_use]
+    pub const fn is_quoted_empty(self) -> bool {
+        self.length_and_flags == QUOTED
     }
 }

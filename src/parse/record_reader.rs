@@ -1,9 +1,11 @@
 //! The fast reader of records: one record at a time from a window of bytes, fields as positions.
 //!
-//! It equals `parse/oracle.rs` for every input; read the rules there. Two walks do the work. The
-//! *direct* walk goes from one structural byte to the next and serves dialects whose delimiter,
-//! quote and newline are single bytes: comma, tab, pipe, `.tbl`. The *general* walk goes byte by
-//! byte and serves the rest: escapes, delimiters of several bytes, trimming, strict CR LF.
+//! It equals `parse/oracle.rs` for every input; read the rules there. Records of the expected shape
+//! are taken many at a time from an index (`parse/indexed_walk.rs`). Two walks read one record at a
+//! time, whatever it looks like. The *direct* walk goes from one structural byte to the next and
+//! serves dialects whose delimiter, quote and newline are single bytes: comma, tab, pipe, `.tbl`.
+//! The *general* walk goes byte by byte and serves the rest: escapes, delimiters of several bytes,
+//! trimming, strict CR LF.
 //!
 //! A window is a part of the file that may end in the middle of a record. [`Step::NeedMore`] says
 //! so; the caller comes again with a longer window that begins with the same record.
@@ -12,13 +14,18 @@ use memchr::{memchr, memchr_iter};
 
 use super::field_writer::FieldWriter;
 use super::fields::FieldRef;
+use super::indexed_walk::Indexed;
 use super::scan::{Positions, Scanner};
+use super::simd::Kernel;
 use crate::config::dialect::{BareQuote, Dialect, Terminator};
 use crate::record::Malformed;
 
 /// Bytes scanned for structure at a time: small enough that bytes and positions stay in cache
 /// until the fields are converted.
 const WINDOW_BYTES: usize = 16 << 10;
+
+/// Bytes scanned first at a new place: it may be for one record only.
+const FIRST_WINDOW_BYTES: usize = 512;
 
 /// What stands at an offset of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +94,12 @@ pub struct RecordReader {
     positions_base: usize,
     /// Offset in the window of the first byte not scanned yet.
     scanned_to: usize,
+    /// Bytes that are scanned next.
+    scan_bytes: usize,
+    /// Where the last step ended.
+    walked_to: usize,
+    /// For dialects that the direct walk serves.
+    pub(super) indexed: Option<Indexed>,
 }
 
 impl RecordReader {
@@ -96,6 +109,15 @@ impl RecordReader {
     /// If the dialect is not valid ([`Dialect::validate`]) or `field_count` is 0.
     #[must_use]
     pub fn new(dialect: &Dialect, field_count: usize) -> Self {
+        Self::with_kernel(dialect, field_count, Kernel::fastest())
+    }
+
+    /// As [`Self::new`], with a certain kernel.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    #[must_use]
+    pub fn with_kernel(dialect: &Dialect, field_count: usize, kernel: Kernel) -> Self {
         assert!(field_count > 0, "a record has at least one field");
         dialect.validate().expect("dialects are validated where they are made");
         let newline = super::oracle::line_byte(dialect);
@@ -105,8 +127,8 @@ impl RecordReader {
             && !dialect.trim
             && dialect.terminator != Terminator::CrLf;
         let scanner = match dialect.quote {
-            Some(quote) => Scanner::new(&[delimiter, newline, quote]),
-            None => Scanner::new(&[delimiter, newline]),
+            Some(quote) => Scanner::with_kernel(&[delimiter, newline, quote], kernel),
+            None => Scanner::with_kernel(&[delimiter, newline], kernel),
         };
         Self {
             dialect: dialect.clone(),
@@ -119,6 +141,9 @@ impl RecordReader {
             cursor: 0,
             positions_base: 0,
             scanned_to: 0,
+            scan_bytes: FIRST_WINDOW_BYTES,
+            walked_to: 0,
+            indexed: direct.then(|| Indexed::new(dialect, field_count, kernel)),
         }
     }
 
@@ -136,12 +161,23 @@ impl RecordReader {
 
     /// Prepares for a new window, or for another place in the same one.
     pub fn seek(&mut self, at: usize) {
-        self.positions_base = at;
-        self.scanned_to = at;
-        self.cursor = usize::MAX;
+        if let Some(indexed) = &mut self.indexed {
+            indexed.forget();
+        }
+        self.seek_walk(at);
     }
 
-    /// Reads what begins at `at`, which is where the last step ended or where [`Self::seek`] went.
+    /// Prepares the walk for another place in the same window.
+    fn seek_walk(&mut self, at: usize) {
+        self.positions_base = at;
+        self.scanned_to = at;
+        self.scan_bytes = FIRST_WINDOW_BYTES;
+        self.cursor = usize::MAX;
+        self.walked_to = at;
+    }
+
+    /// Reads what begins at `at`: where the last step ended or [`Self::seek`] went, or where the
+    /// records that were taken from the index end.
     ///
     /// `last` says that the window ends with the file. Fields are appended to `out` as offsets
     /// from `base`, exactly `field_count` of them for a record.
@@ -149,6 +185,26 @@ impl RecordReader {
     /// # Panics
     /// If `at` is not inside the window.
     pub fn step(
+        &mut self,
+        window: &[u8],
+        last: bool,
+        at: usize,
+        base: usize,
+        out: &mut Vec<FieldRef>,
+    ) -> Step {
+        if at != self.walked_to {
+            self.seek_walk(at);
+        }
+        let step = self.step_from(window, last, at, base, out);
+        if let Step::Record { end, .. } | Step::Skipped { end, .. } | Step::Malformed { end, .. } =
+            step
+        {
+            self.walked_to = end;
+        }
+        step
+    }
+
+    fn step_from(
         &mut self,
         window: &[u8],
         last: bool,
@@ -200,7 +256,7 @@ impl RecordReader {
         };
         match self.raw_newline(window, last, start) {
             Some(end) => {
-                self.seek(end);
+                self.seek_walk(end);
                 let newlines = self.count_newlines(&window[start..end]);
                 Step::Malformed { what, at, field, end, newlines }
             }
@@ -215,7 +271,7 @@ impl RecordReader {
         match self.raw_newline(window, last, start) {
             Some(end) => {
                 if !self.positions_cover_line(window, start, end) {
-                    self.seek(end);
+                    self.seek_walk(end);
                 }
                 Step::Skipped { end, newlines: self.count_newlines(&window[start..end]) }
             }
@@ -262,7 +318,8 @@ impl RecordReader {
     #[inline(never)]
     fn refill(&mut self, window: &[u8]) -> Option<usize> {
         while self.scanned_to < window.len() {
-            let end = window.len().min(self.scanned_to + WINDOW_BYTES);
+            let end = window.len().min(self.scanned_to + self.scan_bytes);
+            self.scan_bytes = WINDOW_BYTES.min(2 * self.scan_bytes);
             self.scanner.scan(&window[self.scanned_to..end], &mut self.positions);
             self.positions_base = self.scanned_to;
             self.scanned_to = end;

@@ -64,15 +64,6 @@ pub enum Pause {
     },
 }
 
-/// Where one record of a block stands in the window.
-#[derive(Debug, Clone, Copy)]
-struct RecordSpan {
-    start: usize,
-    end: usize,
-    record: u32,
-    line: u32,
-}
-
 /// Parses chunks into batches. One for each parser thread; reused for all its chunks.
 #[derive(Debug)]
 pub struct RowParser {
@@ -81,7 +72,8 @@ pub struct RowParser {
     /// Field of the file for each column, `None` for a constant.
     column_fields: Vec<Option<usize>>,
     fields: Vec<FieldRef>,
-    spans: Vec<RecordSpan>,
+    /// Records of the block; their sources stand in the batch behind its rows.
+    records: usize,
     faults: Vec<(u32, Fault)>,
     /// First fault of each bad record of the block: (record in block, column, fault).
     block_faults: Vec<(u32, u32, Fault)>,
@@ -105,7 +97,7 @@ impl RowParser {
             converters,
             column_fields,
             fields,
-            spans: Vec::with_capacity(BLOCK_RECORDS),
+            records: 0,
             faults: Vec::new(),
             block_faults: Vec::new(),
         }
@@ -128,6 +120,9 @@ impl RowParser {
     /// When it pauses, `cursor` stands at the first record that is not in the batch. After
     /// [`Pause::NeedStride`], [`Pause::NeedMore`] and [`Pause::Endless`], and for a new window,
     /// [`Self::seek`] comes first.
+    ///
+    /// # Panics
+    /// If the batch has no segment, or was laid out for other columns.
     pub fn parse(
         &mut self,
         window: Window<'_>,
@@ -144,11 +139,13 @@ impl RowParser {
             let base = cursor.at;
             let pause = self.split_block(window, until, room.min(BLOCK_RECORDS), cursor, batch);
             if let Some(stopped) = self.convert_block(window.bytes, base, batch) {
-                let span = self.spans[stopped.record as usize];
-                *cursor = Cursor { at: span.start, records: span.record - 1, lines: span.line - 1 };
-                self.spans.truncate(stopped.record as usize);
+                let source = batch.row_sources[batch.rows() + stopped.record as usize];
+                let at = usize::try_from(source.byte_offset - window.byte_offset)
+                    .expect("a record of the window begins in it");
+                *cursor = Cursor { at, records: source.record - 1, lines: source.line - 1 };
+                self.records = stopped.record as usize;
                 let kept = batch.rejects[rejects_before..]
-                    .partition_point(|reject| reject.record < span.record);
+                    .partition_point(|reject| reject.record < source.record);
                 batch.rejects.truncate(rejects_before + kept);
                 self.accept_block(window, base, rejects_before, batch);
                 return Pause::NeedStride { column: stopped.column, bytes: stopped.bytes };
@@ -170,14 +167,18 @@ impl RowParser {
         batch: &mut Batch,
     ) -> Option<Pause> {
         self.fields.clear();
-        self.spans.clear();
-        let base = cursor.at;
-        while self.spans.len() < records_max && cursor.at - base < BLOCK_SPAN_BYTES {
+        self.records = 0;
+        let (base, first_row) = (cursor.at, batch.rows());
+        while self.records < records_max && cursor.at - base < BLOCK_SPAN_BYTES {
             if cursor.at > until || (window.last && cursor.at == window.bytes.len()) {
                 return Some(Pause::ChunkEnd);
             }
             if cursor.at == window.bytes.len() {
                 return Some(Pause::NeedMore);
+            }
+            let sources = &mut batch.row_sources[first_row + self.records..];
+            if self.take_run(window, until, records_max, base, cursor, sources) {
+                continue;
             }
             let start = cursor.at;
             let step = self.reader.step(window.bytes, window.last, start, base, &mut self.fields);
@@ -185,7 +186,8 @@ impl RowParser {
                 Step::Record { end, newlines } => {
                     cursor.records += 1;
                     let (record, line) = (cursor.records, cursor.lines + 1);
-                    self.spans.push(RecordSpan { start, end, record, line });
+                    sources[0] = row_source(window, start, end, record, line);
+                    self.records += 1;
                     (end, newlines)
                 }
                 Step::Skipped { end, newlines } => (end, newlines),
@@ -217,12 +219,39 @@ impl RowParser {
         None
     }
 
+    /// Takes records of the expected shape, many at a time; tells whether there were any.
+    fn take_run(
+        &mut self,
+        window: Window<'_>,
+        until: usize,
+        records_max: usize,
+        base: usize,
+        cursor: &mut Cursor,
+        sources: &mut [RowSource],
+    ) -> bool {
+        let room = records_max - self.records;
+        let Some(run) =
+            self.reader.take_run(window.bytes, cursor.at, until, room, base, &mut self.fields)
+        else {
+            return false;
+        };
+        for (source, span) in sources.iter_mut().zip(run.spans()) {
+            cursor.records += 1;
+            let line = cursor.lines + span.newlines_before + 1;
+            *source = row_source(window, span.start, span.end, cursor.records, line);
+        }
+        cursor.at = run.end();
+        cursor.lines += run.newlines();
+        self.records += run.len();
+        true
+    }
+
     /// Converts the split records column by column. Returns the first record, if any, with a value
     /// that does not fit the arena's strides.
     fn convert_block(&mut self, bytes: &[u8], base: usize, batch: &mut Batch) -> Option<Stopped> {
         self.block_faults.clear();
         let mut stopped: Option<Stopped> = None;
-        let mut records = self.spans.len();
+        let mut records = self.records;
         let mut bad_records = 0_u128;
         let first_row = batch.rows();
         for (column, converter) in self.converters.iter().enumerate() {
@@ -264,14 +293,11 @@ impl RowParser {
         batch: &mut Batch,
     ) {
         let first_row = batch.rows();
-        for (row, span) in self.spans.iter().enumerate() {
-            batch.row_sources[first_row + row] = row_source(window, *span);
-        }
-        let mut rows = self.spans.len();
+        let mut rows = self.records;
         if !self.block_faults.is_empty() {
             self.block_faults.sort_unstable_by_key(|&(record, ..)| record);
-            rows = self.close_rows(first_row, batch);
             self.reject_faults(window, base, batch);
+            rows = self.close_rows(first_row, batch);
             batch.rejects[rejects_before..].sort_unstable_by_key(|reject| reject.record);
         }
         batch.set_rows(first_row + rows);
@@ -281,7 +307,7 @@ impl RowParser {
     fn close_rows(&self, first_row: usize, batch: &mut Batch) -> usize {
         let mut bad = self.block_faults.iter().map(|&(record, ..)| record as usize).peekable();
         let mut to = 0;
-        for from in 0..self.spans.len() {
+        for from in 0..self.records {
             if bad.next_if_eq(&from).is_some() {
                 continue;
             }
@@ -298,10 +324,9 @@ impl RowParser {
 
     fn reject_faults(&self, window: Window<'_>, base: usize, batch: &mut Batch) {
         for &(record, column, what) in &self.block_faults {
-            let span = self.spans[record as usize];
+            let source = batch.row_sources[batch.rows() + record as usize];
             let field = self.column_fields[column as usize]
                 .map(|field| self.fields[record as usize * self.reader.field_count() + field]);
-            let source = row_source(window, span);
             let (byte_offset, byte_length) = field.map_or((source.byte_offset, 0), |field| {
                 let length = u32::try_from(field.len()).expect("a field is under 2^29 bytes");
                 (window.byte_offset + (base + field.start()) as u64, length)
@@ -310,21 +335,19 @@ impl RowParser {
                 segment: batch.segments.len() - 1,
                 byte_offset: source.byte_offset,
                 byte_length: u64::from(source.byte_length),
-                record: span.record,
-                line: span.line,
+                record: source.record,
+                line: source.line,
                 reason: Reason::Fault { what, column, byte_offset, byte_length },
             });
         }
     }
 }
 
-fn row_source(window: Window<'_>, span: RecordSpan) -> RowSource {
-    RowSource {
-        byte_offset: window.byte_offset + span.start as u64,
-        byte_length: u32::try_from(span.end - span.start).expect("a record is under 2^29 bytes"),
-        record: span.record,
-        line: span.line,
-    }
+#[inline]
+fn row_source(window: Window<'_>, start: usize, end: usize, record: u32, line: u32) -> RowSource {
+    #[expect(clippy::cast_possible_truncation, reason = "a record is under 2^29 bytes")]
+    let byte_length = (end - start) as u32;
+    RowSource { byte_offset: window.byte_offset + start as u64, byte_length, record, line }
 }
 
 /// A value that does not fit its stride.

@@ -225,6 +225,7 @@ fn config_show_hides_what_may_be_secret() {
 /// for its input meanwhile.
 #[test]
 fn the_command_line_of_a_running_load_holds_no_secret() {
+    const TABLE: &str = "security_running_load";
     Server::each(|server| {
         let secret = SECRETS[0];
         let login = Login::create(server, "security_running", secret);
@@ -312,6 +313,7 @@ fn debug_forms_hold_no_secret() {
 /// The driver manager's own trace holds what goes through it: its user is told.
 #[test]
 fn a_trace_of_the_driver_manager_is_told() {
+    const TABLE: &str = "security_traced";
     Server::each(|server| {
         let place = Place::new();
         let directory = std::env::var("ODBCSYSINI").unwrap();

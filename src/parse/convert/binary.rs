@@ -5,6 +5,7 @@
 //! backslash, `\x41` reaches this place as `x41` and is refused; such files write `\\x41` or
 //! `0x41`.
 
+use crate::parse::simd::Lanes;
 use crate::record::Fault;
 
 use super::field::{Render, Stop, Value};
@@ -31,7 +32,13 @@ const DIGITS: [u8; 256] = {
 
 impl Render for Binary {
     #[inline(always)]
-    fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
+    fn render<L: Lanes>(
+        &self,
+        _: L,
+        value: Value<'_>,
+        row: &mut [u8],
+        stride: usize,
+    ) -> Result<usize, Stop> {
         let text = value.bytes();
         let ([b'0', b'x' | b'X', text @ ..] | [b'\\', b'x', text @ ..] | text) = text;
         let len = text.len() / 2;

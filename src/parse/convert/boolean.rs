@@ -1,5 +1,6 @@
 //! BOOLEAN: `true`/`false`, `t`/`f`, `yes`/`no`, `y`/`n`, `on`/`off`, `1`/`0` in any case.
 
+use crate::parse::simd::Lanes;
 use crate::record::Fault;
 
 use super::field::{Decode, Render, Stop, Value};
@@ -32,7 +33,7 @@ fn parse_word(text: &[u8]) -> Result<bool, Fault> {
 
 impl<C: From<bool>> Decode<C> for Boolean {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>, cell: &mut C) -> Result<(), Fault> {
+    fn decode<L: Lanes>(&self, _: L, value: Value<'_>, cell: &mut C) -> Result<(), Fault> {
         *cell = parse(value)?.into();
         Ok(())
     }
@@ -40,7 +41,13 @@ impl<C: From<bool>> Decode<C> for Boolean {
 
 impl Render for Boolean {
     #[inline(always)]
-    fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
+    fn render<L: Lanes>(
+        &self,
+        _: L,
+        value: Value<'_>,
+        row: &mut [u8],
+        stride: usize,
+    ) -> Result<usize, Stop> {
         let text: &[u8] = if parse(value)? { b"true" } else { b"false" };
         if text.len() > stride {
             return Err(Stop::NeedStride(text.len()));

@@ -2,11 +2,12 @@
 //! `--date-format` says.
 
 use crate::arena::column::odbc_struct::Date;
+use crate::parse::simd::Lanes;
 use crate::record::Fault;
 
 use super::field::{Decode, Render, Stop, Value};
 use super::format::Format;
-use super::swar::all_digits8;
+use super::swar::{KEEP_FIRST, all_digits8};
 
 /// Dates.
 ///
@@ -48,6 +49,15 @@ impl CivilDay {
     }
 }
 
+impl CivilDay {
+    /// The day of three numbers, the first under 10,000, the others under 256.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "two and four digits")]
+    pub(super) const fn from_words(year: u32, month: u32, day: u32) -> Self {
+        Self { year: year as u16, month: month as u8, day: day as u8 }
+    }
+}
+
 impl From<CivilDay> for Date {
     #[inline(always)]
     fn from(day: CivilDay) -> Self {
@@ -75,6 +85,23 @@ pub(super) fn iso_day(text: &[u8; 10]) -> (bool, CivilDay) {
     (has_form, CivilDay { year, month, day })
 }
 
+/// As [`iso_day`], for a text with 16 readable bytes; `None` where it has not the form.
+#[inline(always)]
+fn wide_iso_day<L: Lanes>(lanes: L, value: Value<'_>) -> Option<CivilDay> {
+    const FORM: u128 = u128::from_le_bytes(*b"0000-00-00\0\0\0\0\0\0");
+    const MOST: u128 = u128::from_le_bytes([9, 9, 9, 9, 0, 9, 9, 0, 9, 9, 0, 0, 0, 0, 0, 0]);
+    let from = value.window.get(value.start..)?.first_chunk()?;
+    let digits = (u128::from_le_bytes(*from) & KEEP_FIRST[10]) ^ FORM;
+    if value.len != 10 || !lanes.all_at_most(digits, MOST) {
+        return None;
+    }
+    let [year, month, day, _] = lanes.weigh(digits, DAY_WEIGHTS, [100, 1, 1, 1, 1, 0, 0, 0]);
+    Some(CivilDay::from_words(year, month, day))
+}
+
+/// Weights of the digits of `yyyy-mm-dd` in pairs of bytes: a month lies across two of them.
+const DAY_WEIGHTS: [i8; 16] = [10, 1, 10, 1, 0, 10, 1, 0, 10, 1, 0, 0, 0, 0, 0, 0];
+
 /// In each byte ten times its digit plus the next one.
 #[inline(always)]
 pub(super) const fn pairs(digits: u64) -> [u8; 8] {
@@ -84,13 +111,22 @@ pub(super) const fn pairs(digits: u64) -> [u8; 8] {
 impl Dates {
     /// Writes the day of a text; tells whether it stands there as `yyyy-mm-dd` already.
     #[inline(always)]
-    fn parse(&self, value: Value<'_>, out: &mut CivilDay) -> Result<bool, Fault> {
+    fn parse<L: Lanes>(
+        &self,
+        lanes: L,
+        value: Value<'_>,
+        out: &mut CivilDay,
+    ) -> Result<bool, Fault> {
         let formatted = match &self.format {
             Some(format) => format.parse(value.bytes()),
             None => None,
         };
         if let Some(moment) = &formatted {
             *out = moment.day;
+        } else if L::IS_WIDE
+            && let Some(day) = wide_iso_day(lanes, value)
+        {
+            *out = day;
         } else if let Ok(text) = value.bytes().try_into() {
             let (has_form, day) = iso_day(text);
             if !has_form {
@@ -109,9 +145,9 @@ impl Dates {
 
 impl Decode<Date> for Dates {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>, cell: &mut Date) -> Result<(), Fault> {
+    fn decode<L: Lanes>(&self, lanes: L, value: Value<'_>, cell: &mut Date) -> Result<(), Fault> {
         let mut day = CivilDay::default();
-        self.parse(value, &mut day)?;
+        self.parse(lanes, value, &mut day)?;
         *cell = day.into();
         Ok(())
     }
@@ -119,9 +155,15 @@ impl Decode<Date> for Dates {
 
 impl Render for Dates {
     #[inline(always)]
-    fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
+    fn render<L: Lanes>(
+        &self,
+        lanes: L,
+        value: Value<'_>,
+        row: &mut [u8],
+        stride: usize,
+    ) -> Result<usize, Stop> {
         let mut day = CivilDay::default();
-        let is_iso = self.parse(value, &mut day)?;
+        let is_iso = self.parse(lanes, value, &mut day)?;
         if stride < 10 {
             return Err(Stop::NeedStride(10));
         }

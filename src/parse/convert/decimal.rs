@@ -5,10 +5,11 @@
 //! because the column would not give the zero back. Zeros before the first other digit do not
 //! count. No exponent, no blanks, no separators of thousands.
 
+use crate::parse::simd::Lanes;
 use crate::record::Fault;
 
 use super::field::{Render, Stop, Value};
-use super::swar::{KEEP_LAST, non_digits16, splat16};
+use super::swar::{KEEP_LAST, splat16};
 
 /// Decimals of a precision and scale.
 #[derive(Debug, Clone, Copy)]
@@ -26,16 +27,17 @@ struct Shape {
 
 /// Shape of at most 16 digits and points without a sign.
 #[inline(always)]
-fn shape16(digits: Value<'_>) -> Option<Shape> {
+fn shape16<L: Lanes>(lanes: L, digits: Value<'_>) -> Option<Shape> {
+    const POINT: u8 = b'.' ^ b'0';
     let values = (digits.last16() ^ splat16(b'0')) & KEEP_LAST[digits.len];
-    let others = non_digits16(values);
+    let others = lanes.non_digits(values);
     if others == 0 {
         return (digits.len > 0)
             .then_some(Shape { integer_digits: digits.len, fraction_digits: 0 });
     }
-    let from_end = others.leading_zeros() as usize / 8;
-    let point = digits.start + digits.len - 1 - from_end;
-    let one_point = others.is_power_of_two() && digits.window[point] == b'.';
+    let place = others.trailing_zeros() as usize;
+    let from_end = 15 - place;
+    let one_point = others.is_power_of_two() && values.to_le_bytes()[place & 15] == POINT;
     (one_point && digits.len > 1)
         .then(|| Shape { integer_digits: digits.len - 1 - from_end, fraction_digits: from_end })
 }
@@ -79,9 +81,16 @@ impl Decimal {
 
 impl Render for Decimal {
     #[inline(always)]
-    fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
+    fn render<L: Lanes>(
+        &self,
+        lanes: L,
+        value: Value<'_>,
+        row: &mut [u8],
+        stride: usize,
+    ) -> Result<usize, Stop> {
         let (digits, negative) = value.split_sign();
-        let shape = if digits.len <= 16 { shape16(digits) } else { long_shape(digits.bytes()) };
+        let shape =
+            if digits.len <= 16 { shape16(lanes, digits) } else { long_shape(digits.bytes()) };
         let shape = shape.ok_or(Fault::Syntax)?;
         if (shape.integer_digits > self.integer_digits || shape.fraction_digits > self.scale)
             && let Some(fault) = self.fault(digits.bytes(), shape)

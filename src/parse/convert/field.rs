@@ -5,6 +5,7 @@ use crate::arena::column::NULL_INDICATOR;
 use crate::config::dialect::Dialect;
 use crate::limits;
 use crate::parse::fields::FieldRef;
+use crate::parse::simd::{Lanes, Portable, Work};
 use crate::record::Fault;
 
 use super::{FieldBlock, NeedStride};
@@ -91,7 +92,7 @@ pub(super) trait Decode<C> {
     ///
     /// The cell is not returned, because a `Result` of a few bytes would be packed into one
     /// register and taken apart again.
-    fn decode(&self, value: Value<'_>, cell: &mut C) -> Result<(), Fault>;
+    fn decode<L: Lanes>(&self, lanes: L, value: Value<'_>, cell: &mut C) -> Result<(), Fault>;
 }
 
 /// Why a value did not get into its row.
@@ -112,10 +113,19 @@ impl From<Fault> for Stop {
 
 /// Conversion to text or bytes.
 pub(super) trait Render {
+    /// Whether [`Self::render`] takes an empty value, and gives 0 for it and for no other.
+    const TAKES_EMPTY: bool = false;
+
     /// Writes a value (which may be empty only for text) to the front of `row` and gives its
     /// length, at most `stride`. `row` goes on to the end of the column: the rows behind are not
     /// filled yet and may be written over.
-    fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop>;
+    fn render<L: Lanes>(
+        &self,
+        lanes: L,
+        value: Value<'_>,
+        row: &mut [u8],
+        stride: usize,
+    ) -> Result<usize, Stop>;
 
     /// As [`Self::render`] for a field with escapes; `None` where it has to be unescaped first.
     fn render_escaped(
@@ -178,6 +188,8 @@ pub(super) struct Rules {
     pub quoted_empty: QuotedEmpty,
     pub nullable: bool,
     pub max_field_bytes: usize,
+    /// The same, as far as a length can tell.
+    plain_bytes_max: u32,
     pub quote: Option<u8>,
     pub escape: Option<u8>,
     pub double_quote: bool,
@@ -207,6 +219,10 @@ impl Rules {
             quoted_empty,
             nullable,
             max_field_bytes: dialect.max_field_bytes,
+            plain_bytes_max: u32::try_from(
+                dialect.max_field_bytes.min(limits::RECORD_BYTES_CEILING),
+            )
+            .expect("the ceiling is under 2^30"),
             quote: dialect.quote,
             escape: dialect.escape,
             double_quote: dialect.double_quote,
@@ -216,12 +232,23 @@ impl Rules {
     /// Whether the field is certainly a value, with no escape in it.
     #[inline(always)]
     fn is_common(&self, field: FieldRef) -> bool {
-        let len = field.len();
-        if field.is_plain_value() {
-            len <= self.max_field_bytes && self.null_lengths & length_bit(len) == 0
-        } else {
-            field.is_quoted() && !field.is_escaped() && len.wrapping_sub(1) < self.max_field_bytes
-        }
+        field.is_unescaped(1, self.plain_bytes_max) && self.is_no_null_value(field)
+    }
+
+    /// As [`Self::is_common`], or the field is certainly NULL and has no bytes.
+    #[inline(always)]
+    fn is_common_or_missing(&self, field: FieldRef) -> bool {
+        field.is_unescaped(u32::from(!self.nullable), self.plain_bytes_max)
+            && !field.is_quoted_empty()
+            && self.is_no_null_value(field)
+    }
+
+    /// Whether the field is certainly none of the texts that mean NULL.
+    #[inline(always)]
+    fn is_no_null_value(&self, field: FieldRef) -> bool {
+        self.null_lengths == 0
+            || field.is_quoted()
+            || self.null_lengths & length_bit(field.len()) == 0
     }
 
     /// Whether the field is certainly NULL.
@@ -321,37 +348,44 @@ pub(super) struct Rows<'r, W> {
 }
 
 /// Converts one field of each record into cells of fixed size.
-#[inline(never)]
-pub(super) fn decode_block<C, D: Decode<C>, W: Word>(
-    decode: &D,
-    rules: &Rules,
-    block: &FieldBlock<'_>,
-    rows: Rows<'_, W>,
-    cells: &mut [C],
-    faults: &mut Vec<(u32, Fault)>,
-) {
-    let cell_word = W::length(size_of::<C>());
-    // Indices instead of zipped iterators: one counter in a register instead of four.
-    let mut at = rows.index;
-    for (record, (cell, word)) in cells.iter_mut().zip(rows.words).enumerate() {
-        let field = block.fields[at];
-        at += block.field_count;
-        *word = cell_word;
-        let converted = if rules.is_common(field) {
-            decode.decode(block.value(field), cell)
-        } else if rules.is_missing(field) {
-            *word = W::NULL;
-            Ok(())
-        } else {
-            decode_uncommon(decode, rules, block, field, cell).map(|is_null| {
-                if is_null {
-                    *word = W::NULL;
-                }
-            })
-        };
-        if let Err(fault) = converted {
-            *word = W::NULL;
-            push_fault(faults, record, fault);
+pub(super) struct DecodeBlock<'a, C, D, W> {
+    pub decode: &'a D,
+    pub rules: &'a Rules,
+    pub block: FieldBlock<'a>,
+    pub rows: Rows<'a, W>,
+    pub cells: &'a mut [C],
+    pub faults: &'a mut Vec<(u32, Fault)>,
+}
+
+impl<C, D: Decode<C>, W: Word> Work for DecodeBlock<'_, C, D, W> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self { decode, rules, block, rows, cells, faults } = self;
+        let cell_word = W::length(size_of::<C>());
+        // Indices instead of zipped iterators: one counter in a register instead of four.
+        let mut at = rows.index;
+        for (record, (cell, word)) in cells.iter_mut().zip(rows.words).enumerate() {
+            let field = block.fields[at];
+            at += block.field_count;
+            *word = cell_word;
+            let converted = if rules.is_common(field) {
+                decode.decode(lanes, block.value(field), cell)
+            } else if rules.is_missing(field) {
+                *word = W::NULL;
+                Ok(())
+            } else {
+                decode_uncommon(decode, rules, &block, field, cell).map(|is_null| {
+                    if is_null {
+                        *word = W::NULL;
+                    }
+                })
+            };
+            if let Err(fault) = converted {
+                *word = W::NULL;
+                push_fault(faults, record, fault);
+            }
         }
     }
 }
@@ -368,9 +402,11 @@ fn decode_uncommon<C, D: Decode<C>>(
 ) -> Result<bool, Fault> {
     let value = block.value(field);
     match rules.kind(field, block) {
-        Kind::Value => decode.decode(value, cell)?,
+        Kind::Value => decode.decode(Portable, value, cell)?,
         Kind::Escaped => {
-            rules.unescaped(value, field.is_quoted(), |value| decode.decode(value, cell))?;
+            rules.unescaped(value, field.is_quoted(), |value| {
+                decode.decode(Portable, value, cell)
+            })?;
         }
         Kind::Null => return Ok(true),
         Kind::Empty => return Err(Fault::QuotedEmpty),
@@ -392,52 +428,68 @@ fn record_index(record: usize) -> u32 {
 
 /// Converts one field of each record into text or bytes of `stride` bytes a row; `data` begins at
 /// the block's first row.
-#[inline(never)]
-pub(super) fn render_block<R: Render, W: Word>(
-    render: &R,
-    rules: &Rules,
-    block: &FieldBlock<'_>,
-    rows: Rows<'_, W>,
-    data: &mut [u8],
-    stride: usize,
-    faults: &mut Vec<(u32, Fault)>,
-) -> Result<(), NeedStride> {
-    let Rows { index, words } = rows;
-    let mut at = index;
-    let mut row_start = 0;
-    for (record, word) in words.iter_mut().enumerate() {
-        let field = block.fields[at];
-        at += block.field_count;
-        let row = &mut data[row_start..];
-        row_start += stride;
-        let rendered = if rules.is_common(field) {
-            render.render(block.value(field), row, stride)
-        } else if rules.is_missing(field) {
-            *word = W::NULL;
-            continue;
-        } else {
-            match render_uncommon(render, rules, block, field, row, stride) {
-                Ok(Some(len)) => Ok(len),
-                Ok(None) => {
-                    *word = W::NULL;
-                    continue;
-                }
-                Err(stop) => Err(stop),
-            }
-        };
-        match rendered {
-            Ok(len) => *word = W::length(len),
-            Err(Stop::Fault(fault)) => {
+pub(super) struct RenderBlock<'a, R, W> {
+    pub render: &'a R,
+    pub rules: &'a Rules,
+    pub block: FieldBlock<'a>,
+    pub rows: Rows<'a, W>,
+    pub data: &'a mut [u8],
+    pub stride: usize,
+    pub faults: &'a mut Vec<(u32, Fault)>,
+}
+
+impl<R: Render, W: Word> Work for RenderBlock<'_, R, W> {
+    type Output = Result<(), NeedStride>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Self::Output {
+        let Self { render, rules, block, rows, data, stride, faults } = self;
+        let Rows { index, words } = rows;
+        let mut at = index;
+        let mut row_start = 0;
+        for (record, word) in words.iter_mut().enumerate() {
+            let field = block.fields[at];
+            at += block.field_count;
+            let row = &mut data[row_start..];
+            row_start += stride;
+            let common = if R::TAKES_EMPTY {
+                rules.is_common_or_missing(field)
+            } else {
+                rules.is_common(field)
+            };
+            let rendered = if common {
+                render.render(lanes, block.value(field), row, stride)
+            } else if rules.is_missing(field) {
                 *word = W::NULL;
-                push_fault(faults, record, fault);
-            }
-            Err(Stop::NeedStride(bytes)) => {
-                let record = record_index(record);
-                return Err(NeedStride { record, bytes });
+                continue;
+            } else {
+                match render_uncommon(render, rules, &block, field, row, stride) {
+                    Ok(Some(len)) => Ok(len),
+                    Ok(None) => {
+                        *word = W::NULL;
+                        continue;
+                    }
+                    Err(stop) => Err(stop),
+                }
+            };
+            match rendered {
+                Ok(len) => {
+                    // No branch: which texts are missing cannot be predicted.
+                    let is_missing = u8::from(R::TAKES_EMPTY & common) & u8::from(len == 0) != 0;
+                    *word = if is_missing { W::NULL } else { W::length(len) };
+                }
+                Err(Stop::Fault(fault)) => {
+                    *word = W::NULL;
+                    push_fault(faults, record, fault);
+                }
+                Err(Stop::NeedStride(bytes)) => {
+                    let record = record_index(record);
+                    return Err(NeedStride { record, bytes });
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Length of the text of a field that is not [`Rules::is_common`]; `None` is NULL.
@@ -453,10 +505,10 @@ fn render_uncommon<R: Render>(
 ) -> Result<Option<usize>, Stop> {
     let (value, quoted) = (block.value(field), field.is_quoted());
     let rendered = match rules.kind(field, block) {
-        Kind::Value => render.render(value, row, stride),
+        Kind::Value => render.render(Portable, value, row, stride),
         Kind::Escaped => {
             render.render_escaped(rules, value.bytes(), quoted, row, stride).unwrap_or_else(|| {
-                rules.unescaped(value, quoted, |value| render.render(value, row, stride))
+                rules.unescaped(value, quoted, |value| render.render(Portable, value, row, stride))
             })
         }
         Kind::Empty => Ok(0),

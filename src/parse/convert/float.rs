@@ -6,14 +6,17 @@
 //! [`Fault::OutOfRange`]: the column would hold something else than the file says. Subnormal
 //! results are kept.
 
+use crate::parse::simd::Lanes;
 use crate::record::Fault;
 
 use super::field::{Decode, Value};
-use super::swar::{KEEP_LAST, non_digits16, number16, splat16};
+use super::swar::{KEEP_LAST, non_digits16, splat16};
 
 /// Powers of ten that are exact in 64 bits of float.
-const POWERS_F64: [f64; 17] =
-    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16];
+const POWERS_F64: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
 
 /// Powers of ten that are exact in 32 bits of float.
 const POWERS_F32: [f32; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
@@ -29,33 +32,49 @@ pub(super) struct Double;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Real;
 
-/// A number as an integer and a count of digits after the point.
+/// A number as an integer and the negative power of ten that it is multiplied with.
 #[derive(Clone, Copy)]
 struct Scaled {
     mantissa: u64,
-    fraction_digits: usize,
+    /// At most 15 digits after the point, and an exponent of at most 9, with at most 16 bytes for
+    /// both: no more than 22.
+    scale: usize,
 }
 
-/// Up to 16 digits and points as a scaled integer; `None` when they are anything else.
+/// Up to 16 bytes of digits, a point, and a short negative exponent (`e-5`), as a scaled integer;
+/// `None` when they are anything else.
 #[inline(always)]
-fn scaled16(digits: Value<'_>) -> Option<Scaled> {
+fn scaled16<L: Lanes>(lanes: L, digits: Value<'_>) -> Option<Scaled> {
+    const POINT: u128 = (b'.' ^ b'0') as u128;
+    const EXPONENT: u128 =
+        u128::from_le_bytes([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b'E', b'-', 0]);
+    const LETTER_CASE: u128 = 0x20 << (8 * 13);
     if digits.len == 0 || digits.len > 16 {
         return None;
     }
-    let values = (digits.last16() ^ splat16(b'0')) & KEEP_LAST[digits.len];
+    let text = digits.last16();
+    // Which numbers have an exponent cannot be predicted: no branch, but a shift by 3 bytes or 0.
+    let last = (text >> 120) as u8;
+    let is_exponent = (text & !LETTER_CASE) >> 104 & 0xffff == EXPONENT >> 104;
+    let exponent = usize::from(last.wrapping_sub(b'0'));
+    let negative_exponent =
+        u8::from(is_exponent) & u8::from(digits.len > 4) & u8::from(exponent <= 9) != 0;
+    let (exponent, cut) = if negative_exponent { (exponent, 3) } else { (0, 0) };
+    let values = ((text ^ splat16(b'0')) & KEEP_LAST[digits.len]) << (8 * cut);
+    let len = digits.len - cut;
     let others = non_digits16(values);
     if others == 0 {
-        return Some(Scaled { mantissa: number16(values), fraction_digits: 0 });
+        return Some(Scaled { mantissa: lanes.number16(values), scale: exponent });
     }
     let from_end = others.leading_zeros() as usize / 8;
-    let point = digits.start + digits.len - 1 - from_end;
-    if !others.is_power_of_two() || digits.window[point] != b'.' || digits.len == 1 {
+    let point = values << (8 * from_end) >> 120;
+    if !others.is_power_of_two() || point != POINT || len == 1 {
         return None;
     }
     // Move the digits before the point one place towards the end, over the point.
     let fraction = values & KEEP_LAST[from_end];
     let integer = (values & !KEEP_LAST[from_end + 1]) << 8;
-    Some(Scaled { mantissa: number16(integer | fraction), fraction_digits: from_end })
+    Some(Scaled { mantissa: lanes.number16(integer | fraction), scale: from_end + exponent })
 }
 
 /// Whether the text is a decimal number with optional point and exponent, as far as its bytes
@@ -87,16 +106,16 @@ fn general<F: fast_float2::FastFloat + Into<f64>>(bytes: &[u8]) -> Result<F, Fau
 
 impl Decode<f64> for Double {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>, cell: &mut f64) -> Result<(), Fault> {
+    fn decode<L: Lanes>(&self, lanes: L, value: Value<'_>, cell: &mut f64) -> Result<(), Fault> {
         let (digits, negative) = value.split_sign();
-        match scaled16(digits) {
+        match scaled16(lanes, digits) {
             Some(scaled) => {
                 #[expect(clippy::cast_precision_loss, reason = "see below")]
                 let mantissa = scaled.mantissa as f64;
-                // One rounding in either case. With a point there are at most 15 digits: both
-                // operands are exact and the division rounds. Without one the conversion of at
-                // most 16 digits rounds and the divisor is 1.
-                let magnitude = mantissa / POWERS_F64[scaled.fraction_digits];
+                // One rounding in any case. With a point or an exponent there are at most 15
+                // digits: both operands are exact and the division rounds. Without either the
+                // conversion of at most 16 digits rounds and the divisor is 1.
+                let magnitude = mantissa / POWERS_F64[scaled.scale];
                 *cell = if negative { -magnitude } else { magnitude };
             }
             None => *cell = general(value.bytes())?,
@@ -107,13 +126,13 @@ impl Decode<f64> for Double {
 
 impl Decode<f32> for Real {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>, cell: &mut f32) -> Result<(), Fault> {
+    fn decode<L: Lanes>(&self, lanes: L, value: Value<'_>, cell: &mut f32) -> Result<(), Fault> {
         let (digits, negative) = value.split_sign();
-        match scaled16(digits) {
-            Some(scaled) if scaled.mantissa < 1 << 24 && scaled.fraction_digits <= 10 => {
+        match scaled16(lanes, digits) {
+            Some(scaled) if scaled.mantissa < 1 << 24 && scaled.scale <= 10 => {
                 #[expect(clippy::cast_precision_loss, reason = "exact under 2^24")]
                 let mantissa = scaled.mantissa as f32;
-                let magnitude = mantissa / POWERS_F32[scaled.fraction_digits];
+                let magnitude = mantissa / POWERS_F32[scaled.scale];
                 *cell = if negative { -magnitude } else { magnitude };
             }
             _ => *cell = general(value.bytes())?,
@@ -124,9 +143,9 @@ impl Decode<f32> for Real {
 
 impl Decode<f64> for Real {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>, cell: &mut f64) -> Result<(), Fault> {
+    fn decode<L: Lanes>(&self, lanes: L, value: Value<'_>, cell: &mut f64) -> Result<(), Fault> {
         let mut narrow: f32 = 0.0;
-        self.decode(value, &mut narrow)?;
-        Double.decode(value, cell)
+        self.decode(lanes, value, &mut narrow)?;
+        Double.decode(lanes, value, cell)
     }
 }

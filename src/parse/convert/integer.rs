@@ -1,11 +1,10 @@
 //! SMALLINT, INTEGER, BIGINT: an optional sign and decimal digits, nothing else.
 
+use crate::parse::simd::Lanes;
 use crate::record::Fault;
 
 use super::field::{Decode, Value};
-use super::swar::{
-    KEEP_LAST, all_digits8, halves, non_digits16, number8, number16, splat8, splat16,
-};
+use super::swar::{KEEP_LAST, all_digits8, halves, number8, splat8, splat16};
 
 /// Integers up to the limit of their SQL type, whatever the width of the cell.
 #[derive(Debug, Clone, Copy)]
@@ -21,10 +20,10 @@ impl Integer {
     }
 
     #[inline(always)]
-    fn parse(self, value: Value<'_>) -> Result<i64, Fault> {
+    fn parse<L: Lanes>(self, lanes: L, value: Value<'_>) -> Result<i64, Fault> {
         let (digits, negative) = value.split_sign();
         let magnitude = match digits.len {
-            1..=8 => {
+            1..=8 if !L::IS_WIDE => {
                 let (_, last) = halves(digits.last16());
                 let kept = u64::MAX << (64 - 8 * digits.len);
                 let values = (last ^ splat8(b'0')) & kept;
@@ -33,12 +32,12 @@ impl Integer {
                 }
                 number8(values)
             }
-            9..=16 => {
+            1..=16 => {
                 let values = (digits.last16() ^ splat16(b'0')) & KEEP_LAST[digits.len];
-                if non_digits16(values) != 0 {
+                if !lanes.all_at_most(values, splat16(9)) {
                     return Err(Fault::Syntax);
                 }
-                number16(values)
+                lanes.number16(values)
             }
             _ => long_magnitude(digits.bytes())?,
         };
@@ -71,8 +70,8 @@ fn long_magnitude(bytes: &[u8]) -> Result<u64, Fault> {
 
 impl<C: TryFrom<i64>> Decode<C> for Integer {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>, cell: &mut C) -> Result<(), Fault> {
-        let number = self.parse(value)?;
+    fn decode<L: Lanes>(&self, lanes: L, value: Value<'_>, cell: &mut C) -> Result<(), Fault> {
+        let number = self.parse(lanes, value)?;
         let Ok(number) = C::try_from(number) else {
             return Err(Fault::OutOfRange);
         };

@@ -18,7 +18,7 @@ mod float;
 mod format;
 mod integer;
 pub mod oracle;
-mod swar;
+pub(super) mod swar;
 mod text;
 mod time;
 mod timestamp;
@@ -33,7 +33,8 @@ use crate::config::{DateFormats, FieldSource, LoadColumn};
 use crate::record::Fault;
 
 use super::fields::FieldRef;
-use field::{Decode, QuotedEmpty, Render, Rows, Rules, Word};
+use super::simd::Kernel;
+use field::{Decode, DecodeBlock, QuotedEmpty, Render, RenderBlock, Rows, Rules, Word};
 use format::{Format, Scope};
 
 /// The fields of some records that follow each other.
@@ -82,6 +83,7 @@ pub struct Converter {
     rules: Rules,
     conversion: Conversion,
     source: Source,
+    kernel: Kernel,
 }
 
 #[derive(Debug)]
@@ -204,6 +206,7 @@ impl Converter {
             rules: Rules::new(dialect, quoted_empty, column.column.nullable),
             conversion: Conversion::new(ty, encoding, formats, nul_in_text).map_err(fail)?,
             source: Source::Field(0),
+            kernel: Kernel::fastest(),
         };
         converter.source = match &column.source {
             FieldSource::Field(index) => Source::Field(*index),
@@ -216,6 +219,13 @@ impl Converter {
             }
         };
         Ok(converter)
+    }
+
+    /// The same conversion with a certain kernel; without this it is the fastest one.
+    #[must_use]
+    pub fn with_kernel(mut self, kernel: Kernel) -> Self {
+        self.kernel = kernel;
+        self
     }
 
     /// A column of one row with the constant in it.
@@ -304,6 +314,7 @@ impl Converter {
         faults: &mut Vec<(u32, Fault)>,
     ) -> Result<(), NeedStride> {
         let job = Job {
+            kernel: self.kernel,
             rules: &self.rules,
             block: FieldBlock {
                 fields: &block.fields[..block.records * block.field_count],
@@ -340,6 +351,7 @@ const WRONG_CELLS: &str = "the column has the cells that its converter was made 
 
 /// One call of [`Converter::convert`] after the width of the indicators is known.
 struct Job<'c, W> {
+    kernel: Kernel,
     rules: &'c Rules,
     block: FieldBlock<'c>,
     rows: Rows<'c, W>,
@@ -350,7 +362,8 @@ struct Job<'c, W> {
 impl<W: Word> Job<'_, W> {
     fn decode<C, D: Decode<C>>(self, decode: &D, cells: &mut [C]) {
         let cells = &mut cells[self.first_row..][..self.block.records];
-        field::decode_block(decode, self.rules, &self.block, self.rows, cells, self.faults);
+        let Self { kernel, rules, block, rows, faults, .. } = self;
+        kernel.run(DecodeBlock { decode, rules, block, rows, cells, faults });
     }
 
     fn render<R: Render>(
@@ -360,7 +373,8 @@ impl<W: Word> Job<'_, W> {
         stride: usize,
     ) -> Result<(), NeedStride> {
         let data = &mut data[self.first_row * stride..];
-        field::render_block(render, self.rules, &self.block, self.rows, data, stride, self.faults)
+        let Self { kernel, rules, block, rows, faults, .. } = self;
+        kernel.run(RenderBlock { render, rules, block, rows, data, stride, faults })
     }
 
     fn render_as(

@@ -10,7 +10,7 @@ pub(super) const fn splat8(b: u8) -> u64 {
 }
 
 /// The byte `b` in each place of a 128-bit word.
-pub(super) const fn splat16(b: u8) -> u128 {
+pub(in crate::parse) const fn splat16(b: u8) -> u128 {
     u128::from_le_bytes([b; 16])
 }
 
@@ -20,6 +20,17 @@ pub(super) const KEEP_LAST: [u128; 17] = {
     let mut n = 1;
     while n <= 16 {
         masks[n] = u128::MAX << (8 * (16 - n));
+        n += 1;
+    }
+    masks
+};
+
+/// `KEEP_FIRST[n]` keeps the first `n` bytes of a 16-byte word.
+pub(super) const KEEP_FIRST: [u128; 17] = {
+    let mut masks = [0; 17];
+    let mut n = 1;
+    while n <= 16 {
+        masks[n] = u128::MAX >> (8 * (16 - n));
         n += 1;
     }
     masks
@@ -38,6 +49,25 @@ pub(super) const fn non_digits16(values: u128) -> u128 {
     (((values & splat16(0x7f)) + splat16(0x76)) | values) & splat16(0x80)
 }
 
+/// Bit `i` is set where byte `i` is `byte` or more.
+#[inline(always)]
+pub(in crate::parse) const fn at_least8(bytes: u64, byte: u8) -> u64 {
+    let (high, low) = (bytes & splat8(0x80), bytes & splat8(0x7f));
+    // The low seven bits of a byte plus this carry into its high bit when they are at least the
+    // bound's; then the high bits decide unless they are equal.
+    let carries = low.wrapping_add(splat8(0x80 - (byte & 0x7f))) & splat8(0x80);
+    let holds = if byte < 0x80 { high | carries } else { high & carries };
+    // Gathers the eight high bits in the highest byte.
+    (holds >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+/// Whether each byte is at most the one in the same place of `most`, which is under 0x80.
+#[inline(always)]
+pub(in crate::parse) const fn all_at_most16(bytes: u128, most: u128) -> bool {
+    let spare = splat16(0x7f) - most;
+    (((bytes & splat16(0x7f)) + spare) | bytes) & splat16(0x80) == 0
+}
+
 /// Number made of eight digit values (0 to 9 each), the first one in the lowest byte.
 #[inline(always)]
 pub(super) const fn number8(values: u64) -> u64 {
@@ -53,14 +83,14 @@ pub(super) const fn number8(values: u64) -> u64 {
 /// The two halves of a 16-byte word, the one that comes first in the text first.
 #[expect(clippy::many_single_char_names, reason = "the bytes of a form, in order")]
 #[inline(always)]
-pub(super) const fn halves(word: u128) -> (u64, u64) {
+pub(in crate::parse) const fn halves(word: u128) -> (u64, u64) {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = word.to_le_bytes();
     (u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes([i, j, k, l, m, n, o, p]))
 }
 
 /// Number made of sixteen digit values.
 #[inline(always)]
-pub(super) const fn number16(values: u128) -> u64 {
+pub(in crate::parse) const fn number16(values: u128) -> u64 {
     let (first, last) = halves(values);
     number8(first) * 100_000_000 + number8(last)
 }

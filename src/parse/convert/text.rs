@@ -5,10 +5,11 @@
 
 use crate::config::dialect::Encoding;
 use crate::config::schema::{LengthUnit, TextLength};
+use crate::parse::simd::{Lanes, STEP_BYTES};
 use crate::record::Fault;
 
 use super::field::{Render, Rules, Stop, Value};
-use super::swar::{halves, splat8, splat16};
+use super::swar::{KEEP_FIRST, halves, splat8, splat16};
 
 /// UTF-8 text of a column.
 #[derive(Debug, Clone)]
@@ -38,17 +39,6 @@ struct Limit {
     nul_in_text: bool,
 }
 
-/// `KEEP_FIRST[n]` keeps the first `n` bytes of a 16-byte word.
-const KEEP_FIRST: [u128; 17] = {
-    let mut masks = [0; 17];
-    let mut n = 1;
-    while n <= 16 {
-        masks[n] = u128::MAX >> (8 * (16 - n));
-        n += 1;
-    }
-    masks
-};
-
 /// Longest text that is copied and checked in at most four words of 16 bytes; what is longer goes
 /// through the library routines, whose calls cost nothing beside the work.
 const SHORT_BYTES: usize = 64;
@@ -59,6 +49,12 @@ impl Limit {
             Some(length) => Self { max: length.max as usize, unit: length.unit, nul_in_text },
             None => Self { max: usize::MAX, unit: LengthUnit::Bytes, nul_in_text },
         }
+    }
+
+    /// All bits set where a NUL byte is a fault.
+    #[inline(always)]
+    const fn nul_faults(self) -> u64 {
+        (self.nul_in_text as u64).wrapping_sub(1)
     }
 
     /// Checks text of valid UTF-8.
@@ -78,7 +74,7 @@ impl Limit {
 
 /// 0 when each byte is ASCII and not NUL.
 #[inline(always)]
-const fn unusual(word: u128) -> u64 {
+const fn unusual_bytes(word: u128) -> u64 {
     let (a, b) = halves(word);
     // The lowest zero byte borrows and becomes 0xff; without one nothing borrows.
     let zeros = a.wrapping_sub(splat8(1)) | b.wrapping_sub(splat8(1));
@@ -90,7 +86,7 @@ const fn unusual(word: u128) -> u64 {
 fn copy16(from: &[u8], to: &mut [u8], at: usize) -> u64 {
     let chunk: [u8; 16] = from[at..at + 16].try_into().expect("a slice of 16 bytes");
     to[at..at + 16].copy_from_slice(&chunk);
-    unusual(u128::from_le_bytes(chunk))
+    unusual_bytes(u128::from_le_bytes(chunk))
 }
 
 /// Copies text of at most [`SHORT_BYTES`] bytes to the front of `row`, which is no shorter, if it
@@ -107,7 +103,7 @@ fn copy_short_ascii(value: Value<'_>, row: &mut [u8]) -> bool {
         let chunk: [u8; 16] = from.try_into().expect("a slice of 16 bytes");
         to.copy_from_slice(&chunk);
         let keep = KEEP_FIRST[len];
-        return unusual((u128::from_le_bytes(chunk) & keep) | (splat16(1) & !keep)) == 0;
+        return unusual_bytes((u128::from_le_bytes(chunk) & keep) | (splat16(1) & !keep)) == 0;
     }
     if len > SHORT_BYTES {
         return false;
@@ -119,6 +115,141 @@ fn copy_short_ascii(value: Value<'_>, row: &mut [u8]) -> bool {
         seen |= copy16(from, to, 16) | copy16(from, to, len - 32);
     }
     seen == 0
+}
+
+/// Copies and checks short text in the way that suits the kernel; `None` where the text is not
+/// short, or at fault, or (unless `takes_utf8`) not ASCII. The front of `row` is anything then.
+#[inline(always)]
+fn copy_short<L: Lanes>(
+    lanes: L,
+    value: Value<'_>,
+    limit: Limit,
+    takes_utf8: bool,
+    row: &mut [u8],
+    stride: usize,
+) -> Option<usize> {
+    if L::IS_WIDE {
+        // Not the length but the stride decides: that is the same for all rows.
+        if stride > STEP_BYTES
+            && let Some(len) = copy_two_steps(lanes, value, limit, row, stride)
+        {
+            return Some(len);
+        }
+        if let Some(len) = copy_step(lanes, value, limit, takes_utf8, row, stride) {
+            return Some(len);
+        }
+    }
+    let fits = value.len <= limit.max && value.len <= stride;
+    (fits && copy_short_ascii(value, row)).then_some(value.len)
+}
+
+/// Copies text of at most [`STEP_BYTES`] bytes to the front of `row` and gives its length; `None`
+/// where that cannot be done in one step, or where the text is at fault. May write up to
+/// [`STEP_BYTES`] bytes more.
+#[inline(always)]
+fn copy_step<L: Lanes>(
+    lanes: L,
+    value: Value<'_>,
+    limit: Limit,
+    takes_utf8: bool,
+    row: &mut [u8],
+    stride: usize,
+) -> Option<usize> {
+    let Value { window, start, len } = value;
+    if len > stride || len > STEP_BYTES {
+        return None;
+    }
+    let block = lanes.load(window.get(start..)?.first_chunk()?);
+    lanes.store(block, row.first_chunk_mut()?);
+    let text = first_bits(len);
+    if unusual(lanes, block, limit) & text == 0 && len <= limit.max {
+        return Some(len);
+    }
+    if !takes_utf8 || lanes.equal(block, 0) & text & limit.nul_faults() != 0 {
+        return None;
+    }
+    let characters = utf8_characters(lanes, block, text)?;
+    let counted = match limit.unit {
+        LengthUnit::Bytes => len,
+        LengthUnit::Characters => characters,
+    };
+    (counted <= limit.max).then_some(len)
+}
+
+/// As [`copy_step`] for ASCII of at most twice as many bytes. May write up to that many bytes more.
+///
+/// Both steps are done whatever the length: which texts are long cannot be predicted.
+#[inline(always)]
+fn copy_two_steps<L: Lanes>(
+    lanes: L,
+    value: Value<'_>,
+    limit: Limit,
+    row: &mut [u8],
+    stride: usize,
+) -> Option<usize> {
+    const BOTH: usize = 2 * STEP_BYTES;
+    let Value { window, start, len } = value;
+    let from: &[u8; BOTH] = window.get(start..)?.first_chunk()?;
+    let to: &mut [u8; BOTH] = row.first_chunk_mut()?;
+    if len > stride || len > BOTH || len > limit.max {
+        return None;
+    }
+    let first = lanes.load(from.first_chunk()?);
+    let second = lanes.load(from.last_chunk()?);
+    lanes.store(first, to.first_chunk_mut()?);
+    lanes.store(second, to.last_chunk_mut()?);
+    let beyond = first_bits(len.saturating_sub(STEP_BYTES));
+    let found = (unusual(lanes, first, limit) & first_bits(len.min(STEP_BYTES)))
+        | (unusual(lanes, second, limit) & beyond);
+    (found == 0).then_some(len)
+}
+
+/// The lowest `count` bits, at most all 64.
+#[inline(always)]
+const fn first_bits(count: usize) -> u64 {
+    let all = u64::MAX >> (STEP_BYTES.wrapping_sub(count) % STEP_BYTES);
+    if count == 0 { 0 } else { all }
+}
+
+/// The bytes that are not ASCII, or NUL where that is not taken.
+#[inline(always)]
+fn unusual<L: Lanes>(lanes: L, block: L::Block, limit: Limit) -> u64 {
+    // No branch: compilers keep masks that meet behind one as 64 single bits.
+    lanes.at_least(block, 0x80) | (lanes.equal(block, 0) & limit.nul_faults())
+}
+
+/// Number of characters in the bytes of a block that `text` names, which are its first ones;
+/// `None` when they are not UTF-8 (RFC 3629, section 4).
+#[inline(always)]
+fn utf8_characters<L: Lanes>(lanes: L, block: L::Block, text: u64) -> Option<usize> {
+    // No closures: see `parse/simd.rs`.
+    macro_rules! at_least {
+        ($byte:expr) => {
+            lanes.at_least(block, $byte) & text
+        };
+    }
+    let (from_c0, lead2) = (at_least!(0xc0), at_least!(0xc2));
+    let continuation = at_least!(0x80) & !from_c0;
+    let (lead3, lead4) = (at_least!(0xe0), at_least!(0xf0));
+    let required = lead2 << 1 | lead3 << 2 | lead4 << 3;
+    let mut faults = (continuation ^ required) | (from_c0 & !lead2);
+    // Leads whose last byte would stand behind the block.
+    faults |= lead2 >> 63 | lead3 >> 62 | lead4 >> 61;
+    if lead3 != 0 {
+        // Not the shortest form, surrogates, beyond U+10FFFF: told by the second byte.
+        macro_rules! behind {
+            ($byte:expr) => {
+                (lanes.equal(block, $byte) & text) << 1
+            };
+        }
+        let (from_90, from_a0) = (at_least!(0x90), at_least!(0xa0));
+        faults |= at_least!(0xf5)
+            | (behind!(0xe0) & !from_a0)
+            | (behind!(0xed) & from_a0)
+            | (behind!(0xf0) & !from_90)
+            | (behind!(0xf4) & from_90);
+    }
+    (faults == 0).then(|| (text & !continuation).count_ones() as usize)
 }
 
 impl Utf8 {
@@ -143,11 +274,18 @@ impl Utf8 {
 }
 
 impl Render for Utf8 {
+    const TAKES_EMPTY: bool = true;
+
     #[inline(always)]
-    fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
-        let fits = value.len <= self.limit.max && value.len <= stride;
-        if fits && copy_short_ascii(value, row) {
-            return Ok(value.len);
+    fn render<L: Lanes>(
+        &self,
+        lanes: L,
+        value: Value<'_>,
+        row: &mut [u8],
+        stride: usize,
+    ) -> Result<usize, Stop> {
+        if let Some(len) = copy_short(lanes, value, self.limit, true, row, stride) {
+            return Ok(len);
         }
         self.render_checked(value.bytes(), row, stride)
     }
@@ -237,11 +375,18 @@ fn windows_1252(byte: u8) -> char {
 }
 
 impl Render for SingleByte {
+    const TAKES_EMPTY: bool = true;
+
     #[inline(always)]
-    fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
-        let fits = value.len <= self.limit.max && value.len <= stride;
-        if fits && copy_short_ascii(value, row) {
-            return Ok(value.len);
+    fn render<L: Lanes>(
+        &self,
+        lanes: L,
+        value: Value<'_>,
+        row: &mut [u8],
+        stride: usize,
+    ) -> Result<usize, Stop> {
+        if let Some(len) = copy_short(lanes, value, self.limit, false, row, stride) {
+            return Ok(len);
         }
         self.render_transcoded(value.bytes(), row, stride)
     }

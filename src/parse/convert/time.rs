@@ -3,6 +3,7 @@
 //! Hour 24 and second 60 are not in the day of a database.
 
 use crate::arena::column::odbc_struct::Time;
+use crate::parse::simd::Lanes;
 use crate::record::Fault;
 
 use super::date::{pairs, two_digits};
@@ -25,6 +26,13 @@ pub(super) struct Clock {
 }
 
 impl Clock {
+    /// The time of three numbers under 256.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "two digits each")]
+    pub(super) const fn from_words(hour: u32, minute: u32, second: u32) -> Self {
+        Self { hour: hour as u8, minute: minute as u8, second: second as u8 }
+    }
+
     /// Whether a day has the time.
     #[expect(
         clippy::needless_bitwise_bool,
@@ -87,7 +95,7 @@ impl Times {
 
 impl Decode<Time> for Times {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>, cell: &mut Time) -> Result<(), Fault> {
+    fn decode<L: Lanes>(&self, _: L, value: Value<'_>, cell: &mut Time) -> Result<(), Fault> {
         let mut clock = Clock::default();
         self.parse(value, &mut clock)?;
         *cell = clock.into();
@@ -97,7 +105,13 @@ impl Decode<Time> for Times {
 
 impl Render for Times {
     #[inline(always)]
-    fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
+    fn render<L: Lanes>(
+        &self,
+        _: L,
+        value: Value<'_>,
+        row: &mut [u8],
+        stride: usize,
+    ) -> Result<usize, Stop> {
         let mut clock = Clock::default();
         self.parse(value, &mut clock)?;
         let text = iso_text(clock);

@@ -6,12 +6,13 @@
 //! format of the user (`yyyy-mm-dd`) says that the rest is zero.
 
 use crate::arena::column::odbc_struct::Timestamp;
+use crate::parse::simd::Lanes;
 use crate::record::Fault;
 
 use super::date::{self, CivilDay, iso_day};
 use super::field::{Decode, Render, Stop, Value};
 use super::format::Format;
-use super::swar::{KEEP_LAST, non_digits16, number16, splat16};
+use super::swar::{KEEP_FIRST, KEEP_LAST, non_digits16, number16, splat16};
 use super::time::{self, Clock, iso_clock};
 
 /// `FRACTION_UNIT_NS[n]`: nanoseconds in one unit of the last of `n` digits.
@@ -92,14 +93,56 @@ fn built_in(value: Value<'_>, out: &mut Moment) -> Result<(), Fault> {
     Ok(())
 }
 
+/// As [`built_in`] for a text with 32 readable bytes; `false` where it has none of the forms, and
+/// the moment is anything.
+#[inline(always)]
+fn wide_built_in<L: Lanes>(lanes: L, value: Value<'_>, out: &mut Moment) -> bool {
+    // The first 16 bytes, to the end of the minute, and the rest, from the separator on.
+    const HEAD: u128 = u128::from_le_bytes(*b"0000-00-00\x0000\x0000");
+    const REST: u128 = u128::from_le_bytes(*b"\x0000.000000000\0\0\0");
+    const HEAD_MOST: u128 = u128::from_le_bytes([9, 9, 9, 9, 0, 9, 9, 0, 9, 9, 0, 9, 9, 0, 9, 9]);
+    const REST_MOST: u128 = u128::from_le_bytes([0, 9, 9, 0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 0, 0, 0]);
+    const HEAD_WEIGHTS: [i8; 16] = [10, 1, 10, 1, 0, 10, 1, 0, 10, 1, 0, 10, 1, 0, 10, 1];
+    const REST_WEIGHTS: [i8; 16] = [0, 10, 1, 0, 10, 1, 10, 1, 10, 1, 10, 1, 1, 0, 0, 0];
+    let Value { window, start, len } = value;
+    let Some(text) = window.get(start..).and_then(|text| text.first_chunk::<32>()) else {
+        return false;
+    };
+    let (Some(head), Some(rest)) = (text.first_chunk(), text.last_chunk()) else {
+        return false;
+    };
+    let separator = text[10];
+    let clock_separator = if separator == b'-' { b'.' } else { b':' };
+    let known = matches!(separator, b' ' | b'T' | b'-');
+    let length_fits = (SECONDS_LEN..=SECONDS_LEN + 10).contains(&len) && len != SECONDS_LEN + 1;
+    if !(known & length_fits) {
+        return false;
+    }
+    let (separator, clock) = (u128::from(separator), u128::from(clock_separator));
+    let head = u128::from_le_bytes(*head) ^ (HEAD | separator << 80 | clock << 104);
+    let rest = (u128::from_le_bytes(*rest) ^ (REST | clock)) & KEEP_FIRST[len - 16];
+    if !(lanes.all_at_most(head, HEAD_MOST) & lanes.all_at_most(rest, REST_MOST)) {
+        return false;
+    }
+    // A day and an hour's tens, an hour's ones and a minute: two numbers in one sum each.
+    let [year, month, day, minute] =
+        lanes.weigh(head, HEAD_WEIGHTS, [100, 1, 1, 1, 1, 256, 1, 256]);
+    let [second, f1234, f5678, f9] = lanes.weigh(rest, REST_WEIGHTS, [1, 1, 100, 1, 100, 1, 1, 0]);
+    out.day = CivilDay::from_words(year, month, day & 0xff);
+    out.clock = Clock::from_words((day >> 8) + (minute & 0xff), minute >> 8, second);
+    out.fraction_ns = f1234 * 100_000 + f5678 * 10 + f9;
+    out.fraction_digits = len.saturating_sub(SECONDS_LEN + 1);
+    true
+}
+
 impl Timestamps {
     #[inline(always)]
-    fn parse(&self, value: Value<'_>, out: &mut Moment) -> Result<(), Fault> {
+    fn parse<L: Lanes>(&self, lanes: L, value: Value<'_>, out: &mut Moment) -> Result<(), Fault> {
         if let Some(format) = &self.format
             && let Some(moment) = format.parse(value.bytes())
         {
             *out = moment;
-        } else {
+        } else if !(L::IS_WIDE && wide_built_in(lanes, value, out)) {
             built_in(value, out)?;
         }
         if !(out.day.is_in_calendar() & out.clock.is_in_day()) {
@@ -114,9 +157,14 @@ impl Timestamps {
 
 impl Decode<Timestamp> for Timestamps {
     #[inline(always)]
-    fn decode(&self, value: Value<'_>, cell: &mut Timestamp) -> Result<(), Fault> {
+    fn decode<L: Lanes>(
+        &self,
+        lanes: L,
+        value: Value<'_>,
+        cell: &mut Timestamp,
+    ) -> Result<(), Fault> {
         let mut moment = Moment::default();
-        self.parse(value, &mut moment)?;
+        self.parse(lanes, value, &mut moment)?;
         *cell = Timestamp {
             year: moment.day.year.cast_signed(),
             month: u16::from(moment.day.month),
@@ -132,9 +180,15 @@ impl Decode<Timestamp> for Timestamps {
 
 impl Render for Timestamps {
     #[inline(always)]
-    fn render(&self, value: Value<'_>, row: &mut [u8], stride: usize) -> Result<usize, Stop> {
+    fn render<L: Lanes>(
+        &self,
+        lanes: L,
+        value: Value<'_>,
+        row: &mut [u8],
+        stride: usize,
+    ) -> Result<usize, Stop> {
         let mut moment = Moment::default();
-        self.parse(value, &mut moment)?;
+        self.parse(lanes, value, &mut moment)?;
         let digits = moment.fraction_digits;
         let len = SECONDS_LEN + if digits == 0 { 0 } else { digits + 1 };
         if len > stride {

@@ -70,12 +70,15 @@ impl Window {
 
 const FIRST_ROW: usize = 2;
 
-/// Converts the fields, widening the column as long as it is asked for.
+/// Converts the fields, widening the column as long as it is asked for. The column has room for
+/// `spare_rows` more.
 fn convert(
     oracle: &Oracle,
     window: &Window,
     width: IndicatorWidth,
     mut stride: usize,
+    kernel: Kernel,
+    spare_rows: usize,
 ) -> Vec<Result<Cell, Fault>> {
     let converter = Converter::new(
         &oracle.column,
@@ -84,12 +87,13 @@ fn convert(
         &oracle.formats,
         oracle.nul_in_text,
     )
-    .unwrap();
+    .unwrap()
+    .with_kernel(kernel);
     let block = window.block();
     let mut column = ColumnBuffer::new(oracle.cell, width);
     let mut faults = Vec::new();
     loop {
-        column.lay_out(FIRST_ROW + block.records, stride);
+        column.lay_out(FIRST_ROW + block.records + spare_rows, stride);
         faults.clear();
         match converter.convert(&block, &mut column, FIRST_ROW, &mut faults) {
             Ok(()) => break,
@@ -118,16 +122,20 @@ fn convert(
         .collect()
 }
 
-/// Holds fast against slow, for both widths of indicator.
+/// Holds fast against slow: with each kernel, for both widths of indicator, at the end of window
+/// and column and far from it.
 fn check(oracle: &Oracle, fields: &[Field], lead: usize, tail: usize, stride: usize) {
-    let window = Window::new(fields, lead, tail);
     let slow: Vec<_> = fields.iter().map(|field| oracle.convert(field)).collect();
-    for width in [IndicatorWidth::Narrow, IndicatorWidth::Wide] {
-        let fast = convert(oracle, &window, width, stride);
-        for ((fast, slow), field) in fast.iter().zip(&slow).zip(fields) {
-            // As text, because -0.0 is not 0.0 here.
-            let (fast, slow) = (format!("{fast:?}"), format!("{slow:?}"));
-            assert_eq!(fast, slow, "{:?} {:?}", oracle.column.column.ty, field);
+    for (width, more) in [(IndicatorWidth::Narrow, 0), (IndicatorWidth::Wide, 160)] {
+        let window = Window::new(fields, lead + more, tail + more);
+        for kernel in Kernel::available() {
+            let fast = convert(oracle, &window, width, stride, kernel, more);
+            for ((fast, slow), field) in fast.iter().zip(&slow).zip(fields) {
+                // As text, because -0.0 is not 0.0 here.
+                let (fast, slow) = (format!("{fast:?}"), format!("{slow:?}"));
+                let ty = oracle.column.column.ty;
+                assert_eq!(fast, slow, "{ty:?} {field:?} {}", kernel.name());
+            }
         }
     }
 }

@@ -222,3 +222,51 @@ fn booleans_and_bytes() {
         }
     }
 }
+
+/// Every second byte of every lead, and the third and fourth bytes on both sides of what is one.
+#[test]
+fn utf8_is_what_the_standard_library_says() {
+    let edges = [0x7f, 0x80, 0xbf, 0xc0_u8];
+    let mut texts: Vec<Vec<u8>> = Vec::new();
+    for lead in 0x7f..=0xff_u8 {
+        for second in 0x7f..=0xff_u8 {
+            texts.push(vec![lead, second]);
+            if lead >= 0xdf && second <= 0xc0 {
+                texts.extend(edges.map(|third| vec![lead, second, third]));
+                texts.extend(edges.map(|fourth| vec![lead, second, 0x80, fourth]));
+            }
+        }
+    }
+    let oracle = oracle(SqlType::VarChar(None), CellType::Text);
+    // At the front, and where the text ends with a step of 64 bytes.
+    for lead_bytes in [0, 58, 60, 61, 62] {
+        let fields: Vec<_> = texts
+            .iter()
+            .map(|text| plain([&b"a".repeat(lead_bytes), text.as_slice()].concat()))
+            .collect();
+        check(&oracle, &fields, 0, 1, 64);
+        for (field, text) in fields.iter().zip(&texts) {
+            assert_eq!(oracle.convert(field).is_ok(), std::str::from_utf8(text).is_ok());
+        }
+    }
+}
+
+#[test]
+fn short_exponents_are_read_as_the_standard_library_does() {
+    let mut texts = Vec::new();
+    for mantissa in ["1", "9.5", "0.1", "123456789012", "1.2345678901", ".5", "5.", "00.10", "."] {
+        for exponent in ["e-0", "e-1", "E-9", "e-", "e5", "e+5", "e-10", "e--", "e-a", "-5", "xe-5"]
+        {
+            texts.extend(["", "-", "+"].map(|sign| format!("{sign}{mantissa}{exponent}")));
+        }
+    }
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    check_texts(SqlType::Double, CellType::F64, &texts);
+    check_texts(SqlType::Real, CellType::F32, &texts);
+    let oracle = oracle(SqlType::Double, CellType::F64);
+    for text in texts {
+        if let Ok(Cell::F64(number)) = converted(&oracle, &plain(text)) {
+            assert_eq!(number.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
+        }
+    }
+}

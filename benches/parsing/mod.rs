@@ -1,0 +1,96 @@
+//! The parser of an accounts file as a load into nothing would set it up.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use fastload::arena::{Batch, CellType, IndicatorWidth, Segment};
+use fastload::config::dialect::Dialect;
+use fastload::config::schema_text::parse_schema;
+use fastload::config::{DateFormats, FieldSource, LoadColumn};
+use fastload::generate::accounts_schema;
+use fastload::input::RawSource;
+use fastload::parse::convert::Converter;
+use fastload::parse::record_reader::RecordReader;
+use fastload::parse::rows::{Cursor, Pause, RowParser, Window};
+use fastload::parse::simd::Kernel;
+use fastload::record::ByteRange;
+use fastload::sink::null::NullTarget;
+use fastload::sink::{RowAction, Target};
+
+const BATCH_ROWS: usize = 4_096;
+
+/// Strides as the engine has them once it has seen some values: name, balance, currency, status,
+/// memo.
+const STRIDES: [usize; 10] = [0, 0, 32, 17, 3, 0, 0, 1, 0, 128];
+
+/// A parser and its arena.
+pub(crate) struct Parsing {
+    parser: RowParser,
+    batch: Batch,
+}
+
+impl Parsing {
+    /// A parser with a certain kernel.
+    pub(crate) fn new(kernel: Kernel) -> Self {
+        let columns = parse_schema(accounts_schema()).expect("the generator's own schema");
+        let layout =
+            NullTarget.layout("t", &columns, &RowAction::Insert).expect("null takes all types");
+        let dialect = Dialect::default();
+        let converters =
+            columns.iter().zip(&layout.cells).enumerate().map(|(field, (column, &cell))| {
+                let column = LoadColumn {
+                    column: column.clone(),
+                    source: FieldSource::Field(field),
+                    empty_as_null: false,
+                };
+                Converter::new(&column, cell, &dialect, &DateFormats::default(), true)
+                    .expect("supported")
+                    .with_kernel(kernel)
+            });
+        let fields = (0..columns.len()).map(Some).collect();
+        let reader = RecordReader::with_kernel(&dialect, columns.len(), kernel);
+        let parser = RowParser::new(reader, converters.collect(), fields);
+        let cells: &[CellType] = &layout.cells;
+        let mut batch = Batch::new(cells, IndicatorWidth::Wide, 0);
+        batch.lay_out(BATCH_ROWS, &STRIDES);
+        Self { parser, batch }
+    }
+
+    /// Parses all of a file without bad records; its rows.
+    pub(crate) fn parse(&mut self, bytes: &[u8]) -> u64 {
+        let window = Window { bytes, byte_offset: 0, last: true };
+        let mut cursor = Cursor::default();
+        let mut rows = 0;
+        self.parser.seek(0);
+        loop {
+            self.batch.clear();
+            self.batch.segments.push(segment());
+            let pause = self.parser.parse(window, bytes.len(), &mut cursor, &mut self.batch);
+            assert!(self.batch.rejects.is_empty());
+            rows += self.batch.rows() as u64;
+            black_box(&self.batch);
+            if pause == Pause::ChunkEnd {
+                return rows;
+            }
+            assert_eq!(pause, Pause::BatchFull);
+        }
+    }
+}
+
+fn segment() -> Segment {
+    Segment {
+        file: 0,
+        range: ByteRange::default(),
+        base_record: 0,
+        base_line: 0,
+        records: 0,
+        first_row: 0,
+        source: RawSource::Owned { bytes: Arc::default(), base: 0 },
+        share_bytes: None,
+        records_before: 0,
+        numbered: 0,
+        lines_before: 0,
+        lines: 0,
+        digest: 0,
+    }
+}

@@ -1,0 +1,300 @@
+//! The structural index: where the fields and records of a stretch end, found 64 bytes at a time
+//! with the quotes taken into account.
+//!
+//! A stretch begins where a record begins, so outside quotes; the parity of the quotes before a
+//! byte says whether it stands inside some. That is so as long as each quote stands where the
+//! grammar has it: an opening one at the start of a field, a closing one before a delimiter or a
+//! record end, two inside quotes for one. The index stops at the first byte that says otherwise.
+//! What it found before is what [`super::record_reader::RecordReader::step`] finds; what it did not
+//! take in, that one reads.
+
+use super::simd::{Kernel, Lanes, STEP_BYTES, Work};
+use crate::config::dialect::{Dialect, Terminator};
+
+/// Bytes of a stretch: small enough that bytes and index stay in cache until the fields are
+/// converted.
+const STRETCH_BYTES: usize = 16 << 10;
+
+/// Bytes of the stretch behind a record that the index did not take in: another may be near.
+const SHORT_STRETCH_BYTES: usize = 1 << 10;
+
+/// The end of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct RecordEnd {
+    /// Field ends up to and with this record's newline.
+    pub(super) fields: u32,
+    /// Newline bytes up to and with this record's.
+    pub(super) newlines: u32,
+}
+
+/// A quoted field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct QuotedField {
+    /// Field ends before it.
+    pub(super) field: u32,
+    /// Whether it holds doubled quotes.
+    pub(super) escaped: bool,
+}
+
+/// The index of one stretch of a window.
+#[derive(Debug)]
+pub(super) struct Index {
+    kernel: Kernel,
+    needles: Needles,
+    /// Entry 0 stands before the first field; the others are offsets of delimiters and newlines
+    /// from the start of the stretch.
+    ends: Box<[u32]>,
+    records: Box<[RecordEnd]>,
+    quoted: Vec<QuotedField>,
+    found: Found,
+    stretch_bytes: usize,
+}
+
+/// The bytes with a role.
+#[derive(Debug, Clone, Copy)]
+struct Needles {
+    delimiter: u8,
+    newline: u8,
+    /// The delimiter again where there is no quote.
+    quote: u8,
+    has_quote: bool,
+    double_quote: bool,
+    /// Whether a CR before the newline belongs to it.
+    takes_cr: bool,
+}
+
+/// How much a scan found.
+#[derive(Debug, Clone, Copy, Default)]
+struct Found {
+    ends: usize,
+    records: usize,
+}
+
+impl Index {
+    pub(super) fn new(dialect: &Dialect, kernel: Kernel) -> Self {
+        let delimiter = dialect.delimiter[0];
+        let steps_room = STRETCH_BYTES + 2 * STEP_BYTES;
+        Self {
+            kernel,
+            needles: Needles {
+                delimiter,
+                newline: super::oracle::line_byte(dialect),
+                quote: dialect.quote.unwrap_or(delimiter),
+                has_quote: dialect.quote.is_some(),
+                double_quote: dialect.double_quote,
+                takes_cr: dialect.terminator == Terminator::Auto,
+            },
+            ends: vec![u32::MAX; steps_room].into_boxed_slice(),
+            records: vec![RecordEnd::default(); steps_room].into_boxed_slice(),
+            quoted: Vec::new(),
+            found: Found::default(),
+            stretch_bytes: STRETCH_BYTES,
+        }
+    }
+
+    /// Forgets the stretch.
+    pub(super) fn clear(&mut self) {
+        self.found = Found::default();
+        self.quoted.clear();
+    }
+
+    /// Makes the next stretch a short one: this one did not get far.
+    pub(super) const fn shorten(&mut self) {
+        self.stretch_bytes = SHORT_STRETCH_BYTES;
+    }
+
+    /// Indexes the stretch that begins with the record at `start`.
+    pub(super) fn scan(&mut self, window: &[u8], start: usize) {
+        self.clear();
+        let end = window.len().min(start + self.stretch_bytes);
+        self.stretch_bytes = STRETCH_BYTES.min(2 * self.stretch_bytes);
+        let kernel = self.kernel;
+        self.found = kernel.run(Scan { index: self, bytes: &window[start..end] });
+    }
+
+    /// Records of the stretch that are complete.
+    pub(super) fn records(&self) -> &[RecordEnd] {
+        &self.records[..self.found.records]
+    }
+
+    /// Field ends, one more in front: field `i` is what stands between entries `i` and `i + 1`.
+    pub(super) fn ends(&self) -> &[u32] {
+        &self.ends[..=self.found.ends]
+    }
+
+    /// The quoted fields.
+    pub(super) fn quoted(&self) -> &[QuotedField] {
+        &self.quoted
+    }
+}
+
+/// One scan, for any kernel.
+struct Scan<'a> {
+    index: &'a mut Index,
+    bytes: &'a [u8],
+}
+
+/// What one step hands to the next: whether the byte before has a role, as the lowest bit.
+#[derive(Clone, Copy)]
+struct Carry {
+    /// All bits set: the byte before stands inside quotes.
+    quoted: u64,
+    /// It ends a field.
+    ended: u64,
+    /// It closes quotes.
+    closed: u64,
+    /// It is a CR behind a closing quote.
+    cr: u64,
+    /// Newline bytes before.
+    newlines: u32,
+    /// Offset of the step.
+    offset: u32,
+}
+
+/// The bytes of one step by their role.
+#[derive(Clone, Copy)]
+struct Roles {
+    delimiters: u64,
+    newlines: u64,
+    quotes: u64,
+    crs: u64,
+}
+
+impl Work for Scan<'_> {
+    type Output = Found;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Found {
+        let Self { index, bytes } = self;
+        let needles = index.needles;
+        let (steps, rest) = bytes.as_chunks::<STEP_BYTES>();
+        let mut found = Found::default();
+        let mut carry = Carry { quoted: 0, ended: 1, closed: 0, cr: 0, newlines: 0, offset: 0 };
+        for bytes in steps {
+            let roles = needles.roles(lanes, bytes);
+            if !index.step(lanes, needles.double_quote, roles, &mut carry, &mut found) {
+                return found;
+            }
+        }
+        if !rest.is_empty() {
+            let mut last = [0; STEP_BYTES];
+            last[..rest.len()].copy_from_slice(rest);
+            let seen = (1 << rest.len()) - 1;
+            let Roles { delimiters, newlines, quotes, crs } = needles.roles(lanes, &last);
+            let roles = Roles {
+                delimiters: delimiters & seen,
+                newlines: newlines & seen,
+                quotes: quotes & seen,
+                crs: crs & seen,
+            };
+            // Bytes behind the stretch look like faults; no record ends there.
+            index.step(lanes, needles.double_quote, roles, &mut carry, &mut found);
+        }
+        found
+    }
+}
+
+impl Needles {
+    #[inline(always)]
+    fn roles<L: Lanes>(self, lanes: L, bytes: &[u8; STEP_BYTES]) -> Roles {
+        let block = lanes.load(bytes);
+        Roles {
+            delimiters: lanes.equal(block, self.delimiter),
+            newlines: lanes.equal(block, self.newline),
+            quotes: if self.has_quote { lanes.equal(block, self.quote) } else { 0 },
+            crs: if self.takes_cr { lanes.equal(block, b'\r') } else { 0 },
+        }
+    }
+}
+
+impl Index {
+    /// Takes 64 bytes in; `false` when there is a fault among them, and what stands before it is
+    /// taken in.
+    #[inline(always)]
+    fn step<L: Lanes>(
+        &mut self,
+        lanes: L,
+        double_quote: bool,
+        roles: Roles,
+        carry: &mut Carry,
+        found: &mut Found,
+    ) -> bool {
+        let Roles { delimiters, newlines, quotes, crs } = roles;
+        let either = delimiters | newlines;
+        let mut structural = either & !carry.quoted;
+        let mut sound = true;
+        if quotes | carry.closed | carry.cr != 0 {
+            let quoted = lanes.parity(quotes) ^ carry.quoted;
+            structural = either & !quoted;
+            let (opening, closing) = (quotes & quoted, quotes & !quoted);
+            let behind_end = structural << 1 | carry.ended;
+            let behind_closing = closing << 1 | carry.closed;
+            let mut first = opening & behind_end;
+            let mut doubled = opening & behind_closing;
+            let cr_behind_closing = crs & behind_closing;
+            let behind_cr = cr_behind_closing << 1 | carry.cr;
+            let second = if double_quote { quotes } else { 0 };
+            let faults = (opening & !first & !behind_closing)
+                | (behind_closing & !(structural | second | cr_behind_closing))
+                | (behind_cr & !newlines);
+            if faults != 0 {
+                // Only what stands before the fault.
+                let before = (faults & faults.wrapping_neg()).wrapping_sub(1);
+                (structural, first, doubled) =
+                    (structural & before, first & before, doubled & before);
+                sound = false;
+            }
+            self.note_quoted(first, doubled, structural, found.ends);
+            carry.quoted = (quoted.cast_signed() >> 63).cast_unsigned();
+            carry.closed = closing >> 63;
+            carry.cr = cr_behind_closing >> 63;
+        }
+        carry.ended = structural >> 63;
+        self.push_records(newlines, structural, carry, *found);
+        let room = &mut self.ends[found.ends + 1..found.ends + 1 + STEP_BYTES];
+        let room = room.try_into().expect("as many entries as a step has bytes");
+        lanes.write_bits(structural, carry.offset, room);
+        found.records += (structural & newlines).count_ones() as usize;
+        found.ends += structural.count_ones() as usize;
+        carry.newlines += newlines.count_ones();
+        carry.offset += 64;
+        sound
+    }
+
+    /// Notes which fields are quoted, and which of these hold doubled quotes.
+    #[inline(always)]
+    fn note_quoted(&mut self, first: u64, doubled: u64, structural: u64, ends_before: usize) {
+        let mut left = first | doubled;
+        while left != 0 {
+            let bit = left & left.wrapping_neg();
+            left ^= bit;
+            let before = ends_before + (structural & (bit - 1)).count_ones() as usize;
+            if bit & first != 0 {
+                #[expect(clippy::cast_possible_truncation, reason = "a stretch is short")]
+                self.quoted.push(QuotedField { field: before as u32, escaped: false });
+            } else if let Some(quoted) = self.quoted.last_mut() {
+                quoted.escaped = true;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn push_records(&mut self, newlines: u64, structural: u64, carry: &Carry, found: Found) {
+        let mut left = structural & newlines;
+        let room = &mut self.records[found.records..found.records + STEP_BYTES];
+        #[expect(clippy::cast_possible_truncation, reason = "a stretch is short")]
+        let ends_before = found.ends as u32;
+        for record in room {
+            // Without a newline an entry is written too much, which the next one overwrites.
+            let upto = left ^ left.wrapping_sub(1);
+            *record = RecordEnd {
+                fields: ends_before + (structural & upto).count_ones(),
+                newlines: carry.newlines + (newlines & upto).count_ones(),
+            };
+            left &= left.wrapping_sub(1);
+            if left == 0 {
+                break;
+            }
+        }
+    }
+}
