@@ -12,6 +12,8 @@ import data
 from bars import CLOSE_PAIRS, PAIRS
 from running import NotRun, Run, Runner, check
 
+# The same files again and again are loads of their own.
+os.environ.setdefault("FASTLOAD_RESTART", "new")
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 MB, GB = 10**6, 10**9
 TABLE = "accounts"
