@@ -2,7 +2,7 @@
 //! process.
 //!
 //! Reading a page of a map that its file does not reach any more raises SIGBUS. The handler that
-//! [`install`] sets up looks the address up in the list of live maps (`live.rs`). If it is ours, the
+//! [`install`] sets up looks the address up in the list of live maps (`live.rs`). If ours, the
 //! map is marked as poisoned and zeros take the place of the rest of it, so that the reader goes
 //! on; nothing that was read there is committed, because the engine asks for the mark before each
 //! commit ([`super::MappedFile::check`]). Any other SIGBUS goes to whoever had the signal before.
