@@ -6,7 +6,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::fingerprint::Fingerprint;
 use crate::error::Error;
 
 /// What tells one state of a file from another, without reading it.
@@ -105,14 +104,6 @@ impl Watch {
             self.identity.compare(&FileIdentity::from(&named))?;
         }
         self.identity.compare(&FileIdentity::from(&open))
-    }
-
-    /// Identity at opening, with hashes of the file's two ends as they are now.
-    ///
-    /// # Errors
-    /// As [`Fingerprint::of`].
-    pub fn fingerprint(&self) -> io::Result<Fingerprint> {
-        Fingerprint::of(&self.file, self.identity)
     }
 }
 

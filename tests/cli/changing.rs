@@ -4,13 +4,14 @@
 //! A pipe among the inputs, which the test feeds, holds the load where the change must come.
 
 use std::fs::{self, File};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Place, Run, start};
 
@@ -81,6 +82,23 @@ impl Held {
             assert!(ended.is_none(), "the load ended: {ended:?}");
             pause();
         }
+    }
+
+    /// Changes the file while no thread of the load runs: it sees all of the change or nothing.
+    fn change(&self, change: fn(&Path)) {
+        let process = Pid::from_child(&self.child);
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let stopped = |task: io::Result<fs::DirEntry>| {
+            // Behind the name in parentheses; a thread that is gone runs no more.
+            let stat = task.and_then(|task| fs::read_to_string(task.path().join("stat")));
+            stat.map_or(true, |stat| stat.rsplit(") ").next().is_some_and(|s| s.starts_with('T')))
+        };
+        kill_process(process, Signal::STOP).expect("a child");
+        while !fs::read_dir(&tasks).expect("a process").all(stopped) {
+            pause();
+        }
+        change(&self.place.path("a.csv"));
+        kill_process(process, Signal::CONT).expect("a child");
     }
 
     /// Ends the pipe; what the program then did.
@@ -166,7 +184,7 @@ const OTHERS: [Change; 6] = [
 /// The change comes when the file is open and no more than its head is read.
 fn changed_before_it_is_read(io: &str, (name, change, words): Change) {
     let mut held = Held::start(["a.csv", "pipe"], io);
-    change(&held.place.path("a.csv"));
+    held.change(change);
     // The load waits for the header of each input before it begins. It may be gone by now.
     let _ = held.pipe.write_all(&rows(0..10));
     let (place, run) = held.end();
@@ -185,7 +203,7 @@ fn changed_while_rows_are_committed(io: &str, (name, change, words): Change) {
     let mut held = Held::start(["pipe", "a.csv"], io);
     held.pipe.write_all(&rows(0..100_000)).expect("the load reads");
     held.wait_for_rows();
-    change(&held.place.path("a.csv"));
+    held.change(change);
     let (place, run) = held.end();
     let run = run.expect(66).says(&["a.csv", "changed while it was read", words]);
     let report = run.json();
@@ -228,7 +246,7 @@ fn changed_otherwise() {
 #[test]
 fn a_cut_is_not_taken_for_bad_records() {
     let mut held = Held::start(["a.csv", "pipe"], "mmap");
-    truncate(&held.place.path("a.csv"), (1 << 20) + 1003);
+    held.change(|path| truncate(path, (1 << 20) + 1003));
     held.pipe.write_all(&rows(0..10)).expect("the load waits for the header");
     let (place, run) = held.end();
     let run = run.expect(66).says(&["its length went from"]);
