@@ -352,8 +352,32 @@ impl OpenFile {
         self.pieces = Some(pieces.collect());
         self.chain = Chain::new(left.start);
         self.note_earlier(committed);
+        self.count_committed(committed, rows_count);
+    }
+
+    /// Takes over a file of which an earlier start has read and committed all that is asked for.
+    /// Where rows are shared among writers, the ranges of one writer lie over those of another.
+    pub(super) fn take_as_read(
+        &mut self,
+        committed: &[RangeRow],
+        rows_count: bool,
+        is_shared: bool,
+    ) {
+        self.pieces = Some(Vec::new());
+        *self.ended_early.get_mut() = true;
+        self.note_earlier(committed);
+        self.count_committed(committed, rows_count);
+        if is_shared {
+            let own = committed.iter().filter(|range| range.file == self.index);
+            let end = own.map(|range| range.bytes.end).max().unwrap_or(0);
+            *self.counts.bytes_committed.get_mut() = end.saturating_sub(self.body.byte_offset);
+        }
+    }
+
+    /// Counts what earlier starts have committed as read. `rows_count`: its rows wait in the staging
+    /// table, and reach the target in this run.
+    fn count_committed(&mut self, committed: &[RangeRow], rows_count: bool) {
         if rows_count {
-            // They wait in the staging table, and reach the target in this run.
             self.earlier.loaded = 0;
         }
         let own = committed.iter().filter(|range| range.file == self.index);
@@ -369,7 +393,8 @@ impl OpenFile {
             *counts.records_read.get_mut() += range.loaded + range.rejected;
         }
         // The header has a range of its own where it has bytes.
-        *self.counts.bytes_committed.get_mut() -= self.body.byte_offset;
+        let counted = self.counts.bytes_committed.get_mut();
+        *counted = counted.saturating_sub(self.body.byte_offset);
     }
 
     /// Takes note of the rows and rejects that earlier starts have committed.

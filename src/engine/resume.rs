@@ -21,6 +21,12 @@ pub(super) fn skip_committed(
     if !run.is_resumed || run.state < State::Loading {
         return Ok(Vec::new());
     }
+    if run.state > State::Loading {
+        for file in files {
+            file.take_as_read(&run.ranges, is_staged, parts > 1);
+        }
+        return Ok(Vec::new());
+    }
     if parts > 1 {
         for file in files {
             file.note_earlier(&run.ranges);

@@ -31,10 +31,10 @@ const POINTS: &[Point] = &[
     Point("settled", &[StagedUpsert], 1),
     Point("before-move-commit", &[StagedAppend, StagedUpsert], 1),
     Point("after-move-commit", &[StagedAppend, StagedUpsert], 1),
-    Point("before-rejects-merge", &[Append, StagedUpsert], 1),
-    Point("after-rejects-merge", &[Append, StagedUpsert], 1),
-    Point("done-before-state", &[Append, StagedUpsert], 1),
-    Point("after-done", &[Append, StagedUpsert], 1),
+    Point("before-rejects-merge", &[Append, Upsert, StagedUpsert], 1),
+    Point("after-rejects-merge", &[Append, Upsert, StagedUpsert], 1),
+    Point("done-before-state", &[Append, Upsert, StagedUpsert], 1),
+    Point("after-done", &[Append, Upsert, StagedUpsert], 1),
 ];
 
 /// Many small batches and commits, so that each place is come to often.
@@ -131,6 +131,31 @@ fn every_place_in_the_sources_has_its_case() {
     names_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut named);
     let cases: BTreeSet<String> = POINTS.iter().map(|point| point.0.to_owned()).collect();
     assert_eq!(named, cases);
+}
+
+/// A job that was killed while or after it loaded all that `--limit` asks for loads no more.
+#[test]
+fn a_limited_load_is_killed() {
+    let mut rng = seeded("limits");
+    for way in [Append, Upsert, StagedAppend] {
+        for place in ["after-commit:2", "before-rejects-merge"] {
+            let wanted =
+                Wanted { bad_per_mille: 0, keys_again: false, ..way.wanted(3_000, &mut rng) };
+            let wanted = Wanted { refused_by_database: false, ..wanted };
+            let data = Data::generate(wanted, rng.u64(..));
+            let table = Place::new(Kind::Sqlite, "crash_limit");
+            let mut job = Job::new(table, way, data).option("--limit", "1000");
+            job.variable(VARIABLE, Some(place.to_owned()));
+            let ended = job.run(&small_work(&mut rng));
+            assert_eq!(ended.signal, Some(9), "{way:?} {place}: {ended:#?}");
+            job.variable(VARIABLE, None);
+            let ended = job.run(&small_work(&mut rng)).expect(0);
+            assert_eq!(ended.report["status"], "loaded", "{way:?} {place}: {ended:#?}");
+            assert_eq!(job.place.number("SELECT COUNT(*) FROM $T"), 1_000, "{way:?} {place}");
+            let again = job.run(&small_work(&mut rng)).expect(0);
+            assert_eq!(again.report["status"], "already_loaded", "{way:?} {place}: {again:#?}");
+        }
+    }
 }
 
 /// A thread that panics ends the load as failed; the next start does the rest.
