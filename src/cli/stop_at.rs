@@ -1,4 +1,5 @@
-//! `--stop-at HH:MM`: the load stops itself at a time of day, as SIGTERM would stop it.
+//! `--stop-at HH:MM`: the load reads no further at a time of day, commits, and ends as SIGTERM would
+//! end it.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -15,6 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Longest sleep: the clock may be set, and the machine may have slept.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// How long what is read may take to be committed before it is rolled back.
+const GRACE: Duration = Duration::from_secs(60);
 
 /// Starts the thread that waits for the time.
 ///
@@ -40,6 +44,8 @@ pub(super) fn watch(time: ClockTime, control: &Arc<Control>) -> Result<()> {
             "fastload: it is {} (--stop-at): stopping",
             time.show()
         );
+        control.wind_down(SIGTERM);
+        thread::sleep(GRACE);
         control.stop(SIGTERM);
     };
     thread::Builder::new()

@@ -68,6 +68,8 @@ type StopHook = Box<dyn Fn() + Send>;
 pub struct Control {
     pub(super) metrics: Metrics,
     signal: AtomicI32,
+    /// Signal that [`Self::wind_down`] was given, 0 if none.
+    winding_down: AtomicI32,
     stop: AtomicBool,
     hooks: Mutex<Vec<StopHook>>,
 }
@@ -96,6 +98,21 @@ impl Control {
     #[must_use]
     pub fn signal(&self) -> i32 {
         self.signal.load(Ordering::Relaxed)
+    }
+
+    /// Asks the load to read no further: what is read is committed, and the load ends as
+    /// [`Self::stop`] with `signal` would end it, unless nothing was left to do. Returns at once.
+    /// Who waits for a stream waits on.
+    pub fn wind_down(&self, signal: i32) {
+        self.winding_down.store(signal, Ordering::Release);
+    }
+
+    /// The signal that [`Self::wind_down`] was given, if it was.
+    pub(super) fn winding_down(&self) -> Option<i32> {
+        match self.winding_down.load(Ordering::Acquire) {
+            0 => None,
+            signal => Some(signal),
+        }
     }
 
     /// Whether the load is asked to stop, or has failed.

@@ -38,7 +38,7 @@ pub(super) fn finish(
     report.warnings = warnings;
     let mut error = shared.take_error().or_else(|| shared.stop_reason());
     if error.is_none() {
-        error = read_completely(&shared).err();
+        error = read_well(&shared, staging.is_some()).err();
     }
     if let Some(staging) = &staging {
         let mut segment = rejects.segment(shared.config.work.writers);
@@ -96,9 +96,12 @@ pub(super) fn finish(
     error
 }
 
-/// What must be true of inputs that were read to their ends.
-fn read_completely(shared: &Shared) -> Result<()> {
+/// What must be true of inputs that were read to their ends, or as far as the load was wound down.
+fn read_well(shared: &Shared, is_staged: bool) -> Result<()> {
     shared.check_inputs()?;
+    if let Some(interrupted) = shared.cut_short(is_staged) {
+        return Err(interrupted);
+    }
     check_limit(shared)?;
     for file in &shared.files {
         file.check_complete().map_err(ErrorKind::Internal)?;

@@ -429,6 +429,12 @@ impl OpenFile {
         self.ended_early.load(Ordering::Acquire)
     }
 
+    /// Whether nothing of it is left; never true of a stream, whose end nobody knows.
+    pub(super) fn is_read_to_its_end(&self) -> bool {
+        let reached = self.chain.reached().byte_offset;
+        self.is_ended_early() || self.length.is_some_and(|length| length == reached)
+    }
+
     /// A read that failed; of a file that changed meanwhile that is the reason.
     pub(super) fn read_error(&self, error: io::Error) -> Error {
         self.check_unchanged()

@@ -107,6 +107,14 @@ impl Shared {
         (signal != 0).then(|| ErrorKind::Interrupted { signal }.into())
     }
 
+    /// Why the load ends before its inputs do, if it was wound down. `waits`: even where they are
+    /// read to their ends, rows are yet to be moved.
+    pub(super) fn cut_short(&self, waits: bool) -> Option<Error> {
+        let signal = self.control.winding_down()?;
+        let is_left = waits || !self.files.iter().all(|file| file.is_read_to_its_end());
+        is_left.then(|| ErrorKind::Interrupted { signal }.into())
+    }
+
     /// Whether the record of `part` at this byte of a file is committed already.
     pub(super) fn is_skipped(&self, part: usize, file: usize, byte_offset: u64) -> bool {
         self.skipped.get(part).is_some_and(|&frontier| (file, byte_offset) < frontier)
@@ -125,6 +133,9 @@ impl Shared {
 
     /// The next chunk of the load; `own` is the file of a parser that takes whole files.
     pub(super) fn next_chunk(&self, own: &mut Option<usize>) -> Result<Option<(&OpenFile, Chunk)>> {
+        if self.control.winding_down().is_some() {
+            return Ok(None);
+        }
         match self.config.work.input_mode {
             InputMode::Single => self.next_chunk_of_all(),
             InputMode::Multi => self.next_chunk_of_own(own),

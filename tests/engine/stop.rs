@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use fastload::config::{FieldSource, LoadConfig};
+use fastload::config::{FieldSource, IoWay, LoadConfig};
 use fastload::engine::{Control, Load, Outcome, TargetHandle};
 use fastload::error::ErrorKind;
 use fastload::report::Status;
@@ -113,6 +113,61 @@ fn writers_that_are_slow() {
     });
     check_interrupted(&outcome, &target);
     assert!(loaded_records(&target).len() < 2_000);
+}
+
+/// Winds a load down as soon as `ready` says so.
+fn wound_down_when(
+    config: LoadConfig,
+    target: Arc<dyn Target>,
+    ready: impl Fn(&Control) -> bool + Send + 'static,
+) -> Outcome {
+    let control = Control::new();
+    let block_bytes = usize::try_from(config.work.chunk_bytes).expect("it is small");
+    let inputs = open(&config, block_bytes);
+    let stopper = {
+        let control = Arc::clone(&control);
+        std::thread::spawn(move || {
+            while !ready(&control) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            control.wind_down(15);
+        })
+    };
+    let outcome = Load { config, inputs, target: TargetHandle(target), control }.run();
+    stopper.join().expect("no panic");
+    outcome
+}
+
+#[test]
+fn what_is_read_is_committed_when_a_load_is_wound_down() {
+    for io in [IoWay::Mmap, IoWay::Read] {
+        let file = given(&lines(2_000, &[]));
+        let faults = Faults { write_time: Duration::from_millis(5), ..Faults::default() };
+        let target = Arc::new(MemoryTarget::new(None).with_faults(faults));
+        let mut config = small(&file.path);
+        config.work.io = io;
+        config.work.parsers = 3;
+        config.work.writers = 2;
+        config.work.chunk_bytes = 500;
+        let outcome = wound_down_when(config, Arc::clone(&target) as _, |control| {
+            control.snapshot().rows_loaded >= 50
+        });
+        check_interrupted(&outcome, &target);
+        let counts = outcome.report.totals;
+        assert_eq!(counts.rows_rolled_back, 0);
+        assert!(counts.rows_loaded < 2_000, "{counts:?}");
+    }
+}
+
+#[test]
+fn a_load_that_has_read_all_is_not_cut_short() {
+    let file = given(&lines(200, &[]));
+    let target = Arc::new(MemoryTarget::new(None));
+    let outcome = wound_down_when(small(&file.path), Arc::clone(&target) as _, |control| {
+        control.snapshot().rows_loaded >= 200
+    });
+    assert_eq!(outcome.report.status, Status::Loaded);
+    assert_eq!(loaded_records(&target).len(), 200);
 }
 
 #[test]
