@@ -28,6 +28,8 @@ pub(super) fn ledger(options: &Options, target: &TargetUrl) -> Option<LedgerConf
         restart,
         table: options.ledger_table.clone().map(|LedgerTable(name)| name),
         lease: options.job_lease.map_or(JOB_LEASE, |Span(time)| time),
+        // Which run of the job it is, the ledger tells.
+        retry_of: None,
     })
 }
 
@@ -125,6 +127,7 @@ mod tests {
             restart: Restart::Auto,
             table: None,
             lease: Duration::from_secs(60),
+            retry_of: None,
         };
         assert_eq!(ledger(&Options::default(), &database()), Some(default));
         let told = options(&[
@@ -138,6 +141,7 @@ mod tests {
             restart: Restart::Continue,
             table: Some("ops.ledger".to_owned()),
             lease: Duration::from_secs(120),
+            retry_of: None,
         };
         assert_eq!(ledger(&told, &database()), Some(expected));
         assert_eq!(ledger(&options(&[("restart", "off")]), &database()), None);

@@ -156,6 +156,9 @@ pub struct LedgerConfig {
     /// How long a run that cannot be asked may be silent before another takes its job
     /// (`--job-lease`).
     pub lease: Duration,
+    /// The run whose mended rejects are loaded (`--retry-of`), as [`crate::ledger::RunKey`] is
+    /// written.
+    pub retry_of: Option<String>,
 }
 
 /// What is asked of the encryption of a connection (`--tls`).

@@ -106,7 +106,26 @@ fn read_well(shared: &Shared, is_staged: bool) -> Result<()> {
     for file in &shared.files {
         file.check_complete().map_err(ErrorKind::Internal)?;
     }
-    Ok(())
+    shared.job.as_deref().map_or(Ok(()), |job| check_ledger(job, shared))
+}
+
+/// A resume relies on the ranges alone: they must have every record that was counted.
+fn check_ledger(job: &Job, shared: &Shared) -> Result<()> {
+    let noted = job.transact(|store| store.count_records(job.key()))?;
+    let counted = |file: &Arc<OpenFile>| {
+        let counts = file.report();
+        counts.rows_loaded + counts.rows_rejected + counts.rows_superseded + counts.rows_skipped
+    };
+    let counted: u64 = shared.files.iter().map(counted).sum();
+    if noted == counted {
+        return Ok(());
+    }
+    let message = format!(
+        "{} has {noted} records in its ledger and {counted} are committed: do not resume it; \
+         --restart terminate ends it",
+        job.key()
+    );
+    Err(ErrorKind::Internal(message).into())
 }
 
 /// A share of rejects is tested once more when all of them are known.

@@ -294,6 +294,16 @@ impl LedgerSql {
         format!("SELECT COUNT(*) FROM {} WHERE {}", self.table, ours(run))
     }
 
+    /// How many records the ranges of a run have; NULL where there are none.
+    #[must_use]
+    pub fn count_records(&self, run: &RunKey) -> String {
+        format!(
+            "SELECT SUM(ROWS_LOADED + ROWS_REJECTED + ROWS_SUPERSEDED) FROM {} WHERE {}",
+            self.table,
+            ours(run)
+        )
+    }
+
     /// The first range of a file, from a byte on, whose bytes have a hash.
     #[must_use]
     pub fn hashed_range(&self, run: &RunKey, file: usize, from: u64) -> String {

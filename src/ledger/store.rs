@@ -203,6 +203,17 @@ impl Store {
         Ok(rows.first().and_then(|row| number(row.first())).unwrap_or(0))
     }
 
+    /// How many records the ranges of a run have.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn count_records(&mut self, run: &RunKey) -> Result<u64> {
+        let rows = self.session.query(&self.sql.count_records(run))?;
+        // A sum may be a decimal number, which some drivers end with a point.
+        let sum = text(rows.first().and_then(|row| row.first()));
+        Ok(sum.and_then(|sum| sum.trim_end_matches('.').parse().ok()).unwrap_or(0))
+    }
+
     /// Ranges of a file of `length` bytes that are worth another look at their bytes: a few, from
     /// all over the file, however many there are.
     ///

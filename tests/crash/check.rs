@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::data::{Bad, Data};
 use crate::job::{Ended, Job, Way, Work};
+use crate::place::Kind;
 #[cfg(test)]
-use crate::place::{Kind, Place};
+use crate::place::Place;
 
 /// At most so many of one kind of problem are told.
 const TOLD_MAX: usize = 5;
@@ -141,7 +142,28 @@ pub(crate) fn assert_sound(job: &Job, what: &str) {
     if job.way.is_staged() && !rows.is_empty() && rows.len() != job.data.rows.len() {
         problems.push(format!("{} rows are moved, where all or none may be", rows.len()));
     }
+    problems.extend(uneven_ledger(job));
     assert!(problems.is_empty(), "{what}: {}", problems.join("\n"));
+}
+
+/// Rows in the table of an append, and rows that its ledger has, in one look: a commit that the
+/// server is still at is in both or in none.
+fn uneven_ledger(job: &Job) -> Option<String> {
+    let ledger = job.ledger_table();
+    let is_there = job.place.tables().iter().any(|name| name.eq_ignore_ascii_case(&ledger));
+    if job.way != Way::Append || !job.has_ledger() || !is_there {
+        return None;
+    }
+    let from = if job.place.kind == Kind::Db2 { " FROM SYSIBM.SYSDUMMY1" } else { "" };
+    let sql =
+        format!("SELECT (SELECT COUNT(*) FROM $T), (SELECT SUM(ROWS_LOADED) FROM {ledger}){from}");
+    let rows = job.place.query(&sql);
+    let number = |at: usize| -> u64 {
+        let cell = rows[0][at].as_deref().map_or("0", |cell| cell.trim().trim_end_matches('.'));
+        cell.parse().expect("a number")
+    };
+    let (rows, noted) = (number(0), number(1));
+    (rows != noted).then(|| format!("{rows} rows are in the table, and the ledger has {noted}"))
 }
 
 /// Holds a finished job to everything, and starts it once more, which must change nothing.

@@ -130,6 +130,10 @@ impl Job {
         self
     }
 
+    pub(crate) const fn has_ledger(&self) -> bool {
+        self.has_ledger
+    }
+
     pub(crate) fn option(mut self, option: &str, value: &str) -> Self {
         self.options.extend([option.to_owned(), value.to_owned()]);
         self

@@ -66,6 +66,7 @@ impl Job {
             restart: self.restart,
             table: None,
             lease: Duration::from_secs(60),
+            retry_of: None,
         };
         let inputs = [state(&self.input())];
         let request = Request {

@@ -83,6 +83,30 @@ pub(super) fn equal_keys_inside_a_batch(server: &Server) {
     assert_eq!(server.scalar(&sql), "n21");
 }
 
+/// What is executed between two batches stays when rows of the next one are refused.
+pub(super) fn statements_between_bad_rows(server: &Server) {
+    let table = constrained(server, "statements_between_bad_rows");
+    let notes = server.quoted("statements_between_notes");
+    let target = &table.target;
+    target.run_sql(&format!("DROP TABLE IF EXISTS {notes}")).unwrap();
+    target.run_sql(&format!("CREATE TABLE {notes} (n INTEGER)")).unwrap();
+    let mut sink = table.sink();
+    for (note, rows_before) in [(0, 0), (1, 4), (2, 8), (3, 12)] {
+        sink.execute(&format!("INSERT INTO {notes} VALUES ({note})")).unwrap();
+        // The first row and the last one.
+        let mut rows = good_rows(4 * (note + 1)).split_off(rows_before);
+        rows[0][1] = some("forbidden");
+        rows[3][1] = some("forbidden");
+        let rejects = sink.write(&table.batch(&rows)).unwrap();
+        assert_eq!(rejects.iter().map(|reject| reject.row).collect::<Vec<_>>(), [0, 3]);
+    }
+    sink.commit().unwrap();
+    assert_eq!(table.count(), 1 + 4 * 2);
+    let numbers = server.query(&format!("SELECT n FROM {notes} ORDER BY n"));
+    assert_eq!(numbers, (0..4).map(|note| vec![some(note)]).collect::<Vec<Row>>());
+    target.run_sql(&format!("DROP TABLE {notes}")).unwrap();
+}
+
 /// A constraint that would be checked at the commit is checked where its row can still be named.
 pub(super) fn deferred_constraints(server: &Server) {
     let table = Table::create(server, "deferred_constraints", keyed());

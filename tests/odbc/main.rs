@@ -38,6 +38,7 @@ for_both!(
     several_bad_rows,
     every_row_bad,
     equal_keys_inside_a_batch,
+    statements_between_bad_rows,
     hostile_names,
     names_in_any_script,
     one_megabyte_values,

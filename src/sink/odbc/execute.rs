@@ -435,6 +435,8 @@ impl Sink for OdbcSink {
     }
 
     fn execute(&mut self, sql: &str) -> Result<Option<u64>, SinkError> {
+        // What it does stands behind the savepoint, and would be undone with the next array.
+        self.sending.savepoint_stands = false;
         let done = self.begin().and_then(|()| self.sending.counted(sql));
         if done.is_err() {
             self.transaction = Transaction::Failed;
