@@ -87,6 +87,8 @@ db2_java() {
 # Logins are checked, so that a wrong one is refused. Waits for locks are short, so that tests of
 # locks are; a deadlock is looked for before a wait ends. Statistics are not made in the background,
 # where they would take locks at any time. Durability is Derby's default: a commit is on the disk.
+# There is no cache of statements: in 10.14 a statement that is prepared while another session's DDL
+# empties the cache dies now and then of a NullPointerException (XJ001).
 derby_properties() {
     cat <<'PROPERTIES'
 derby.connection.requireAuthentication=true
@@ -98,6 +100,7 @@ derby.database.readOnlyAccessUsers=fastload_reader
 derby.locks.waitTimeout=5
 derby.locks.deadlockTimeout=1
 derby.storage.indexStats.auto=false
+derby.language.statementCache.size=0
 PROPERTIES
 }
 
@@ -126,6 +129,8 @@ db2_serve() {
     local home
     home=$(data_root)/db2
     echo $$ >"$(pid_file db2)"
+    # Those of today, whenever the database was made.
+    derby_properties | unprivileged tee "$home/derby.properties" >/dev/null
     exec_unprivileged "$(db2_java)" -Xmx512m -XX:ErrorFile="$home/crash.log" \
         -cp "$derby_jars/derby.jar:$derby_jars/derbynet.jar" -Dderby.system.home="$home" \
         org.apache.derby.drda.NetworkServerControl start -h 127.0.0.1 -p "$1" -noSecurityManager

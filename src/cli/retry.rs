@@ -41,6 +41,9 @@ pub(super) fn as_of_job(resolved: &Resolved, target: &dyn Target) -> Result<Opti
     let facts = store.facts(&run.key)?;
     store.session().commit()?;
     let mut retried = resolved.clone();
+    if let Some(ledger) = &mut retried.ledger {
+        ledger.retry_of = Some(run.key.to_fact());
+    }
     take_table(&mut retried, &facts, job)?;
     take_dialect(&mut retried, &facts)?;
     take_columns(&mut retried, &facts, target)?;

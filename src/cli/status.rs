@@ -12,7 +12,7 @@ use super::render::{bytes, grouped, plain_table};
 use crate::config::resolve::Resolved;
 use crate::config::setting::OutputFormat;
 use crate::error::{Error, Result};
-use crate::ledger::{Facts, Liveness, Owner, RangeRow, RunRow, Store};
+use crate::ledger::{Facts, Liveness, Owner, RETRY_OF, RangeRow, RunKey, RunRow, Store};
 
 /// A run as programs get it.
 #[derive(Debug, Serialize)]
@@ -30,11 +30,31 @@ struct RunStatus {
     rows_superseded: u64,
     /// Bytes of the committed ranges.
     bytes: u64,
+    /// The run whose mended rejects it loads.
+    retry_of: Option<RunName>,
+    /// Loads of its mended rejects.
+    retries: Vec<RetryStatus>,
     owner: Option<OwnerStatus>,
     started: String,
     updated: String,
     /// What a resume must agree with: dialect, columns, mode and the rest.
     facts: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Debug, Serialize)]
+struct RunName {
+    job: String,
+    run: u64,
+}
+
+/// A load of mended rejects, as the run has it that rejected them.
+#[derive(Debug, Serialize)]
+struct RetryStatus {
+    job: String,
+    run: u64,
+    state: &'static str,
+    rows_loaded: u64,
+    rows_rejected: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,7 +91,9 @@ pub(super) fn status(resolved: &Resolved, job: Option<&str>) -> Result<()> {
             "fastload status shows its jobs",
         ));
     }
-    let runs = runs.into_iter().map(|run| of_run(run, &mut store)).collect::<Result<Vec<_>>>()?;
+    let retries = store.retries()?;
+    let one = |run| of_run(run, &retries, &mut store);
+    let runs = runs.into_iter().map(one).collect::<Result<Vec<_>>>()?;
     store.session().commit()?;
     let text = match resolved.output.format {
         OutputFormat::Json => {
@@ -83,8 +105,11 @@ pub(super) fn status(resolved: &Resolved, job: Option<&str>) -> Result<()> {
     print(text.as_bytes())
 }
 
-fn of_run(run: RunRow, store: &mut Store) -> Result<RunStatus> {
+fn of_run(run: RunRow, retries: &[(RunKey, RunKey)], store: &mut Store) -> Result<RunStatus> {
     let facts = store.facts(&run.key)?;
+    let retry_of = facts.get(RETRY_OF).and_then(RunKey::of_fact);
+    let of_this = retries.iter().filter(|(_, of)| *of == run.key);
+    let retries = of_this.map(|(retry, _)| of_retry(retry, store)).collect::<Result<Vec<_>>>()?;
     let ranges = store.ranges(&run.key)?;
     let (rows_loaded, rows_rejected) = rows(ranges.iter());
     Ok(RunStatus {
@@ -99,11 +124,23 @@ fn of_run(run: RunRow, store: &mut Store) -> Result<RunStatus> {
         rows_rejected,
         rows_superseded: ranges.iter().map(|range| range.superseded).sum(),
         bytes: committed_bytes(ranges.iter()),
+        retry_of: retry_of.map(|RunKey { job, run }| RunName { job, run }),
+        retries: retries.into_iter().flatten().collect(),
         owner: run.owner.as_ref().map(of_owner),
         started: time(run.started_at),
         updated: time(run.updated_at),
         facts: other_facts(&facts),
     })
+}
+
+/// `None`: a run whose facts are there and it is not.
+fn of_retry(key: &RunKey, store: &mut Store) -> Result<Option<RetryStatus>> {
+    let runs = store.runs(Some(&key.job))?;
+    let Some(run) = runs.into_iter().find(|run| run.key == *key) else { return Ok(None) };
+    let (rows_loaded, rows_rejected) = rows(store.ranges(key)?.iter());
+    let RunKey { job, run: number } = run.key;
+    let state = run.state.name();
+    Ok(Some(RetryStatus { job, run: number, state, rows_loaded, rows_rejected }))
 }
 
 fn of_owner(owner: &Owner) -> OwnerStatus {
@@ -118,7 +155,7 @@ fn of_owner(owner: &Owner) -> OwnerStatus {
 
 /// Facts but those about inputs, which have a place of their own.
 fn other_facts(facts: &Facts) -> serde_json::Map<String, serde_json::Value> {
-    let others = facts.iter().filter(|(name, _)| !name.starts_with("input "));
+    let others = facts.iter().filter(|(name, _)| !name.starts_with("input ") && *name != RETRY_OF);
     others.map(|(name, text)| (name.to_owned(), text.into())).collect()
 }
 
@@ -179,6 +216,7 @@ fn text(runs: &[RunStatus], with_files: bool) -> String {
     if with_files && let Some(last) = runs.last() {
         text.push('\n');
         text.push_str(&file_table(last));
+        text.push_str(&retry_lines(last));
         // Notes are of the program to itself.
         let told = last.facts.iter().filter(|(name, _)| !name.starts_with("note "));
         for (name, value) in told {
@@ -188,6 +226,31 @@ fn text(runs: &[RunStatus], with_files: bool) -> String {
                 text.push_str(&format!("{name}: {value}\n"));
             }
         }
+    }
+    text
+}
+
+/// What became of its rejects, and whose rejects it loads.
+fn retry_lines(run: &RunStatus) -> String {
+    let name = |job: &str, number: u64| format!("job {}, run {number}", escape(job.as_bytes()));
+    let mut text = String::new();
+    if let Some(of) = &run.retry_of {
+        text.push_str(&format!("mended rejects of: {}\n", name(&of.job, of.run)));
+    }
+    for retry in &run.retries {
+        text.push_str(&format!(
+            "rejects retried by: {} ({}): {} loaded, {} rejected again\n",
+            name(&retry.job, retry.run),
+            retry.state,
+            grouped(retry.rows_loaded),
+            grouped(retry.rows_rejected)
+        ));
+    }
+    let retried = run.retries.iter().map(|retry| retry.rows_loaded + retry.rows_rejected);
+    let retried: u64 = retried.sum();
+    if retried > 0 {
+        let (left, all) = (run.rows_rejected.saturating_sub(retried), grouped(run.rows_rejected));
+        text.push_str(&format!("of {all} rejects, {} are not retried\n", grouped(left)));
     }
     text
 }

@@ -156,8 +156,7 @@ pub struct LedgerConfig {
     /// How long a run that cannot be asked may be silent before another takes its job
     /// (`--job-lease`).
     pub lease: Duration,
-    /// The run whose mended rejects are loaded (`--retry-of`), as [`crate::ledger::RunKey`] is
-    /// written.
+    /// The run whose mended rejects are loaded (`--retry-of`): its number, a blank, its job.
     pub retry_of: Option<String>,
 }
 

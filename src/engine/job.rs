@@ -15,7 +15,8 @@ use crate::dialect::presets::as_flags;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::fingerprint::{RangeHash, hash_range};
 use crate::ledger::{
-    Facts, InputState, LedgerSql, RangeRow, Request, Run, RunKey, Start, State, Store, start,
+    Facts, InputState, LedgerSql, RETRY_OF, RangeRow, Request, Run, RunKey, Start, State, Store,
+    start,
 };
 use crate::record::ByteRange;
 use crate::rejects::{Keeping, SegmentId, SegmentLengths};
@@ -401,6 +402,9 @@ fn facts(config: &LoadConfig, target: &TargetHandle) -> Result<Facts> {
         |staging| staging.table.clone().unwrap_or_else(|| OWN_STAGING.to_owned()),
     );
     facts.set(STAGING, staging);
+    if let Some(run) = config.ledger.as_ref().and_then(|ledger| ledger.retry_of.as_ref()) {
+        facts.set(RETRY_OF, run.clone());
+    }
     if let Some(staging) = &config.staging {
         facts.set(RUN_ID, staging.run_id.clone());
     }

@@ -43,6 +43,24 @@ pub struct RunKey {
     pub run: u64,
 }
 
+/// Name of the fact that says whose mended rejects a run loads.
+pub const RETRY_OF: &str = "retry of";
+
+impl RunKey {
+    /// The key as the fact [`RETRY_OF`] has it: the run, a blank, the job.
+    #[must_use]
+    pub fn to_fact(&self) -> String {
+        format!("{} {}", self.run, self.job)
+    }
+
+    /// The key that [`Self::to_fact`] wrote.
+    #[must_use]
+    pub fn of_fact(fact: &str) -> Option<Self> {
+        let (run, job) = fact.split_once(' ')?;
+        Some(Self { job: job.to_owned(), run: run.parse().ok()? })
+    }
+}
+
 impl fmt::Display for RunKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "job {}, run {}", self.job, self.run)

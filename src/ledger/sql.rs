@@ -239,6 +239,17 @@ impl LedgerSql {
         )
     }
 
+    /// One text of every run that has it, in the order of its parts: job, run, text.
+    #[must_use]
+    pub fn facts_named(&self, name: &str) -> String {
+        format!(
+            "SELECT JOB_ID, RUN_NO, FACT_TEXT FROM {}_FACT WHERE FACT_NAME = '{}' ORDER BY JOB_ID, \
+             RUN_NO, PART_NO",
+            self.table,
+            text(name)
+        )
+    }
+
     /// Adds a text of a run.
     #[must_use]
     pub fn add_fact(&self, run: &RunKey, name: &str, value: &str) -> Vec<String> {

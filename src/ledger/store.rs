@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::facts::{Facts, plain};
 use super::sql::VERSION;
-use super::{LedgerSql, Owner, RangeRow, RunKey, State};
+use super::{LedgerSql, Owner, RETRY_OF, RangeRow, RunKey, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::ByteRange;
 use crate::rejects::SegmentLengths;
@@ -183,6 +183,27 @@ impl Store {
             }
         }
         Ok(texts.into_iter().map(|(name, text)| (name, plain(&text))).collect())
+    }
+
+    /// The runs that load mended rejects, each with the run whose rejects they were.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn retries(&mut self) -> Result<Vec<(RunKey, RunKey)>> {
+        let rows = self.session.query(&self.sql.facts_named(RETRY_OF))?;
+        let mut texts: Vec<(RunKey, String)> = Vec::new();
+        for row in &rows {
+            let key = text(row.first()).zip(number(row.get(1)));
+            let (job, run) = key.ok_or_else(|| strange(&self.sql, row))?;
+            let key = RunKey { job: plain(job), run };
+            let part = text(row.get(2)).unwrap_or_default();
+            match texts.last_mut() {
+                Some((last, fact)) if *last == key => fact.push_str(part),
+                _ => texts.push((key, part.to_owned())),
+            }
+        }
+        let of = |(key, fact): (RunKey, String)| Some((key, RunKey::of_fact(&plain(&fact))?));
+        Ok(texts.into_iter().filter_map(of).collect())
     }
 
     /// The committed ranges of a run.

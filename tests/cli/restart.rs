@@ -281,6 +281,20 @@ fn mended_rejects_are_loaded_as_their_job_was() {
         ]
     );
     place.run(retry).expect(0).says(&["already loaded"]);
+    // The books: two were rejected, and both are in by the other job.
+    let runs = status(&place, &["nightly"]);
+    assert_eq!((&runs[0]["rows_loaded"], &runs[0]["rows_rejected"]), (&3.into(), &2.into()));
+    let retries = runs[0]["retries"].as_array().expect("a list");
+    assert_eq!(retries.len(), 1);
+    let of_retry = |name: &str| retries[0][name].clone();
+    assert_eq!((of_retry("job"), of_retry("state")), (report["job"].clone(), "done".into()));
+    assert_eq!((of_retry("rows_loaded"), of_retry("rows_rejected")), (2.into(), 0.into()));
+    let runs = status(&place, &[report["job"].as_str().expect("a name")]);
+    assert_eq!(runs[0]["retry_of"]["job"], "nightly");
+    let text = place.run(["status", "nightly"]).expect(0).stdout;
+    for piece in ["2 loaded, 0 rejected again", "of 2 rejects, 0 are not retried"] {
+        assert!(text.contains(piece), "{text}");
+    }
     place.run(["mended", "--retry-of", "other"]).expect(64).says(&["no job other"]);
     place.run(["mended", "--retry-of", "nightly", "--table", "u"]).expect(64).says(&["loads t"]);
     let formats = ["mended", "--retry-of", "nightly", "--date-format", "yyyymmdd"];
