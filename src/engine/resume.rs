@@ -3,7 +3,7 @@
 use super::files::OpenFile;
 use super::shared::Shared;
 use crate::error::{Error, Result};
-use crate::ledger::{Committed, Run, State, remainder};
+use crate::ledger::{Committed, RangeRow, Run, State, remainder};
 
 /// Leaves in each file what is not committed. Where rows are shared among `parts` writers: up to
 /// which file and byte the rows of each are committed.
@@ -31,11 +31,11 @@ pub(super) fn skip_committed(
         for file in files {
             file.note_earlier(&run.ranges);
         }
-        return Ok(frontiers(run, parts));
+        return Ok(frontiers(&run.ranges, parts));
     }
     for file in files {
         let own = run.ranges.iter().filter(|range| range.file == file.index);
-        let own: Vec<Committed> = own.map(crate::ledger::RangeRow::committed).collect();
+        let own: Vec<Committed> = own.map(RangeRow::committed).collect();
         let length = file.length.ok_or_else(|| {
             Error::input(&file.path, "is a stream, of which nothing can be skipped", "")
         })?;
@@ -47,10 +47,11 @@ pub(super) fn skip_committed(
 }
 
 /// Each writer commits its rows in the order of the files, so that all of them before its last
-/// range are committed.
-fn frontiers(run: &Run, parts: usize) -> Vec<(usize, u64)> {
+/// range are committed. A range of the first one may hold no record, as it has the bytes between
+/// those of the others.
+fn frontiers(ranges: &[RangeRow], parts: usize) -> Vec<(usize, u64)> {
     let frontier = |part| {
-        let own = run.ranges.iter().filter(|range| range.part == part && range.records > 0);
+        let own = ranges.iter().filter(|range| range.part == part);
         own.map(|range| (range.file, range.bytes.end)).max().unwrap_or_default()
     };
     (0..parts).map(frontier).collect()
@@ -63,4 +64,29 @@ pub(super) fn preset(shared: &Shared, run: &Run) {
     // Where records are read again they are counted as they come.
     let records = if shared.skipped.is_empty() { records } else { 0 };
     shared.counter.preset(records, rejects);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::ByteRange;
+
+    #[test]
+    fn a_range_without_records_is_committed_too() {
+        let range = |file, part, (start, end), records| RangeRow {
+            file,
+            part,
+            bytes: ByteRange { start, end },
+            records,
+            ..RangeRow::default()
+        };
+        let ranges = [
+            range(0, 0, (0, 14), 0),
+            range(0, 0, (14, 100), 2),
+            range(0, 0, (100, 200), 0),
+            range(0, 1, (14, 100), 3),
+            range(1, 1, (5, 20), 1),
+        ];
+        assert_eq!(frontiers(&ranges, 3), [(0, 200), (1, 20), (0, 0)]);
+    }
 }
