@@ -38,6 +38,10 @@ _HEADERS_BYTES = _DSS_HEADER_BYTES + _OBJECT_HEADER_BYTES
 _HEADERS = Struct(">HB5xH")
 _SEGMENT_HEADER = Struct(">H")
 _CONTINUED = 0x8000
+# Of the format byte: another DSS of the same chain follows. A side that has sent a chain waits for
+# the other one's.
+_FORMAT_OFFSET = 3
+_CHAINED = 0x40
 
 # The field for an error's words in an SQLCA is this long. The driver drops the connection, or
 # crashes, when a server sends more.
@@ -50,6 +54,8 @@ class Piece(NamedTuple):
     # Of the DSS with which the piece begins, if it is one of those asked for; otherwise None.
     code_point: int | None
     data: bytes
+    # Whether a chain ends with it. What is no DSS ends one always.
+    ends_chain: bool = False
 
 
 class Frames:
@@ -65,6 +71,7 @@ class Frames:
         self._held = b""  # the beginning of a header, or of a DSS that is to be whole
         self._skip = 0  # bytes left of the segment in which the stream is
         self._continued = False  # another segment follows it
+        self._chained = False  # another DSS follows it
         self.lost = False  # what came was no DSS: from there on everything is passed on unread
 
     def feed(self, data: bytes) -> list[Piece]:
@@ -93,20 +100,22 @@ class Frames:
             is_whole = code_point in self._whole and length < _CONTINUED and magic == _MAGIC
             if is_whole and size - at < length:
                 break
+            was_chained, self._chained = self._chained, bool(buffer[at + _FORMAT_OFFSET] & _CHAINED)
             if not self._begin(length, _HEADERS.size, magic) or code_point not in self._marks:
                 continue
             if at > start:
-                pieces.append(Piece(mark, buffer[start:at]))
+                pieces.append(Piece(mark, buffer[start:at], not was_chained))
             start, mark = at, code_point
             if is_whole:
                 at += self._skip
                 self._skip = 0
-                pieces.append(Piece(mark, buffer[start:at]))
+                pieces.append(Piece(mark, buffer[start:at], not self._chained))
                 start, mark = at, None
         if self.lost:
             at = size
         if at > start:
-            pieces.append(Piece(mark, buffer[start:at]))
+            is_inside = self._skip or self._continued or self._chained
+            pieces.append(Piece(mark, buffer[start:at], self.lost or not is_inside))
         self._held = buffer[at:]
         return pieces
 
@@ -145,7 +154,7 @@ class Requests:
         for at, piece in enumerate(pieces):
             if piece.code_point == ACCRDB and not self._opened:
                 self._opened = True
-                pieces[at] = Piece(ACCRDB, name_product(piece.data, self._product))
+                pieces[at] = piece._replace(data=name_product(piece.data, self._product))
         return pieces
 
     def end(self) -> bytes:
@@ -175,9 +184,9 @@ class Answers:
 
 def _rewritten(piece: Piece) -> Piece:
     if piece.code_point == SQLCARD:
-        return Piece(SQLCARD, shorten_words(piece.data))
+        return piece._replace(data=shorten_words(piece.data))
     if piece.code_point == ACCRDBRM:
-        return Piece(ACCRDBRM, lift_from_code_pages(piece.data))
+        return piece._replace(data=lift_from_code_pages(piece.data))
     return piece
 
 

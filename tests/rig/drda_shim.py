@@ -5,14 +5,19 @@
     drda_shim.py --probe PORT       exit 0 when a DRDA server answers there
     drda_shim.py --tell PORT WORD...    sends one command to a control port, prints the answer
 
+However a driver's side ends, by a fault or by the driver's death, Derby gets whole chains of requests
+only, then FIN, and its answers are read to their end. A thread of its server that meets the end of a
+connection inside a request, or while it answers, now and then misreads the next connection that it
+serves: SYNTAXRM (124C), CMDCHKRM (1254), or silence.
+
 Everything is on 127.0.0.1. Port 0, the default, takes a free one. When it listens it prints one
 line: `listening PORT control PORT`. What is changed in the streams is said in drda.py.
 
 The control port takes lines and answers each with one line, `ok ...` or `error ...`:
 
     ACTION [MOMENT [N]] [each | on K]   arms a fault
-        reset           the connection ends with RST to both sides
-        close           the connection ends with FIN to both sides
+        reset           the connection ends, with RST to the driver
+        close           the connection ends, with FIN to the driver
         hold            nothing goes on in either direction, the sockets stay open
         delay MS        from then on the first bytes of each answer come MS milliseconds late
       at the Nth (default: first) of these moments, counted from now:
@@ -54,6 +59,8 @@ import faults
 HOST = "127.0.0.1"
 READ_BYTES = 1 << 18
 PROBE_SECONDS = 5
+# As long Derby may take to end a session whose driver is gone.
+PARTING_SECONDS = 120
 
 
 class Cut(Exception):
@@ -77,13 +84,12 @@ class Connection:
         self._shim = shim
         self._reader = reader
         self._writer = writer
-        self._writers = [writer]
         self._goes_on = asyncio.Event()
         self._goes_on.set()
         self._delay_seconds = 0.0
         self._asked = False  # something was passed on to the server since its last answer
         self._committing = False
-        self._is_cut = False
+        self._cut: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def held(self) -> bool:
@@ -93,20 +99,20 @@ class Connection:
     async def run(self) -> None:
         """Serves until either side, or a fault, ends it."""
         pumps: list[asyncio.Task[None]] = []
+        server: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         try:
             await self._reached("connect")
-            server_reader, server_writer = await asyncio.open_connection(
-                HOST, self._shim.server, limit=2 * READ_BYTES)
-            self._writers.append(server_writer)
+            server = await asyncio.open_connection(HOST, self._shim.server, limit=2 * READ_BYTES)
             requests, answers = drda.Requests(self._shim.product), drda.Answers()
             pumps = [
-                asyncio.create_task(self._requests(self._reader, server_writer, requests)),
-                asyncio.create_task(self._answers(server_reader, self._writer, answers)),
+                asyncio.create_task(self._requests(self._reader, server[1], requests)),
+                asyncio.create_task(self._answers(server[0], self._writer, answers)),
             ]
-            done, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            # An error of a socket is handed to the other side as what it is: a reset.
-            for pump in done:
-                pump.result()
+            await asyncio.wait([*pumps, self._cut], return_when=asyncio.FIRST_COMPLETED)
+            # An error of a socket is handed to the driver as what it is: a reset.
+            for pump in pumps:
+                if pump.done():
+                    pump.result()
             self.cut(abruptly=False)
         except Cut:
             pass
@@ -117,18 +123,19 @@ class Connection:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
+            if server:
+                await part(*server)
 
     def cut(self, abruptly: bool) -> None:
-        """Ends both sides, with RST or FIN."""
-        if self._is_cut:
+        """Ends the driver's side, with RST or FIN; Derby's follows."""
+        if self._cut.done():
             return
-        self._is_cut = True
+        self._cut.set_result(None)
         self._goes_on.set()
-        for writer in self._writers:
-            if abruptly:
-                reset(writer)
-            else:
-                writer.close()
+        if abruptly:
+            reset(self._writer)
+        else:
+            self._writer.close()
 
     def calm(self) -> None:
         """Forgets a hold and a delay."""
@@ -156,31 +163,30 @@ class Connection:
 
     async def _may_go_on(self) -> None:
         await self._goes_on.wait()
-        if self._is_cut:
+        if self._cut.done():
             raise Cut
 
     async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
                         stream: drda.Requests) -> None:
         moments = {drda.EXCSQLSTT: ("statement", "statements"), drda.RDBCMM: ("commit", "commits"),
                    drda.RDBRLLBCK: ("rollback", "rollbacks")}
+        chain: list[bytes] = []
         while data := await reader.read(READ_BYTES):
             await self._may_go_on()
-            ready: list[bytes] = []
             for piece in stream.feed(data):
                 if piece.code_point in moments:
                     moment, counter = moments[piece.code_point]
                     self._shim.counts[counter] += 1
-                    if self._shim.rules:
-                        # What came before the moment is passed on before it.
-                        writer.write(b"".join(ready))
-                        ready = []
-                        await self._reached(moment)
+                    await self._reached(moment)
                     self._committing = piece.code_point == drda.RDBCMM
-                ready.append(piece.data)
-            self._asked = True
-            writer.write(b"".join(ready))
+                chain.append(piece.data)
+                if piece.ends_chain:
+                    self._asked = True
+                    writer.write(b"".join(chain))
+                    chain.clear()
             await writer.drain()
-        self._ended(writer, stream)
+        if stream.lost:
+            self._shim.counts["unread"] += 1
 
     async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
                        stream: drda.Answers) -> None:
@@ -200,12 +206,19 @@ class Connection:
                 ready.append(piece.data)
             writer.write(b"".join(ready))
             await writer.drain()
-        self._ended(writer, stream)
-
-    def _ended(self, writer: asyncio.StreamWriter, stream: drda.Requests | drda.Answers) -> None:
         writer.write(stream.end())
         if stream.lost:
             self._shim.counts["unread"] += 1
+
+
+async def part(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Lets Derby end its session: it does when it has answered what it was asked."""
+    with contextlib.suppress(OSError, asyncio.TimeoutError):
+        async with asyncio.timeout(PARTING_SECONDS):
+            writer.write_eof()
+            while await reader.read(READ_BYTES):
+                pass
+    writer.close()
 
 
 class Shim:

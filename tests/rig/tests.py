@@ -28,6 +28,11 @@ def dss(code_point: int, content: bytes = b"", correlation: int = 1) -> bytes:
                 code_point) + content
 
 
+def chained(request: bytes) -> bytes:
+    """The same DSS, with another one of its chain behind it."""
+    return request[:3] + bytes([request[3] | 0x40]) + request[4:]
+
+
 def segmented(code_point: int, content: bytes) -> bytes:
     """One DSS of several segments; the object's length is in extended form."""
     body = pack(">HHI", 0x8008, code_point, len(content)) + content
@@ -173,7 +178,24 @@ class Streams(unittest.TestCase):
         lost = drda.Requests("DNC10020")
         lost.feed(b"GET / HTTP/1.0\r\n\r\n")
         self.assertTrue(lost.lost)
-        self.assertEqual(lost.feed(b"x"), [drda.Piece(None, b"x")])
+        self.assertEqual(lost.feed(b"x"), [drda.Piece(None, b"x", ends_chain=True)])
+
+    def test_ends_of_chains_are_found(self) -> None:
+        rng = random.Random(6)
+        for case in range(200):
+            stream, ends = b"", set()
+            for _ in range(rng.randrange(1, 6)):
+                for _ in range(rng.randrange(3)):
+                    stream += chained(dss(rng.choice((drda.EXCSQLSTT, 0x200D)), b"s"))
+                stream += dss(SQLDTA, hostile(rng, rng.randrange(600)))
+                ends.add(len(stream))
+            requests, at = drda.Requests("DNC10020"), 0
+            for part in chunks(stream, rng):
+                for piece in requests.feed(part):
+                    at += len(piece.data)
+                    if piece.ends_chain:
+                        self.assertIn(at, ends, case)
+            self.assertTrue(piece.ends_chain, case)
 
     def test_rows_of_an_answer_are_copied(self) -> None:
         rng = random.Random(5)
@@ -429,6 +451,18 @@ class Faults(unittest.IsolatedAsyncioTestCase):
                 self.assertIn(self.server.received, (self.STATEMENT, self.STATEMENT * 2))
         self.assertEqual((await self.stats())["faults"], 2)
         await self.ask(await self.connect(), self.STATEMENT, self.CARD)
+
+    async def test_a_driver_that_dies_inside_a_chain(self) -> None:
+        chain = chained(dss(drda.EXCSQLSTT, b"s")) + dss(SQLDTA, b"row" * 1000)
+        for length in (5, len(chain) // 2, len(chain) - 1):
+            self.server.received = b""
+            driver = await self.connect()
+            await self.ask(driver, self.STATEMENT, self.CARD)
+            driver[1].write(chain[:length])
+            await driver[1].drain()
+            drda_shim.reset(driver[1])
+            await self.eventually("open", 0)
+            self.assertEqual(self.server.received, self.STATEMENT)
 
     async def test_a_cut_before_the_commit_reaches_the_server(self) -> None:
         await self.told("reset commit")
