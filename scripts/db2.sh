@@ -100,7 +100,7 @@ derby.database.readOnlyAccessUsers=fastload_reader
 derby.locks.waitTimeout=5
 derby.locks.deadlockTimeout=1
 derby.storage.indexStats.auto=false
-derby.language.statementCache.size=0
+derby.language.statementCacheSize=0
 PROPERTIES
 }
 
