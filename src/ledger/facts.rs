@@ -95,6 +95,8 @@ pub(super) fn plain(armoured: &str) -> String {
         let code = (first == b'%')
             .then(|| behind.get(..2))
             .flatten()
+            // A sign is no digit, though numbers may have one.
+            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| u8::from_str_radix(digits, 16).ok());
         if let Some(code) = code {
@@ -128,6 +130,14 @@ mod tests {
         now = before.clone();
         now.set("key", "id");
         assert_eq!(before.difference(&now, |_| false).expect("one").before, None);
+    }
+
+    #[test]
+    fn what_is_no_armour_stays() {
+        for text in ["%", "%4", "%+1", "%-1", "% 1", "%g0", "a%", "%%", "%\u{e4}"] {
+            assert_eq!(plain(text), text);
+        }
+        assert_eq!(plain("%25%2b%2B"), "%++");
     }
 
     proptest! {

@@ -48,23 +48,31 @@ pub struct Remainder {
     pub start: ChunkStart,
 }
 
-/// Two ranges of a ledger have bytes in common, or their record numbers contradict each other.
+/// A range of a ledger cannot be: it has bytes in common with another one, is not in the file, or
+/// its record and line numbers contradict those of another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overlap {
-    /// The later one of them.
+    /// The range.
     pub bytes: ByteRange,
-    /// Where the earlier one ends.
+    /// Where the one before it ends.
     pub before: u64,
 }
 
 impl fmt::Display for Overlap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { bytes, before } = self;
-        write!(
-            f,
-            "the range {}..{} of the ledger begins before byte {before}, up to which others reach",
-            bytes.start, bytes.end
-        )
+        let Self { bytes: ByteRange { start, end }, before } = self;
+        write!(f, "the range {start}..{end} of the ledger ")?;
+        if start > end {
+            write!(f, "ends before it begins")
+        } else if start < before {
+            write!(f, "begins before byte {before}, up to which others reach")
+        } else {
+            write!(
+                f,
+                "is not in the file, or its record and line numbers do not follow those that end \
+                 at byte {before}"
+            )
+        }
     }
 }
 
@@ -73,7 +81,8 @@ impl std::error::Error for Overlap {}
 /// The gaps between `committed` ranges, in any order, of a file of `length` bytes.
 ///
 /// # Errors
-/// Ranges that overlap, or reach over the end: such a ledger is not to be trusted.
+/// Ranges that overlap, reach over the end, or contradict each other: such a ledger is not to be
+/// trusted.
 pub fn remainder(length: u64, committed: &[Committed]) -> Result<Remainder, Overlap> {
     let mut ranges: Vec<&Committed> = committed.iter().filter(|r| !r.bytes.is_empty()).collect();
     ranges.sort_unstable_by_key(|range| range.bytes.start);
@@ -82,15 +91,8 @@ pub fn remainder(length: u64, committed: &[Committed]) -> Result<Remainder, Over
     let mut first = None;
     for range in ranges {
         let bytes = range.bytes;
-        let is_beyond = bytes.end > length || bytes.start < at.byte_offset;
-        if is_beyond || range.records_before < at.records || range.lines_before < at.lines {
-            return Err(Overlap { bytes, before: at.byte_offset.min(length) });
-        }
-        let end = ChunkStart {
-            byte_offset: bytes.end,
-            records: range.records_before + range.records,
-            lines: range.lines_before + range.lines,
-        };
+        let end = end_behind(range, at, length)
+            .ok_or(Overlap { bytes, before: at.byte_offset.min(length) })?;
         if bytes.start > at.byte_offset {
             first.get_or_insert(at);
             let records_at_end = Some(range.records_before);
@@ -105,6 +107,25 @@ pub fn remainder(length: u64, committed: &[Committed]) -> Result<Remainder, Over
         gaps.push(Gap { start: at, end: length, next: at, records_at_end: None });
     }
     Ok(Remainder { gaps, start: first.unwrap_or(at) })
+}
+
+/// The end of a range of a file of `length` bytes, if the range can come behind `at`.
+fn end_behind(range: &Committed, at: ChunkStart, length: u64) -> Option<ChunkStart> {
+    let Committed { bytes, records_before, records, lines_before, lines } = *range;
+    let is_in_file = bytes.start <= bytes.end && bytes.end <= length;
+    let is_behind = bytes.start >= at.byte_offset;
+    let follows = if bytes.start == at.byte_offset {
+        // No byte is left for a record or a line in between.
+        (records_before, lines_before) == (at.records, at.lines)
+    } else {
+        records_before >= at.records && lines_before >= at.lines
+    };
+    (is_in_file && is_behind && follows).then_some(())?;
+    Some(ChunkStart {
+        byte_offset: bytes.end,
+        records: records_before.checked_add(records)?,
+        lines: lines_before.checked_add(lines)?,
+    })
 }
 
 #[cfg(test)]
@@ -145,6 +166,11 @@ mod tests {
         assert!(remainder(100, &[range(0, 10, 0, 1), range(9, 20, 1, 1)]).is_err());
         assert!(remainder(15, &[range(0, 16, 0, 1)]).is_err());
         assert!(remainder(100, &[range(0, 10, 0, 3), range(20, 30, 2, 1)]).is_err());
+        // Where two touch, nothing lies between them.
+        assert!(remainder(100, &[range(0, 10, 0, 1), range(10, 20, 3, 1)]).is_err());
+        let backwards = remainder(100, &[range(10, 5, 0, 1)]).expect_err("it holds no byte");
+        assert!(backwards.to_string().contains("10..5") && backwards.to_string().contains("ends"));
+        assert!(remainder(100, &[range(0, 10, 0, u64::MAX), range(10, 20, u64::MAX, 1)]).is_err());
     }
 
     proptest! {

@@ -75,7 +75,7 @@ impl Owner {
     #[must_use]
     pub fn to_text(&self) -> String {
         let Self { host, boot, namespace, pid, started } = self;
-        format!("{} {} {} {pid} {started}", armoured(host), armoured(boot), armoured(namespace))
+        format!("{} {} {} {pid} {started}", to_word(host), to_word(boot), to_word(namespace))
     }
 
     /// From [`Self::to_text`]; `None` for nobody.
@@ -84,13 +84,25 @@ impl Owner {
         let mut words = text.split_whitespace();
         let mut word = || words.next();
         Some(Self {
-            host: plain(word()?),
-            boot: plain(word()?),
-            namespace: plain(word()?),
+            host: from_word(word()?),
+            boot: from_word(word()?),
+            namespace: from_word(word()?),
             pid: word()?.parse().ok()?,
             started: word()?.parse().ok()?,
         })
     }
+}
+
+/// Stands for an empty text, which would be no word: a host may have no name. The armour writes a
+/// percent sign as `%25`.
+const EMPTY: &str = "%";
+
+fn to_word(text: &str) -> String {
+    if text.is_empty() { EMPTY.to_owned() } else { armoured(text) }
+}
+
+fn from_word(word: &str) -> String {
+    if word == EMPTY { String::new() } else { plain(word) }
 }
 
 impl fmt::Display for Owner {
@@ -123,6 +135,15 @@ mod tests {
         assert_eq!(Owner::parse(&own.to_text()), Some(own.clone()));
         assert_eq!(own.liveness(&own), Liveness::Alive);
         assert_eq!(Owner::parse(""), None);
+    }
+
+    #[test]
+    fn a_host_without_a_name_is_one() {
+        let own = Owner::of_this_process().expect("Linux");
+        for host in ["", "%", "a b", "%25"] {
+            let nameless = Owner { host: host.to_owned(), ..own.clone() };
+            assert_eq!(Owner::parse(&format!(" {} ", nameless.to_text())), Some(nameless));
+        }
     }
 
     #[test]
