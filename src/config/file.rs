@@ -33,7 +33,8 @@ pub fn add_job_file(layered: &mut Layered, path: &Path) -> Result<()> {
     if read as u64 > MAX_FILE_BYTES {
         return Err(wrong(format!("{}: larger than 1 MiB", path.display())));
     }
-    let (options, old) = parse(&text).map_err(|why| wrong(format!("{}:{why}", path.display())))?;
+    let (options, old) =
+        parse_job(&text).map_err(|why| wrong(format!("{}:{why}", path.display())))?;
     let private = metadata.mode() & 0o077 == 0;
     if options.to.as_ref().is_some_and(|to| holds_password(&to.0)) && !private {
         return Err(wrong(format!(
@@ -50,8 +51,12 @@ pub fn add_job_file(layered: &mut Layered, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The options under their own keys, and those under the old pipeline's.
-fn parse(text: &str) -> Result<(Options, Options), String> {
+/// Reads the text of a job file: the options under their own keys, and those under the old
+/// pipeline's.
+///
+/// # Errors
+/// `LINE:COLUMN: what is wrong there`.
+pub fn parse_job(text: &str) -> Result<(Options, Options), String> {
     // A file of comments only is an empty document, which no mapping can be read from.
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Default::default());
@@ -105,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_old_pipeline_runs_unchanged() {
-        let (new, old) = parse(SEED).unwrap();
+        let (new, old) = parse_job(SEED).unwrap();
         assert_eq!(new, Options::default());
         assert_eq!(old.input_mode, Some(InputMode::Single));
         assert_eq!((old.parsers, old.writers), (Some(4), Some(2)));
@@ -120,13 +125,13 @@ mod tests {
 
     #[test]
     fn the_example_is_comments_and_each_key_in_it_exists() {
-        assert_eq!(parse(EXAMPLE).unwrap().0, Options::default());
+        assert_eq!(parse_job(EXAMPLE).unwrap().0, Options::default());
         let body: String = EXAMPLE
             .lines()
             .filter_map(|line| line.strip_prefix("#: "))
             .flat_map(|line| [line, "\n"])
             .collect();
-        let (options, _) = parse(&body).unwrap();
+        let (options, _) = parse_job(&body).unwrap();
         let given: Vec<&str> = options.given().into_iter().map(|(key, _)| key).collect();
         let missing: Vec<_> = Options::KEYS.iter().filter(|key| !given.contains(key)).collect();
         assert!(missing.is_empty(), "not in config/example.yaml: {missing:?}");
@@ -134,7 +139,7 @@ mod tests {
 
     #[test]
     fn scalars_are_taken_as_written() {
-        let (options, _) = parse(
+        let (options, _) = parse_job(
             "null-value: ['~', 'NO', 0755, '']\nmax_errors: 0.5%\nquote: none\n\
              delimiter: \"\\t\"\nheader: no\nbefore: ['a ${HOME}']\n",
         )
@@ -148,19 +153,19 @@ mod tests {
 
     #[test]
     fn errors_name_the_line_and_the_nearest_key() {
-        let error = parse("table: t\nbatch_row: 5\n").unwrap_err();
+        let error = parse_job("table: t\nbatch_row: 5\n").unwrap_err();
         assert!(error.starts_with("2:1: unknown key `batch_row`"), "{error}");
         assert!(error.contains("`batch_rows`"), "{error}");
-        let error = parse("pipeline:\n  batch_sise: 5\n").unwrap_err();
+        let error = parse_job("pipeline:\n  batch_sise: 5\n").unwrap_err();
         assert!(error.starts_with("2:3: ") && error.contains("`batch_size`"), "{error}");
-        let error = parse("table: t\nwriters: many\n").unwrap_err();
+        let error = parse_job("table: t\nwriters: many\n").unwrap_err();
         assert!(error.starts_with("2:"), "{error}");
-        assert!(parse("null-value: [~]\n").unwrap_err().contains("quotes"));
-        assert!(parse("null: x\n").is_err());
-        assert!(parse("table: a\ntable: b\n").is_err());
-        assert!(parse("- a\n").is_err());
-        assert!(parse("writers: 2\npipeline:\n  num_writers: 2\n").is_err());
-        let (new, _) = parse("commit-rows: 9\npipeline:\n  batch_size: 2\n").unwrap();
+        assert!(parse_job("null-value: [~]\n").unwrap_err().contains("quotes"));
+        assert!(parse_job("null: x\n").is_err());
+        assert!(parse_job("table: a\ntable: b\n").is_err());
+        assert!(parse_job("- a\n").is_err());
+        assert!(parse_job("writers: 2\npipeline:\n  num_writers: 2\n").is_err());
+        let (new, _) = parse_job("commit-rows: 9\npipeline:\n  batch_size: 2\n").unwrap();
         assert_eq!(new.commit_rows, Some(9));
     }
 

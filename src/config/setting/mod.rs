@@ -331,9 +331,11 @@ pub fn parse_characters(text: &str) -> Result<Vec<u8>, String> {
     let bad =
         || format!("`{text}` is not a character; write it as it is, or as \\t, 0x1f or U+0001");
     if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        let hex = Some(hex).filter(|hex| !hex.starts_with('+')).ok_or_else(bad)?;
         return u8::from_str_radix(hex, 16).map(|byte| vec![byte]).map_err(|_| bad());
     }
     if let Some(hex) = text.strip_prefix("U+").or_else(|| text.strip_prefix("u+")) {
+        let hex = Some(hex).filter(|hex| !hex.starts_with('+')).ok_or_else(bad)?;
         let code = u32::from_str_radix(hex, 16).map_err(|_| bad())?;
         let c = char::from_u32(code).ok_or_else(bad)?;
         return Ok(c.to_string().into_bytes());
@@ -403,10 +405,19 @@ impl Setting for RejectLimit {
     fn show(&self) -> String {
         match self {
             Self::Count(count) => count.to_string(),
-            Self::Share(share) => format!("{}%", share * 100.0),
+            Self::Share(share) => format!("{}%", percent(*share)),
             Self::All => "all".to_owned(),
         }
     }
+}
+
+/// The percentage that is read as this share. Neither division nor multiplication by 100 is exact;
+/// of the numbers beside the product the one with the fewest digits was meant.
+fn percent(share: f64) -> f64 {
+    let product = share * 100.0;
+    let beside = [product.next_down(), product, product.next_up()];
+    let exact = beside.into_iter().filter(|percent| (percent / 100.0).to_bits() == share.to_bits());
+    exact.min_by_key(|percent| percent.to_string().len()).unwrap_or(product)
 }
 
 impl Setting for CoreChoice {
@@ -450,23 +461,23 @@ fn join(parts: impl Iterator<Item = String>) -> String {
 }
 
 /// Splits a comma-separated list of names, each with whether a minus stands before it; a name in
-/// double quotes may hold commas and begin with a minus.
+/// double quotes may hold commas, begin with a minus, and have blanks at its ends.
 fn names(text: &str) -> Result<Vec<(bool, String)>, String> {
     let mut names = Vec::new();
     let mut rest = text;
     loop {
-        let (minus, body) = match rest.strip_prefix('-') {
-            Some(body) => (true, body),
-            None => (false, rest),
+        let (minus, body) = match rest.trim_start().strip_prefix('-') {
+            Some(body) => (true, body.trim_start()),
+            None => (false, rest.trim_start()),
         };
         let (name, after) = match body.strip_prefix('"') {
             None => {
                 let end = body.find(',').unwrap_or(body.len());
-                (body[..end].trim().to_owned(), &body[end..])
+                (body[..end].trim_end().to_owned(), &body[end..])
             }
             Some(quoted) => {
                 let end = quoted.find('"').ok_or_else(|| format!("unclosed quote in `{text}`"))?;
-                (quoted[..end].to_owned(), &quoted[end + 1..])
+                (quoted[..end].to_owned(), quoted[end + 1..].trim_start())
             }
         };
         if name.is_empty() {
@@ -497,12 +508,15 @@ impl Setting for ColumnList {
     }
 }
 
+/// A name as [`names`] reads it back. One with a quote in it was written without quotes, and needs
+/// none.
 fn show_name(name: &str) -> String {
-    if name.contains(',') || name.starts_with('-') {
-        format!("\"{name}\"")
-    } else {
-        name.to_owned()
-    }
+    let needs_quotes = name.contains(',') || name.starts_with('-') || name.trim() != name;
+    if needs_quotes && !name.contains('"') { quoted_name(name) } else { name.to_owned() }
+}
+
+fn quoted_name(name: &str) -> String {
+    format!("\"{name}\"")
 }
 
 impl Setting for Pair {
@@ -540,7 +554,11 @@ impl Setting for EmptyAsNull {
         match self {
             Self::Nowhere => "false".to_owned(),
             Self::Everywhere => "all".to_owned(),
-            Self::Columns(columns) => join(columns.iter().map(|name| show_name(name))),
+            // A column with the name of a word.
+            Self::Columns(columns) => match columns.as_slice() {
+                [name] if matches!(name.as_str(), "true" | "all" | "false") => quoted_name(name),
+                _ => join(columns.iter().map(|name| show_name(name))),
+            },
         }
     }
 }

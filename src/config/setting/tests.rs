@@ -55,6 +55,9 @@ fn reject_limits_and_cores() {
     round("0", &RejectLimit::Count(0));
     round("5%", &RejectLimit::Share(0.05));
     round("all", &RejectLimit::All);
+    for percent in ["7%", "0.07%", "29%", "0.1%", "99.99%", "100%", "0%"] {
+        assert_eq!(RejectLimit::parse(percent).unwrap().show(), percent);
+    }
     for bad in ["-1", "101%", "x%", "", "%"] {
         assert!(RejectLimit::parse(bad).is_err(), "{bad}");
     }
@@ -69,11 +72,18 @@ fn reject_limits_and_cores() {
 fn lists_of_names() {
     use ColumnPick::{Leave, Take};
     let list = vec![Take("a".into()), Take("b,c".into()), Leave("d".into())];
-    round("a, \"b,c\",-d".replace(", ", ",").as_str(), &ColumnList(list));
+    for text in ["a,\"b,c\",-d", "a, \"b,c\" , -d", " a ,\"b,c\",- \"d\" "] {
+        round(text, &ColumnList(list.clone()));
+    }
+    let odd = vec![Take("-a".into()), Leave("-a".into()), Take(" b ".into()), Take("c\"d".into())];
+    round("\"-a\",--a,\" b \",c\"d", &ColumnList(odd));
     assert!(ColumnList::parse("a,,b").is_err());
     assert!(ColumnList::parse("\"a").is_err());
     round("a=b=c", &Pair { left: "a".into(), right: "b=c".into() });
     assert!(Pair::parse("=x").is_err());
     round("a,b", &EmptyAsNull::Columns(vec!["a".into(), "b".into()]));
     round("", &EmptyAsNull::Everywhere);
+    for word in ["all", "true", "false"] {
+        round(&format!("\"{word}\""), &EmptyAsNull::Columns(vec![word.into()]));
+    }
 }
