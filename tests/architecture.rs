@@ -58,7 +58,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("odbc_sys", &["sink/odbc/raw/"]),
     ("rpassword", &["cli/"]),
     ("rusqlite", &["sink/sqlite/"]),
-    ("rustix", &["cli/", "input/guard/mod.rs", "input/lease.rs"]),
+    ("rustix", &["cli/", "input/guard/mod.rs", "input/lease.rs", "rejects/parts.rs"]),
     ("serde_saphyr", &["config/file.rs"]),
     ("signal_hook", &["cli/", "failpoint.rs"]),
     ("tokio_uring", &["input/uring.rs"]),

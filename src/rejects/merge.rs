@@ -39,6 +39,7 @@ pub(super) fn write_merged_in_passes(
     parts: &[Part],
     sorted_at_once: usize,
 ) -> io::Result<bool> {
+    parts.iter().try_for_each(check_index)?;
     let total: u64 = parts.iter().map(entries).sum();
     if total == 0 {
         return Ok(false);
@@ -62,6 +63,14 @@ pub(super) fn write_merged_in_passes(
         let pass = smallest(parts, after, sorted_at_once)?;
         let Some(last) = pass.last() else { break };
         after = Some(last.key);
+        // A record that was rejected twice; where one of them is in the next pass, the count says so.
+        if let Some(twice) = pass.windows(2).find(|pair| pair[0].key == pair[1].key) {
+            let (input, record) = twice[0].key;
+            return Err(io::Error::other(format!(
+                "record {record} of input {} stands twice in the segments",
+                input.saturating_add(1)
+            )));
+        }
         written += pass.len() as u64;
         for reference in &pass {
             out.append(&parts[reference.part as usize], reference.entry)?;
@@ -88,34 +97,65 @@ fn entries(part: &Part) -> u64 {
     part.lengths.index_bytes / IndexEntry::BYTES as u64
 }
 
+/// Whether the rejects of a part follow each other and are all of it. A segment may come from an
+/// earlier process and a disk that did not keep what was written: no reject is lost or made up
+/// without a word.
+fn check_index(part: &Part) -> io::Result<()> {
+    let (mut raw, mut lines) = (0, 0);
+    let damaged = |at: u64| {
+        let path = part.paths[2].display();
+        io::Error::other(format!("{path} is damaged: its entry {at} does not follow the last one"))
+    };
+    for_each_entry(part, |at, entry| {
+        let follows = entry.raw.start == raw && entry.lines.start == lines;
+        let is_forward = entry.raw.end >= raw && entry.lines.end >= lines;
+        (raw, lines) = (entry.raw.end, entry.lines.end);
+        if follows && is_forward { Ok(()) } else { Err(damaged(at)) }
+    })?;
+    let is_whole = part.lengths.index_bytes.is_multiple_of(IndexEntry::BYTES as u64);
+    let is_all = (raw, lines) == (part.lengths.raw_bytes, part.lengths.lines_bytes);
+    if is_whole && is_all { Ok(()) } else { Err(damaged(entries(part))) }
+}
+
+/// Goes through the index of a part: number of the entry, and the entry.
+fn for_each_entry(
+    part: &Part,
+    mut each: impl FnMut(u64, IndexEntry) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut block = vec![0; 1024 * IndexEntry::BYTES];
+    let (mut at, end) = (0, entries(part) * IndexEntry::BYTES as u64);
+    while at < end {
+        let want = usize::try_from(end - at).map_or(block.len(), |n| n.min(block.len()));
+        part.index.get_ref().read_exact_at(&mut block[..want], at)?;
+        let first = at / IndexEntry::BYTES as u64;
+        let (chunks, _) = block[..want].as_chunks::<{ IndexEntry::BYTES }>();
+        for (number, bytes) in (first..).zip(chunks) {
+            each(number, IndexEntry::from_bytes(bytes))?;
+        }
+        at += want as u64;
+    }
+    Ok(())
+}
+
 /// The `count` smallest keys behind `after`, ascending.
 fn smallest(parts: &[Part], after: Option<Key>, count: usize) -> io::Result<Vec<Reference>> {
     let mut heap = BinaryHeap::new();
-    let mut block = vec![0; 1024 * IndexEntry::BYTES];
     for (number, part) in (0_u32..).zip(parts) {
-        let (mut at, end) = (0, part.lengths.index_bytes);
-        while at < end {
-            let want = usize::try_from(end - at).map_or(block.len(), |n| n.min(block.len()));
-            part.index.get_ref().read_exact_at(&mut block[..want], at)?;
-            let first_entry = at / IndexEntry::BYTES as u64;
-            let (chunks, _) = block[..want].as_chunks::<{ IndexEntry::BYTES }>();
-            for (entry, bytes) in (first_entry..).zip(chunks) {
-                let IndexEntry { file, record, .. } = IndexEntry::from_bytes(bytes);
-                let key = (file, record);
-                if after.is_some_and(|after| key <= after) {
-                    continue;
-                }
-                let reference = Reference { key, part: number, entry };
-                if heap.len() < count {
-                    heap.push(reference);
-                } else if let Some(mut largest) = heap.peek_mut()
-                    && reference < *largest
-                {
-                    *largest = reference;
-                }
+        for_each_entry(part, |entry, IndexEntry { file, record, .. }| {
+            let key = (file, record);
+            if after.is_some_and(|after| key <= after) {
+                return Ok(());
             }
-            at += want as u64;
-        }
+            let reference = Reference { key, part: number, entry };
+            if heap.len() < count {
+                heap.push(reference);
+            } else if let Some(mut largest) = heap.peek_mut()
+                && reference < *largest
+            {
+                *largest = reference;
+            }
+            Ok(())
+        })?;
     }
     Ok(heap.into_sorted_vec())
 }

@@ -26,8 +26,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use parts::Place;
 pub use parts::remove_parts;
+use parts::{Place, open_own};
 
 use crate::error::{Error, Result};
 use crate::failpoint;
@@ -127,6 +127,14 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Rejects are committed of an input that there is not.
+fn stranger(input: usize) -> Error {
+    Error::usage(
+        format!("the ledger has rejects of input {}, and there is none", input + 1),
+        "end the job (--restart terminate) and load anew",
+    )
+}
+
 impl RejectFiles {
     /// Reject files for `inputs`; `targets[i]` takes the rejects of `inputs[i]`, and one path may
     /// stand for several inputs. Nothing is created before the first reject.
@@ -149,7 +157,8 @@ impl RejectFiles {
         }
         let mut committed = vec![CommittedSegments::new(); paths.len()];
         for &(input, id, lengths) in &keeping.committed {
-            let longest = committed[place_of_input[input]].entry(id).or_default();
+            let place = *place_of_input.get(input).ok_or_else(|| stranger(input))?;
+            let longest = committed[place].entry(id).or_insert(lengths);
             // Segments only grow.
             if lengths.index_bytes > longest.index_bytes {
                 *longest = lengths;
@@ -396,14 +405,14 @@ impl Part {
         let directory = place.ensure()?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(0o600);
-        Self::open(&directory, id, &options, SegmentLengths::default())
+        Self::open(&directory, id, &mut options, SegmentLengths::default())
     }
 
     /// A segment of an earlier epoch, cut to what is committed of it.
     fn adopt(directory: &Path, id: SegmentId, lengths: SegmentLengths) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).write(true);
-        let mut part = Self::open(directory, id, &options, lengths)?;
+        let mut part = Self::open(directory, id, &mut options, lengths)?;
         let wanted = [lengths.raw_bytes, lengths.lines_bytes, lengths.index_bytes];
         for (file, bytes) in [&part.raw, &part.lines, &part.index].into_iter().zip(wanted) {
             if file.get_ref().metadata()?.len() < bytes {
@@ -418,11 +427,11 @@ impl Part {
     fn open(
         directory: &Path,
         id: SegmentId,
-        options: &OpenOptions,
+        options: &mut OpenOptions,
         lengths: SegmentLengths,
     ) -> io::Result<Self> {
         let paths = part_names(id).map(|name| directory.join(name));
-        let open = |path: &Path| options.open(path).map(BufWriter::new);
+        let mut open = |path: &Path| open_own(options, path).map(BufWriter::new);
         Ok(Self {
             raw: open(&paths[0])?,
             lines: open(&paths[1])?,

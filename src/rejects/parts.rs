@@ -1,16 +1,21 @@
 //! The directory of one reject file's segments.
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::OFlags;
 
 use super::{CommittedSegments, Part, part_names, with_suffix};
 use crate::error::{Error, Result};
 
 /// File in the directory that says whose it is.
 const RUN_FILE: &str = "run";
+
+/// More than the words that tell a run.
+const RUN_FILE_BYTES_MAX: u64 = 4096;
 
 /// One reject file, and the directory of its segments.
 #[derive(Debug)]
@@ -48,7 +53,25 @@ fn run_of(parts: &Path) -> Option<String> {
     if !metadata.is_dir() {
         return None;
     }
-    fs::read_to_string(parts.join(RUN_FILE)).ok().map(|text| text.trim_end().to_owned())
+    let mut text = String::new();
+    let file = open_own(OpenOptions::new().read(true), &parts.join(RUN_FILE)).ok()?;
+    file.take(RUN_FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
+    Some(text.trim_end().to_owned())
+}
+
+/// Opens a file of a directory that an earlier process left. Until its run is known it may be
+/// anybody's: a link could lead to another file of this user, and a pipe would never end.
+///
+/// # Errors
+/// What the operating system says, or that it is no regular file.
+pub(super) fn open_own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    options.custom_flags(i32::try_from(flags).expect("flags of open(2) are an int"));
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other(format!("{} is no regular file", path.display())));
+    }
+    Ok(file)
 }
 
 /// The name goes first: half a directory is never taken for a whole one.
@@ -177,5 +200,5 @@ fn create_marked(path: &Path, run: &str) -> io::Result<()> {
     fs::rename(directory.path(), path)?;
     // It has another name now, and is not to be removed.
     let _ = directory.keep();
-    fs::File::open(parent)?.sync_all()
+    File::open(parent)?.sync_all()
 }

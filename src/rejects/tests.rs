@@ -184,6 +184,86 @@ fn parts_of_another_run_are_never_touched() {
     assert!(error.to_string().contains("did not end"), "{error}");
 }
 
+/// A run of a job with one segment of two rejects, and what is committed of it.
+fn left_segment(fixture: &Fixture) -> Keeping {
+    let mut keeping = Keeping { run: Some("run".to_owned()), ..Keeping::default() };
+    let files = taken_up(fixture, &keeping).unwrap();
+    let mut segment = files.segment(0);
+    segment.append(&fixture.reject(0, 1)).unwrap();
+    segment.append(&fixture.reject(0, 2)).unwrap();
+    segment.flush().unwrap();
+    let lengths = files.lengths(&segment.mark(), 0);
+    keeping.committed.push((0, SegmentId { epoch: 0, writer: 0 }, lengths));
+    keeping.epoch = 1;
+    keeping
+}
+
+fn taken_up(fixture: &Fixture, keeping: &Keeping) -> Result<RejectFiles> {
+    RejectFiles::new(vec![fixture.path("r")], &[PathBuf::from("in.csv")], keeping)
+}
+
+#[test]
+fn links_and_pipes_among_left_segments_are_refused() {
+    let fixture = Fixture::new(3);
+    let keeping = left_segment(&fixture);
+    let raw = fixture.path("r.parts/0-0.raw");
+    let elsewhere = fixture.path("elsewhere");
+    std::fs::rename(&raw, &elsewhere).unwrap();
+    let longer = [std::fs::read(&elsewhere).unwrap(), b"more".to_vec()].concat();
+    std::fs::write(&elsewhere, &longer).unwrap();
+    symlink(&elsewhere, &raw).unwrap();
+    let error = taken_up(&fixture, &keeping).unwrap_err().to_string();
+    assert!(error.contains("r.parts") && error.contains("damaged"), "{error}");
+    assert_eq!(std::fs::read(&elsewhere).unwrap(), longer, "it was not cut");
+
+    // A pipe at the name of the file that names the run: nobody writes into it.
+    std::fs::remove_file(fixture.path("r.parts/run")).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    let kind = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, fixture.path("r.parts/run"), kind, mode, 0).unwrap();
+    let error = taken_up(&fixture, &keeping).unwrap_err().to_string();
+    assert!(error.contains("did not end"), "{error}");
+}
+
+#[test]
+fn a_left_segment_with_a_damaged_index_is_refused() {
+    let fixture = Fixture::new(3);
+    let keeping = left_segment(&fixture);
+    let index = fixture.path("r.parts/0-0.index");
+    let bytes = std::fs::read(&index).unwrap();
+    assert_eq!(bytes.len(), 2 * IndexEntry::BYTES);
+    // A page that did not reach the disk reads as zeros: then the second reject would be lost.
+    let mut zeros = bytes.clone();
+    zeros[IndexEntry::BYTES..].fill(0);
+    std::fs::write(&index, zeros).unwrap();
+    let error = taken_up(&fixture, &keeping).unwrap().merge(Vec::new()).unwrap_err().to_string();
+    assert!(error.contains("0-0.index is damaged"), "{error}");
+    std::fs::write(&index, bytes).unwrap();
+    taken_up(&fixture, &keeping).unwrap().merge(Vec::new()).unwrap();
+    assert_eq!(fixture.text("r"), "record 1\nrecord 2\n");
+}
+
+#[test]
+fn a_record_that_was_rejected_twice_is_an_error() {
+    let fixture = Fixture::new(3);
+    let files = fixture.files(&["r"]).unwrap();
+    let (mut first, mut second) = (files.segment(0), files.segment(1));
+    first.append(&fixture.reject(0, 2)).unwrap();
+    second.append(&fixture.reject(0, 2)).unwrap();
+    let error = files.merge(vec![first, second]).unwrap_err().to_string();
+    assert!(error.contains("record 2 of input 1"), "{error}");
+    assert_eq!(fixture.names(), ["r.parts"]);
+}
+
+#[test]
+fn rejects_of_an_unknown_input_are_an_error() {
+    let fixture = Fixture::new(3);
+    let mut keeping = left_segment(&fixture);
+    keeping.committed[0].0 = 1;
+    let error = taken_up(&fixture, &keeping).unwrap_err().to_string();
+    assert!(error.contains("input 2"), "{error}");
+}
+
 #[test]
 fn bytes_are_copied_from_files_too() {
     let mut fixture = Fixture::new(3);
