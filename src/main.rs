@@ -2,7 +2,8 @@
 
 /// Parsers allocate on one thread what writers free on another (reject records, widened arenas);
 /// mimalloc gives such memory back to its own thread without a lock, and keeps less of it than the
-/// system's allocator.
+/// system's allocator. The sanitizer sees only what is allocated through its own (`scripts/asan`).
+#[cfg(not(fastload_asan))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -12,3 +12,4 @@ mod inputs;
 mod json;
 mod restart;
 mod support;
+mod ways;

@@ -99,7 +99,7 @@ impl Place {
     }
 }
 
-fn sqlite(path: &Path, sql: &str) -> Rows {
+pub(crate) fn sqlite(path: &Path, sql: &str) -> Rows {
     let database = rusqlite::Connection::open(path).expect("the database opens");
     let mut statement = database.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     let columns = statement.column_count();
