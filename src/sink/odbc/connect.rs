@@ -139,9 +139,14 @@ impl Connection {
         let options =
             ConnectionOptions { login_timeout_sec: Some(seconds), ..ConnectionOptions::default() };
         let refused = |error: odbc_api::Error| connect_error(keywords, error);
+        // Some drivers take the text, whose length they are told, for one that ends with a NUL:
+        // one stands behind it.
+        let mut text = keywords.to_text();
+        let length = text.len();
+        text.push('\0');
         let connection = environment()
             .map_err(refused)?
-            .connect_with_connection_string(&keywords.to_text(), options)
+            .connect_with_connection_string(&text[..length], options)
             .map_err(refused)?;
         connection.set_autocommit(false).map_err(refused)?;
         Ok(Rc::new(Self {
