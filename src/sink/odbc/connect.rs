@@ -354,9 +354,10 @@ const LOGIN_TEXTS: &[&str] = &[
 ];
 
 /// Codes of a refused login, which must not be tried twice. MariaDB: access denied, access to the
-/// database denied, access denied without password, account locked. Db2: security processing
-/// failed (its state is 08001, as for a server that is not there), no password, no CONNECT.
-const LOGIN_NATIVES: &[i32] = &[1044, 1045, 1698, 4151, -30082, -1403, -1060];
+/// database denied, access denied without password, password expired (in a session, or instead of
+/// one), account locked. Db2: security processing failed (its state is 08001, as for a server that
+/// is not there), no password, no CONNECT.
+const LOGIN_NATIVES: &[i32] = &[1044, 1045, 1698, 1820, 1862, 4151, -30082, -1403, -1060];
 
 fn connect_error(keywords: &Keywords, error: odbc_api::Error) -> SinkError {
     let (sqlstate, native, message) = match error {

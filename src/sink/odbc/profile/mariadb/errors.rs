@@ -16,6 +16,8 @@ pub(super) fn commit_class(diagnostic: &Diagnostic) -> ErrorClass {
         // Deadlock (a cluster's certification, too), and a wait for a backup's lock: the
         // server has answered, and what is still open is rolled back behind it.
         1213 | 1205 => ErrorClass::Transient,
+        // Password expired: of what comes behind the login, the commit is the first to be refused.
+        1820 => ErrorClass::LoginRefused,
         _ => match standard_commit_class(&diagnostic.sqlstate) {
             // 40001 and the like under another number is no answer that is known.
             class if class.is_rolled_back() => ErrorClass::Permanent,
@@ -77,7 +79,7 @@ fn native_class(native: i32) -> Option<ErrorClass> {
         }
         // Packet too large: 08S01 by its state, yet it fails for ever. Table full, disk full.
         1153 | 2020 | 1114 | 1021 => ErrorClass::Permanent,
-        1044 | 1045 | 1698 => ErrorClass::LoginRefused,
+        1044 | 1045 | 1698 | 1820 | 1862 => ErrorClass::LoginRefused,
         _ => return None,
     })
 }
@@ -111,6 +113,7 @@ mod tests {
             ("HY000", 1836, Verdict::World(ErrorClass::ConnectionLost)),
             ("HY000", 2006, Verdict::World(ErrorClass::ConnectionLost)),
             ("28000", 1045, Verdict::World(ErrorClass::LoginRefused)),
+            ("HY000", 1820, Verdict::World(ErrorClass::LoginRefused)),
             ("08S01", 1153, Verdict::World(ErrorClass::Permanent)),
             ("08S01", 2013, Verdict::World(ErrorClass::ConnectionLost)),
             ("HY000", 1364, Verdict::World(ErrorClass::Permanent)),
