@@ -7,6 +7,11 @@ use rustix::process::{
 /// Variable that leaves core dumps and debuggers as the system has them.
 pub const KEEP_VARIABLE: &str = "FASTLOAD_CORE_DUMPS";
 
+/// Whether [`KEEP_VARIABLE`] is set to something.
+pub(super) fn are_asked_for() -> bool {
+    std::env::var_os(KEEP_VARIABLE).is_some_and(|value| !value.is_empty())
+}
+
 /// Keeps the process from leaving a core dump, and other processes of the same user from attaching
 /// to it or reading its memory, unless [`KEEP_VARIABLE`] is set to something.
 ///
@@ -18,7 +23,7 @@ pub const KEEP_VARIABLE: &str = "FASTLOAD_CORE_DUMPS";
 /// A program calls it first thing. Returns what could not be done, if anything.
 #[must_use]
 pub fn forbid() -> Option<String> {
-    if std::env::var_os(KEEP_VARIABLE).is_some_and(|value| !value.is_empty()) {
+    if are_asked_for() {
         return None;
     }
     let limit = Rlimit { current: Some(0), maximum: Some(0) };

@@ -88,7 +88,7 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     let lost_threads = outcome.lost_threads;
     let report = completed(outcome.report, outcome.error.as_ref(), dialect, warnings);
     let way = Telling { output, purpose, keeps_ledger, messages };
-    let told = way.tell(&report, outcome.error.as_ref(), events_end);
+    let told = way.tell(report, outcome.error.as_ref(), events_end);
     if lost_threads > 0 {
         exit::at_once(told.unwrap_or_else(|error| {
             messages.error(&error);
@@ -107,32 +107,43 @@ struct Telling<'a> {
 }
 
 impl Telling<'_> {
-    /// Says how a load ended, wherever it is to be said; the exit status.
-    fn tell(&self, report: &Report, error: Option<&Error>, events: Option<File>) -> Result<u8> {
+    /// Says how a load ended, wherever it is to be said; the exit status. A place that cannot be
+    /// written keeps nothing from the others: the load's own error is said in any case.
+    fn tell(&self, mut report: Report, error: Option<&Error>, events: Option<File>) -> Result<u8> {
         let Self { output, messages, .. } = *self;
-        if let Some(mut events) = events {
-            let summary = serde_json::json!({ "event": "summary", "report": report });
-            writeln!(events, "{summary}")
-                .map_err(|source| Error::io("writing --events", source))?;
+        let kept = events.map_or(Ok(()), |events| keep_summary(events, &report));
+        if error.is_none() && kept.is_err() {
+            report.exit_code = i32::from(exit::SYSTEM);
         }
         if !output.quiet {
             report.warnings.iter().for_each(|warning| messages.warning(warning));
         }
         if report.status == Status::AlreadyLoaded {
             // A user who expected rows must learn that there are none, --quiet or not.
-            note(&already_loaded(report));
+            note(&already_loaded(&report));
         }
-        publish(report, output, self.purpose)?;
-        if let Some(error) = error {
-            messages.error(error);
-            if self.purpose == Purpose::Load
-                && let Some(text) = left_behind(report, error, self.keeps_ledger)
-            {
-                note(&text);
-            }
+        let published = publish(&report, output, self.purpose);
+        let said = kept.and(published);
+        let Some(error) = error else {
+            return said.map(|()| exit::of_load(report.status, None));
+        };
+        messages.error(error);
+        if self.purpose == Purpose::Load
+            && let Some(text) = left_behind(&report, error, self.keeps_ledger)
+        {
+            note(&text);
         }
-        Ok(exit::of_load(report.status, error))
+        if let Err(also) = said {
+            messages.error(&also);
+        }
+        Ok(exit::of_load(report.status, Some(error)))
     }
+}
+
+/// The last event: the whole report.
+fn keep_summary(mut events: File, report: &Report) -> Result<()> {
+    let summary = serde_json::json!({ "event": "summary", "report": report });
+    writeln!(events, "{summary}").map_err(|source| Error::io("writing --events", source))
 }
 
 fn already_loaded(report: &Report) -> String {

@@ -33,6 +33,25 @@ fn filter(output: &OutputOptions) -> EnvFilter {
     EnvFilter::new(format!("{},odbc_api=off", level(output)))
 }
 
+/// A log file until it cannot be written any more, as on a full disk: that is said once, and the
+/// load goes on.
+struct LogFile(Option<File>);
+
+impl LogFile {
+    fn write(&mut self, event: &[u8]) {
+        if let Some(file) = &mut self.0
+            && let Err(error) = file.write_all(event)
+        {
+            self.0 = None;
+            // A closed standard error must not end a load either.
+            let _ = writeln!(
+                io::stderr().lock(),
+                "fastload: --log-file cannot be written any more: {error}"
+            );
+        }
+    }
+}
+
 /// Starts the log of the process.
 ///
 /// # Errors
@@ -42,7 +61,8 @@ pub(super) fn start(output: &OutputOptions, colored: bool) -> Result<()> {
         file: match &output.log_file {
             None => None,
             Some(path) => {
-                Some(Mutex::new(text_file::open("the log", path, Existing::Continued, 0o600)?))
+                let file = text_file::open("the log", path, Existing::Continued, 0o600)?;
+                Some(Mutex::new(LogFile(Some(file))))
             }
         },
         is_text: output.log_format == LogFormat::Text,
@@ -62,7 +82,7 @@ pub(super) fn start(output: &OutputOptions, colored: bool) -> Result<()> {
 /// Where events are written.
 struct Destination {
     /// `None`: standard error.
-    file: Option<Mutex<File>>,
+    file: Option<Mutex<LogFile>>,
     is_text: bool,
 }
 
@@ -87,7 +107,7 @@ impl Write for Event<'_> {
             bytes
         };
         match &self.0.file {
-            Some(file) => file.lock().unwrap_or_else(PoisonError::into_inner).write_all(shown)?,
+            Some(file) => file.lock().unwrap_or_else(PoisonError::into_inner).write(shown),
             None => io::stderr().lock().write_all(shown)?,
         }
         Ok(bytes.len())

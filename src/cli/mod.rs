@@ -47,6 +47,10 @@ use messages::Messages;
 /// program has to say ([`core_dumps::forbid`]).
 #[must_use]
 pub fn run(warning: Option<String>) -> u8 {
+    if let Err(error) = signals::take_limits() {
+        Messages::new(ColorMode::Auto).error(&error);
+        return exit::of_error(&error);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

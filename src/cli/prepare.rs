@@ -10,7 +10,7 @@ use crate::config::setting::{ColumnPick, EmptyAsNull, Profile};
 use crate::config::target::TargetUrl;
 use crate::config::work::{Effective, Settled, Surroundings};
 use crate::config::{FieldSource, LoadColumn, LoadConfig, Mode, StagingConfig};
-use crate::dialect::header::{Preamble, read_preamble};
+use crate::dialect::header::{Preamble, has_record, read_preamble};
 use crate::dialect::mapping::{FileFields, Mapping, NewColumn, map_columns, new_table_columns};
 use crate::dialect::sniff::{Sniffed, field_count, find_dialect};
 use crate::engine::{Control, InferConfig, InferInput, InputFile, infer, row_action, topology};
@@ -359,8 +359,15 @@ impl Heads {
                 continue;
             }
             let (this, preamble) = Self::of(sniffed, input, body, complete, found.as_ref())?;
-            if complete && body[preamble.end..].is_empty() {
+            let data = &body[preamble.end..];
+            if complete && data.is_empty() {
                 refuse_empty(resolved, input, "has no data, only a header")?;
+            } else if complete && !has_record(&this.sniffed.dialect, data) {
+                // Of one field, a blank line is a record.
+                let fields = preamble.names.as_ref().map_or(known.len(), Vec::len);
+                if fields != 1 {
+                    refuse_empty(resolved, input, "has no data, only blank lines or comments")?;
+                }
             }
             input.body_offset = (body_offset + preamble.end) as u64;
             input.body_lines = preamble.lines;

@@ -175,7 +175,17 @@ fn check_replaceable(path: &Path) -> Result<()> {
             HELP,
         ));
     }
-    Ok(())
+    check_writable(directory, HELP)
+}
+
+/// An unnamed file is the only test that also sees read-only mounts and access lists.
+fn check_writable(directory: &Path, help: &str) -> Result<()> {
+    tempfile::tempfile_in(directory).map(drop).map_err(|source| {
+        Error::usage(
+            format!("no reject file can be made in {}: {source}", directory.display()),
+            help,
+        )
+    })
 }
 
 fn with_rejects(name: &OsStr) -> OsString {
@@ -193,13 +203,7 @@ fn beside(input: &InputSpec) -> Result<PathBuf> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    // An unnamed file is the only test that also sees read-only mounts and access lists.
-    if let Err(source) = tempfile::tempfile_in(directory) {
-        return Err(Error::usage(
-            format!("no reject file can be made in {}: {source}", directory.display()),
-            HELP,
-        ));
-    }
+    check_writable(directory, HELP)?;
     Ok(PathBuf::from(with_rejects(path.as_os_str())))
 }
 

@@ -73,6 +73,14 @@ pub fn read_preamble(
     Ok(preamble(Some(names), record.end))
 }
 
+/// Whether a whole file has a record behind what stands before the data: blank lines and comments
+/// are none.
+#[must_use]
+pub fn has_record(dialect: &Dialect, data: &[u8]) -> bool {
+    let dialect = Dialect { skip_lines: 0, ..dialect.clone() };
+    HeadReader::new(&dialect, data, true).next().is_some()
+}
+
 fn decode(bytes: &[u8], encoding: Encoding) -> Option<String> {
     match encoding {
         Encoding::Utf8 => std::str::from_utf8(bytes).ok().map(str::to_owned),
@@ -118,6 +126,16 @@ mod tests {
         assert!(names(&csv, b"a,b\"c\n").unwrap_err().to_string().contains("malformed"));
         let long = read_preamble(Path::new("f"), &csv, b"abc", false).unwrap_err();
         assert!(long.to_string().contains("within 3 bytes"));
+    }
+
+    #[test]
+    fn blank_lines_and_comments_are_no_records() {
+        let dialect = Dialect { comment: Some(b'#'), skip_lines: 1, ..Dialect::default() };
+        for (data, has) in
+            [("", false), ("\n\r\n\n", false), ("# a\n#b", false), ("\n1", true), (",", true)]
+        {
+            assert_eq!(has_record(&dialect, data.as_bytes()), has, "{data:?}");
+        }
     }
 
     #[test]

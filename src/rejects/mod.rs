@@ -272,11 +272,14 @@ struct Part {
     lines: BufWriter<File>,
     index: BufWriter<File>,
     paths: [PathBuf; 3],
+    /// What counts of the files. They hold more where they could not be cut.
     lengths: SegmentLengths,
     /// Whether something was written since the last sync.
     dirty: bool,
     /// Whether the files' names are on the disk.
     is_named: bool,
+    /// Whether the files could not be cut, as on a full disk: then nothing may be appended.
+    torn: bool,
 }
 
 /// One reject in a part's index.
@@ -440,6 +443,7 @@ impl Part {
             lengths,
             dirty: false,
             is_named: false,
+            torn: false,
         })
     }
 
@@ -457,6 +461,9 @@ impl Part {
             raw: ByteRange { start: self.lengths.raw_bytes, end: after.raw_bytes },
             lines: ByteRange { start: self.lengths.lines_bytes, end: after.lines_bytes },
         };
+        if self.torn {
+            return Err(io::Error::other("rejects of an undone transaction could not be cut off"));
+        }
         self.dirty = true;
         reject.source.copy_range(record, &mut self.raw)?;
         self.lines.write_all(line)?;
@@ -466,6 +473,10 @@ impl Part {
     }
 
     fn truncate(&mut self, lengths: SegmentLengths) -> io::Result<()> {
+        // First of all, so that the merge leaves out what a full disk does not let be cut off.
+        self.lengths = lengths;
+        self.dirty = true;
+        self.torn = true;
         for (file, bytes) in [
             (&mut self.raw, lengths.raw_bytes),
             (&mut self.lines, lengths.lines_bytes),
@@ -475,8 +486,7 @@ impl Part {
             file.seek(SeekFrom::Start(bytes))?;
             file.get_ref().set_len(bytes)?;
         }
-        self.lengths = lengths;
-        self.dirty = true;
+        self.torn = false;
         Ok(())
     }
 

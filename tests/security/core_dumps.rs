@@ -46,23 +46,23 @@ fn core_limits(files: &std::path::Path) -> [String; 2] {
     [words.next().unwrap().to_owned(), words.next().unwrap().to_owned()]
 }
 
-fn aborted(child: &mut Child) -> ExitStatus {
+fn dumped(child: &mut Child) -> ExitStatus {
     let id = child.id().to_string();
     assert!(
         Command::new("/bin/sh")
-            .args(["-c", &format!("kill -ABRT {id}")])
+            .args(["-c", &format!("kill -QUIT {id}")])
             .status()
             .unwrap()
             .success()
     );
     let status = child.wait().unwrap();
-    assert_eq!(status.signal(), Some(6), "{status:?}");
+    assert_eq!(status.signal(), Some(3), "{status:?}");
     status
 }
 
 /// Whether a core dump would be left here if nothing prevented it.
 fn dumps_here(place: &Place) -> bool {
-    let mut child = start(&mut raised(place, "kill -ABRT $$"));
+    let mut child = start(&mut raised(place, "kill -QUIT $$"));
     child.wait().unwrap().core_dumped()
 }
 
@@ -72,13 +72,13 @@ fn no_core_is_left_unless_it_is_asked_for() {
     let is_possible = dumps_here(&place);
     let (mut child, files) = waiting(&mut raised(&place, LOAD));
     assert_eq!(core_limits(&files), ["0", "0"]);
-    assert!(!aborted(&mut child).core_dumped());
+    assert!(!dumped(&mut child).core_dumped());
 
     let mut asked = raised(&place, LOAD);
     let (mut child, files) = waiting(asked.env("FASTLOAD_CORE_DUMPS", "1"));
     let [soft, hard] = core_limits(&files);
     assert_eq!(soft, hard, "as the shell has set it");
-    assert_eq!(aborted(&mut child).core_dumped(), is_possible);
+    assert_eq!(dumped(&mut child).core_dumped(), is_possible);
 }
 
 /// As a user who is not root, where there is a difference: what others of the same user may read

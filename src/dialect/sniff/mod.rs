@@ -102,6 +102,10 @@ fn byte_order_mark(path: &Path, head: &[u8], options: &DialectOptions) -> Result
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
             refuse("is compressed with zstd", "pipe it: zstdcat FILE | fastload -")
         }
+        _ if looks_like_zeros(head) => refuse(
+            "is no text: it has long runs of zero bytes",
+            "it may have been cut short and grown again; have it written anew",
+        ),
         _ if looks_like_utf16(head) => {
             refuse("looks like UTF-16 or UTF-32 without a byte order mark", convert)
         }
@@ -114,6 +118,12 @@ fn looks_like_utf16(head: &[u8]) -> bool {
     let start = &head[..head.len().min(4096)];
     let nuls = start.iter().filter(|&&byte| byte == 0).count();
     start.len() >= 8 && nuls * 5 >= start.len() * 2
+}
+
+/// As many NUL bytes, but not between others: what a file holds where nobody has written.
+fn looks_like_zeros(head: &[u8]) -> bool {
+    let start = &head[..head.len().min(4096)];
+    looks_like_utf16(head) && start.windows(16).any(|window| window.iter().all(|&byte| byte == 0))
 }
 
 struct Sniffer<'a> {

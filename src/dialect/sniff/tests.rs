@@ -53,6 +53,7 @@ fn line_ends_and_marks() {
         (b"\xfe\xff\0a", "UTF-16"),
         (b"\xff\xfe\0\0a\0\0\0", "UTF-32"),
         (b"a\0,\0b\0\n\0", "UTF-16"),
+        (b"a,b\n1,2\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "zero bytes"),
         (b"\x1f\x8b\x08", "gzip"),
     ] {
         let error = sniff_with(bytes, &DialectOptions::default()).unwrap_err();
