@@ -144,3 +144,80 @@ fn the_defaults_of_the_guide_are_those_of_the_code() {
         assert!(row[2].replace(',', "").starts_with(&default), "{flag}: {}", row[2]);
     }
 }
+
+const FAULTS: &str = include_str!("../docs/faults.md");
+
+/// The cases: number, and what stands about their tests.
+fn cases() -> Vec<(u32, &'static str)> {
+    let case = |row: Vec<&'static str>| {
+        let [number, _, _, tested] = row[..] else { return None };
+        Some((number.parse().ok()?, tested))
+    };
+    rows(FAULTS).filter_map(case).collect()
+}
+
+/// Whether a test of this name is in the file and is run: by itself, or in the list of cases of
+/// its program.
+fn is_run(path: &str, name: &str) -> bool {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read =
+        |path: &std::path::Path| std::fs::read_to_string(root.join(path)).unwrap_or_default();
+    let source = read(std::path::Path::new(path));
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let head = |line: &&str| {
+        let line = line.trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");
+        line.strip_prefix("fn ")
+            .and_then(|rest| rest.strip_prefix(name))
+            .is_some_and(|rest| rest.starts_with('('))
+    };
+    let is_made = || {
+        // By a macro of the file, from a list of names.
+        let item = format!("{name}: ");
+        source.contains("fn $name()") && lines.iter().any(|line| line.starts_with(&item))
+    };
+    let Some(at) = lines.iter().position(head) else { return is_made() };
+    let attributes = lines[..at].iter().rev().take_while(|line| line.starts_with("#["));
+    let attributes: Vec<_> = attributes.collect();
+    if attributes.iter().any(|line| line.starts_with("#[ignore")) {
+        return false;
+    }
+    let program = read(&std::path::Path::new(path).with_file_name("main.rs"));
+    let is_listed = || program.lines().any(|line| line.trim() == format!("{name},"));
+    // A property test takes its cases as arguments, inside a macro.
+    attributes.iter().any(|line| line.starts_with("#[test]")) || is_listed()
+}
+
+/// The tests that a text names: file and function.
+fn tests_named(text: &str) -> Vec<(&str, &str)> {
+    text.split('`').skip(1).step_by(2).filter_map(|span| span.split_once(".rs::")).collect()
+}
+
+#[test]
+fn every_fault_is_listed_and_its_tests_exist() {
+    let numbers: Vec<u32> = cases().iter().map(|case| case.0).collect();
+    assert_eq!(numbers, (1..=113).collect::<Vec<_>>());
+    for (number, tested) in cases() {
+        let has_test = !tests_named(tested).is_empty();
+        assert!(has_test || tested.starts_with("not here: "), "case {number}: {tested}");
+    }
+    let named = tests_named(FAULTS);
+    for (file, name) in &named {
+        assert!(is_run(&format!("{file}.rs"), name), "{file}.rs::{name} is no test that is run");
+    }
+    assert!(named.len() > 200, "only {} tests are named", named.len());
+}
+
+/// What the check above must see.
+#[test]
+fn tests_that_are_not_run_are_seen() {
+    assert!(is_run("tests/documents.rs", "tests_that_are_not_run_are_seen"));
+    assert!(is_run("tests/odbc/bad_rows.rs", "one_bad_row"));
+    assert!(is_run("src/input/identity.rs", "sees_each_kind_of_change"));
+    assert!(is_run("tests/crash/kills.rs", "sqlite_append"));
+    assert!(!is_run("tests/crash/kills.rs", "sqlite_delete"));
+    assert!(!is_run("tests/documents.rs", "tests_that_are_not"));
+    assert!(!is_run("tests/documents.rs", "is_run"));
+    assert!(!is_run("tests/odbc/support.rs", "one_bad_row"));
+    assert!(!is_run("tests/no_such_file.rs", "one_bad_row"));
+    assert!(!is_run("tests/cli/inputs.rs", "wide"));
+}

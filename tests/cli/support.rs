@@ -31,7 +31,13 @@ impl Place {
 
     /// A place where the same command again resumes, as it does for users.
     pub(crate) fn resuming() -> Self {
-        Self { restart: None, ..Self::new() }
+        Self::resuming_in(std::env::temp_dir())
+    }
+
+    /// The same, below a directory other than that for temporary files.
+    pub(crate) fn resuming_in(above: impl AsRef<Path>) -> Self {
+        let directory = tempfile::tempdir_in(above).expect("a temporary directory");
+        Self { directory, restart: None }
     }
 
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
