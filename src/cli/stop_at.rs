@@ -1,5 +1,5 @@
-//! `--stop-at HH:MM`: the load reads no further at a time of day, commits, and ends as SIGTERM would
-//! end it.
+//! `--stop-at HH:MM`: the load reads no further at a time of day, commits, and ends as SIGTERM
+//! would end it.
 
 use std::io::Write;
 use std::sync::Arc;

@@ -374,8 +374,8 @@ impl OpenFile {
         }
     }
 
-    /// Counts what earlier starts have committed as read. `rows_count`: its rows wait in the staging
-    /// table, and reach the target in this run.
+    /// Counts what earlier starts have committed as read. `rows_count`: its rows wait in the
+    /// staging table, and reach the target in this run.
     fn count_committed(&mut self, committed: &[RangeRow], rows_count: bool) {
         if rows_count {
             self.earlier.loaded = 0;

@@ -22,6 +22,9 @@ use crate::staging::{MoveFailure, Moved, Staging};
 /// How often a wait between two attempts looks whether the load is stopped.
 const NAP: Duration = Duration::from_millis(50);
 
+/// How often a staging table is tidied up again whose removal was cut off or waited in vain.
+const TIDY_TRIES: usize = 3;
+
 /// What a load does between its last staged row and its end.
 pub(super) struct Staged<'a> {
     pub(super) shared: &'a Shared,
@@ -446,13 +449,34 @@ impl<'a> Staged<'a> {
         Ok(())
     }
 
-    /// Takes the rows of this run, or the whole table, away, unless they are still needed.
     /// Whether the rows in the table are lost with any error.
     fn is_unlogged(&self) -> bool {
         let staging = self.shared.config.staging.as_ref();
         staging.is_some_and(|s| s.attributes.contains(&StagingAttribute::NotLogged))
     }
 
+    fn remove_once(
+        &self,
+        mut session: Box<dyn SqlSession>,
+        is_needed: bool,
+    ) -> Result<(), SinkError> {
+        if self.has_index {
+            self.staging.drop_indexes(&mut *session)?;
+        }
+        if is_needed { Ok(()) } else { self.staging.remove(&mut *session) }
+    }
+
+    /// Whether a staging table of the load's own is there no more.
+    fn is_gone(&self) -> bool {
+        let asked = self
+            .target
+            .0
+            .session()
+            .and_then(|mut session| session.query(&self.staging.rows_left()).map(drop));
+        self.staging.is_own() && asked.is_err_and(|error| error.class == ErrorClass::Permanent)
+    }
+
+    /// Takes the rows of this run, or the whole table, away, unless they are still needed.
     fn tidy(&mut self, failed: bool) {
         if failed && self.report.moved == MoveState::InDoubt {
             // The old session may still hold the table.
@@ -465,12 +489,20 @@ impl<'a> Staged<'a> {
             Some(session) if !failed => Ok(session),
             _ => self.target.0.session(),
         };
-        let removed = session.and_then(|mut session| {
-            if self.has_index {
-                self.staging.drop_indexes(&mut *session)?;
+        let mut removed = session.and_then(|session| self.remove_once(session, is_needed));
+        for _ in 0..TIDY_TRIES {
+            match &removed {
+                Err(error) if error.class.asks_for_replay() => {}
+                _ => break,
             }
-            if is_needed { Ok(()) } else { self.staging.remove(&mut *session) }
-        });
+            tracing::warn!(?removed, "the staging table is tidied up again");
+            let again = self.target.0.session();
+            removed = again.and_then(|session| self.remove_once(session, is_needed));
+            // A lost answer may have been a good one.
+            if !is_needed && removed.is_err() && self.is_gone() {
+                removed = Ok(());
+            }
+        }
         self.report.rows_left = is_needed || removed.is_err();
         let left = match is_needed {
             true => self.staging.index_drops().join("; "),

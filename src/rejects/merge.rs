@@ -63,7 +63,8 @@ pub(super) fn write_merged_in_passes(
         let pass = smallest(parts, after, sorted_at_once)?;
         let Some(last) = pass.last() else { break };
         after = Some(last.key);
-        // A record that was rejected twice; where one of them is in the next pass, the count says so.
+        // A record that was rejected twice; where one of them is in the next pass, the count says
+        // so.
         if let Some(twice) = pass.windows(2).find(|pair| pair[0].key == pair[1].key) {
             let (input, record) = twice[0].key;
             return Err(io::Error::other(format!(
