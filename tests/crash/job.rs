@@ -239,6 +239,7 @@ impl Running {
     }
 
     /// Waits until the run has stopped itself (SIGSTOP).
+    #[cfg(feature = "failpoints")]
     #[track_caller]
     pub(crate) fn await_stop(&mut self) {
         let began = Instant::now();
