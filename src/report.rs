@@ -112,6 +112,8 @@ pub struct ParseStage {
     pub busy_seconds: f64,
     /// Seconds spent waiting for input.
     pub input_seconds: f64,
+    /// Seconds spent waiting because of `--max-rate`.
+    pub paced_seconds: f64,
 }
 
 /// Time at the rings, all threads together.

@@ -491,6 +491,7 @@ impl Choice<'_> {
             dialect: self.heads.sniffed.dialect.clone(),
             field_count,
             empty_as_null: flags,
+            max_rate: self.resolved.work.max_rate(),
         };
         infer(&config, self.control)
     }

@@ -254,6 +254,8 @@ pub struct Work {
     pub memory_limit: usize,
     /// Way of input.
     pub io: IoWay,
+    /// Bytes of input a second, at most (`--max-rate`); `None`: as fast as it goes.
+    pub max_rate: Option<u64>,
     /// Who parses which file.
     pub input_mode: InputMode,
     /// Replays of a commit unit after transient errors (`--max-retries`).

@@ -15,7 +15,7 @@ use super::dialect_options::DialectOptions;
 use super::legacy;
 use super::setting::{
     ByteRole, ClockTime, ColorMode, ColumnList, ColumnNames, CoreChoice, Delimiter, EmptyAsNull,
-    JobName, LedgerTable, LogFormat, OutputFormat, Pair, Preset, Profile, ProgressStyle,
+    JobName, LedgerTable, LogFormat, OutputFormat, Pair, Preset, Profile, ProgressStyle, Rate,
     RestartChoice, Setting, Size, Span, StagingAttributes, StagingChoice,
 };
 use super::target::TargetText;
@@ -241,6 +241,8 @@ options! {
         memory_limit "memory-limit" "memory_limit": Size,
         /// `--io`.
         io "io" "io": IoWay,
+        /// `--max-rate`.
+        max_rate "max-rate" "max_rate": Rate,
         /// `--read-ahead`.
         read_ahead "read-ahead" "read_ahead": usize,
         /// `--input-mode`.

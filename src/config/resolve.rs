@@ -156,6 +156,7 @@ const WORK_KEYS: &[&str] = &[
     "commit-bytes",
     "commit-every",
     "io",
+    "max-rate",
     "input-mode",
     "max-retries",
     "retry-backoff",

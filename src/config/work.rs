@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::options::{Layered, Origin};
-use super::setting::{CoreChoice, Setting, Size, Span};
+use super::setting::{CoreChoice, Rate, Setting, Size, Span};
 use super::{InputMode, IoWay, Work};
 use crate::error::{Error, Result};
 use crate::limits;
@@ -19,6 +19,12 @@ const MEMORY_LIMIT_BYTES: u64 = 64 << 20;
 
 /// Least memory that arenas and blocks can work in.
 const LEAST_MEMORY_BYTES: u64 = 1 << 20;
+
+/// Chunks in a second under `--max-rate`, by default.
+const CHUNKS_PER_SECOND: u64 = 50;
+
+/// Smallest chunk that `--max-rate` leads to by itself.
+const LEAST_PACED_CHUNK_BYTES: u64 = 4 << 10;
 
 /// Longest wait for a connection, by default.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -241,7 +247,7 @@ impl WorkOptions {
             Picker { layered: &self.layered, effective: Vec::new(), warnings: Vec::new() };
         let p = &mut picker;
         let (writers, batch_rows) = p.within_target(around);
-        let chunk = Size(limits::CHUNK_BYTES);
+        let (chunk, why_chunk) = default_chunk(given.max_rate);
         let batch = Size(limits::BATCH_BYTES as u64);
         let memory = Size(MEMORY_LIMIT_BYTES);
         let bytes = |Size(bytes): Size| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -256,7 +262,7 @@ impl WorkOptions {
             writers,
             parsers: p.parsers(around),
             pin_cores: cores_to_pin(pin, around)?,
-            chunk_bytes: p.pick("chunk-bytes", given.chunk_bytes, chunk, "fast on any machine").0,
+            chunk_bytes: p.pick("chunk-bytes", given.chunk_bytes, chunk, why_chunk).0,
             read_ahead: p.pick("read-ahead", given.read_ahead, ahead, "hides one slow read"),
             batch_rows,
             batch_bytes: bytes(p.pick("batch-bytes", given.batch_bytes, batch, "fits a cache")),
@@ -271,6 +277,7 @@ impl WorkOptions {
                 "a fixed number",
             )),
             io: p.pick("io", given.io, IoWay::default(), "no copy"),
+            max_rate: p.maybe("max-rate", given.max_rate).map(|Rate(bytes)| bytes),
             input_mode: p.pick("input-mode", given.input_mode, InputMode::default(), "any file"),
             max_retries: p.pick("max-retries", given.max_retries, 3, "a fixed number"),
             retry_backoff: p.pick("retry-backoff", given.retry_backoff, 2.0, "up to 1 s, 2 s, 4 s"),
@@ -278,6 +285,12 @@ impl WorkOptions {
             retry_first_wait: limits::RETRY_FIRST_WAIT,
         };
         Ok(Settled { work, effective: picker.effective, warnings: picker.warnings })
+    }
+
+    /// Most bytes of input a second (`--max-rate`).
+    #[must_use]
+    pub fn max_rate(&self) -> Option<u64> {
+        self.layered.options.max_rate.map(|Rate(bytes)| bytes)
     }
 
     /// The way in which bytes are brought in.
@@ -296,6 +309,17 @@ impl WorkOptions {
     #[must_use]
     pub fn query_timeout(&self) -> Duration {
         self.layered.options.query_timeout.map_or(QUERY_TIMEOUT, |Span(time)| time)
+    }
+}
+
+/// The default of `--chunk-bytes`, and why: under `--max-rate` blocks that are read, and progress,
+/// come in steps of this size.
+fn default_chunk(max_rate: Option<Rate>) -> (Size, &'static str) {
+    match max_rate.map(|Rate(bytes)| bytes / CHUNKS_PER_SECOND) {
+        Some(bytes) if bytes < limits::CHUNK_BYTES => {
+            (Size(bytes.max(LEAST_PACED_CHUNK_BYTES)), "a fiftieth of a second at --max-rate")
+        }
+        _ => (Size(limits::CHUNK_BYTES), "fast on any machine"),
     }
 }
 
@@ -370,6 +394,21 @@ mod tests {
         let pinned =
             Options { pin_cores: Some(CoreChoice::List(vec![0, 9])), ..Options::default() };
         assert!(settle(pinned, &around()).unwrap_err().to_string().contains("core 9"));
+    }
+
+    #[test]
+    fn chunks_are_small_beside_a_low_rate() {
+        for (rate, chunk) in [(1_000, 4 << 10), (1_000_000, 20_000), (1 << 40, 1 << 20)] {
+            let options = Options { max_rate: Some(Rate(rate)), ..Options::default() };
+            let work = settle(options, &around()).unwrap().work;
+            assert_eq!((work.max_rate, work.chunk_bytes), (Some(rate), chunk));
+        }
+        let options = Options {
+            max_rate: Some(Rate(1_000)),
+            chunk_bytes: Some(Size(1 << 30)),
+            ..Options::default()
+        };
+        assert_eq!(settle(options, &around()).unwrap().work.chunk_bytes, 1 << 30);
     }
 
     #[test]

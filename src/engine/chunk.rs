@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::sync::Arc;
+use std::time::Instant;
 
 use memchr::{memchr, memchr_iter};
 
@@ -38,6 +39,25 @@ impl Parser<'_> {
             file.publish(chunk.index, start)?;
             return Ok(());
         }
+        let (start, end) = match &chunk.bytes {
+            ChunkBytes::Map { range, .. } => (range.start, range.end),
+            ChunkBytes::Block(block) => (block.offset, block.offset + block.bytes().len() as u64),
+        };
+        self.begin_paying(start);
+        self.parse_attempts(file, chunk, proven)?;
+        // Bytes that belong to a record of an earlier chunk.
+        if !file.is_ended_early() {
+            self.pay(end, end)?;
+        }
+        Ok(())
+    }
+
+    fn parse_attempts(
+        &mut self,
+        file: &OpenFile,
+        chunk: &Chunk,
+        mut proven: Option<ChunkStart>,
+    ) -> Result<(), Halt> {
         loop {
             let tried = match &chunk.bytes {
                 ChunkBytes::Map { map, range } => {
@@ -250,7 +270,7 @@ impl Parser<'_> {
 
     /// Doubles the carried bytes, at least by the next block. Returns whether there was any.
     fn extend(
-        &self,
+        &mut self,
         carry: &mut Vec<u8>,
         tail: &mut Arc<Block>,
         file: &OpenFile,
@@ -268,8 +288,15 @@ impl Parser<'_> {
         Ok(any)
     }
 
-    fn next_block(&self, block: &Arc<Block>, file: &OpenFile) -> Result<Option<Arc<Block>>, Halt> {
-        match block.next() {
+    fn next_block(
+        &mut self,
+        block: &Arc<Block>,
+        file: &OpenFile,
+    ) -> Result<Option<Arc<Block>>, Halt> {
+        let started = Instant::now();
+        let next = block.next();
+        self.times.input += started.elapsed();
+        match next {
             Ok(next) => Ok(next),
             Err(_) if self.shared.is_stopped() => Err(Halt::Stopped),
             Err(error) => Err(file.read_error(error).into()),
@@ -279,7 +306,7 @@ impl Parser<'_> {
     /// Finds the end of a record that is longer than the longest one, block by block. Where the
     /// input cannot be read again its bytes go to a file without a name.
     fn skip_blocks(
-        &self,
+        &mut self,
         attempt: &Attempt<'_>,
         carry: &[u8],
         carry_offset: u64,

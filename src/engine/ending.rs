@@ -291,6 +291,7 @@ fn stages(shared: &Shared, times: &Times, staging: Option<&StagingReport>) -> St
         parse: ParseStage {
             busy_seconds: sum(&mut times.parsers.iter().map(|times| times.busy)),
             input_seconds: sum(&mut times.parsers.iter().map(|times| times.input)),
+            paced_seconds: sum(&mut times.parsers.iter().map(|times| times.paced)),
         },
         ring: RingStage {
             full_seconds: sum(&mut times.parsers.iter().map(|times| times.full)),

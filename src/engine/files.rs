@@ -425,7 +425,7 @@ impl OpenFile {
         }
     }
 
-    fn is_ended_early(&self) -> bool {
+    pub(super) fn is_ended_early(&self) -> bool {
         self.ended_early.load(Ordering::Acquire)
     }
 

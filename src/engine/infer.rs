@@ -2,8 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use super::control::Control;
+use super::rate::RateLimit;
 use crate::config::dialect::{Dialect, Encoding};
 use crate::config::{InputSpec, IoWay};
 use crate::error::{Error, ErrorKind, Result};
@@ -38,6 +40,8 @@ pub struct InferConfig {
     pub field_count: usize,
     /// For each field, whether quoted empty text is NULL.
     pub empty_as_null: Vec<bool>,
+    /// Most bytes a second (`--max-rate`).
+    pub max_rate: Option<u64>,
 }
 
 /// Looks at every value of every well-formed record; malformed ones will be rejects and say
@@ -47,18 +51,22 @@ pub struct InferConfig {
 /// An input that cannot be mapped, or a signal.
 pub fn infer(config: &InferConfig, control: &Arc<Control>) -> Result<Vec<ColumnGuess>> {
     let mut guesses = vec![ColumnGuess::default(); config.field_count];
+    let limit = config.max_rate.map(RateLimit::new);
     for input in &config.inputs {
         let opened = crate::input::open(&input.spec, IoWay::Mmap, limits::BLOCK_BYTES)?;
         match opened.input {
             Input::Map(map) => {
                 let body = usize::try_from(input.body_offset).unwrap_or(usize::MAX);
-                let mut released = 0;
+                let (mut released, mut paid) = (0, body);
                 let mut look = Look { config, guesses: &mut guesses };
                 look.at_records(map.bytes(), body, |at| {
                     if at - released > RELEASE_BYTES {
                         let range = ByteRange { start: released as u64, end: at as u64 };
                         map.release(range);
                         released = at;
+                    }
+                    if let Some(limit) = &limit {
+                        paid = wait_for_rate(limit, paid, at, control);
                     }
                     !control.is_stopped()
                 });
@@ -80,6 +88,17 @@ pub fn infer(config: &InferConfig, control: &Arc<Control>) -> Result<Vec<ColumnG
         }
     }
     Ok(guesses)
+}
+
+/// Waits until what stands before `at` may have been read, of which everything before `paid` was
+/// waited for. Returns what was waited for now.
+fn wait_for_rate(limit: &RateLimit, mut paid: usize, at: usize, control: &Control) -> usize {
+    let stretch = usize::try_from(limit.stretch_bytes()).unwrap_or(usize::MAX);
+    while at - paid >= stretch && !control.is_stopped() {
+        thread::sleep(limit.take(stretch as u64));
+        paid += stretch;
+    }
+    paid
 }
 
 struct Look<'a> {
@@ -148,6 +167,7 @@ mod tests {
             dialect: dialect.clone(),
             field_count: 2,
             empty_as_null: vec![empty_as_null; 2],
+            max_rate: None,
         };
         let guesses = infer(&config, &Control::new()).expect("a guess");
         guesses.iter().map(|guess| guess.finish().to_string()).collect()
@@ -176,6 +196,18 @@ mod tests {
     }
 
     #[test]
+    fn the_pass_is_not_faster_than_asked_for() {
+        let limit = RateLimit::new(1_000_000);
+        let started = std::time::Instant::now();
+        // Stretches of 10,000 bytes, the last of which is not full.
+        assert_eq!(wait_for_rate(&limit, 3, 50_002, &Control::default()), 40_003);
+        assert!(started.elapsed() >= std::time::Duration::from_millis(40));
+        let stopped = Control::default();
+        stopped.stop(15);
+        assert_eq!(wait_for_rate(&limit, 3, usize::MAX, &stopped), 3);
+    }
+
+    #[test]
     fn a_stop_ends_the_pass() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("f");
@@ -185,6 +217,7 @@ mod tests {
             dialect: Dialect::default(),
             field_count: 1,
             empty_as_null: vec![false],
+            max_rate: None,
         };
         let control = Control::new();
         control.stop(15);

@@ -7,6 +7,7 @@ use super::files::OpenFile;
 use super::rejecting;
 use super::routing::Router;
 use super::shared::Shared;
+use super::times::ParserTimes;
 use crate::arena::{Batch, Segment};
 use crate::error::{Error, ErrorKind};
 use crate::failpoint;
@@ -25,25 +26,6 @@ pub(super) const NAP: Duration = Duration::from_millis(200);
 
 /// Longest range that is hashed: the bytes of a longer one are not in memory together.
 const HASHED_BYTES_MAX: u64 = 64 << 20;
-
-/// What a parser did with its time.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct ParserTimes {
-    /// In chunks.
-    pub(super) busy: Duration,
-    /// Waiting for input.
-    pub(super) input: Duration,
-    /// Waiting for room in a ring or for an arena.
-    pub(super) full: Duration,
-    /// Waiting for the left neighbour of a chunk.
-    pub(super) proof: Duration,
-}
-
-impl ParserTimes {
-    fn waited(&self) -> Duration {
-        self.full + self.proof
-    }
-}
 
 /// Why a chunk is not finished.
 pub(super) enum Halt {
@@ -119,6 +101,8 @@ pub(super) struct Parser<'s> {
     pub(super) back: Vec<Consumer<Batch>>,
     pub(super) sleeper: Sleeper,
     pub(super) times: ParserTimes,
+    /// Byte of its file up to which the present chunk may be read (`--max-rate`).
+    pub(super) paid_until: u64,
     pub(super) carry: Vec<u8>,
     /// Where each row has its writer; then arenas are shared out and never leave.
     router: Option<Router>,
@@ -148,6 +132,7 @@ impl<'s> Parser<'s> {
             back,
             sleeper,
             times: ParserTimes::default(),
+            paid_until: 0,
             carry: Vec::new(),
             router: None,
         }
@@ -323,10 +308,17 @@ impl<'s> Parser<'s> {
     ) -> Result<Pause, Halt> {
         self.rows.seek(attempt.cursor.at);
         loop {
+            let at = window.byte_offset + attempt.cursor.at as u64;
+            let paid = self.pay(at, window.byte_offset + until as u64)? - window.byte_offset;
+            let paid = usize::try_from(paid).expect("it is not behind `until`");
             let batch = self.open.as_mut().expect("an arena is open while a chunk is parsed");
-            let pause = self.rows.parse(window, until, &mut attempt.cursor, batch);
+            let pause = self.rows.parse(window, paid, &mut attempt.cursor, batch);
             let at = window.byte_offset + attempt.cursor.at as u64;
             match pause {
+                Pause::ChunkEnd if attempt.cursor.at <= until && paid < until => {
+                    self.rows.seek(attempt.cursor.at);
+                    continue;
+                }
                 Pause::BatchFull => {
                     self.close_segment(attempt, at, Some(window));
                     self.next_arena(attempt)?;

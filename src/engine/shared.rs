@@ -9,6 +9,7 @@ use super::control::{Control, Metrics};
 use super::files::{Chunk, OpenFile};
 use super::job::Job;
 use super::limit::RejectCounter;
+use super::rate::RateLimit;
 use super::retry::Retries;
 use super::unit::Doubt;
 use crate::config::{InputMode, LoadConfig};
@@ -25,6 +26,8 @@ pub(super) struct Shared {
     pub(super) control: Arc<Control>,
     pub(super) counter: RejectCounter,
     pub(super) retries: Retries,
+    /// Of the input, where there is one.
+    pub(super) rate: Option<RateLimit>,
     pub(super) arenas_per_parser: usize,
     /// The run in the ledger; `None`: there is none.
     pub(super) job: Option<Arc<Job>>,
@@ -52,6 +55,7 @@ impl Shared {
         Self {
             counter: RejectCounter::new(config.max_errors),
             retries: Retries::new(config.work.retry_budget),
+            rate: config.work.max_rate.map(RateLimit::new),
             config,
             layout,
             files,

@@ -10,6 +10,7 @@ mod exit_codes;
 mod identifiers;
 mod inputs;
 mod json;
+mod rate;
 mod restart;
 mod support;
 mod ways;

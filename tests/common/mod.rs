@@ -76,6 +76,7 @@ pub(crate) fn work() -> Work {
         ring_batches: 2,
         memory_limit: 64 << 20,
         io: IoWay::Mmap,
+        max_rate: None,
         input_mode: InputMode::Single,
         max_retries: 3,
         retry_backoff: 2.0,

@@ -13,6 +13,7 @@ mod inputs;
 mod limits;
 mod liveness;
 mod lost;
+mod rate;
 mod rejects;
 mod resources;
 mod retry;

@@ -182,6 +182,7 @@ pub fn check_report(outcome: &Outcome) -> Counts {
         report.seconds,
         stages.parse.busy_seconds,
         stages.parse.input_seconds,
+        stages.parse.paced_seconds,
         stages.ring.full_seconds,
         stages.ring.empty_seconds,
         stages.write.busy_seconds,

@@ -12,8 +12,8 @@ use crate::config::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
 use crate::config::options::Options;
 use crate::config::setting::{
     ByteRole, ColorMode, ColumnList, ColumnNames, CoreChoice, Delimiter, EmptyAsNull, JobName,
-    LogFormat, OutputFormat, Pair, Preset, ProgressStyle, Setting, Size, Span, StagingAttributes,
-    StagingChoice,
+    LogFormat, OutputFormat, Pair, Preset, ProgressStyle, Rate, Setting, Size, Span,
+    StagingAttributes, StagingChoice,
 };
 use crate::config::target::TargetText;
 use crate::config::{Duplicates, InputMode, IoWay, Mode, RejectLimit};
@@ -443,6 +443,9 @@ pub struct WorkArgs {
     /// How files are read: mmap, read or uring
     #[arg(long, value_name = "WAY", value_parser = setting::<IoWay>)]
     pub io: Option<IoWay>,
+    /// Most bytes of input a second, all parsers together, such as 50MB/s
+    #[arg(long, value_name = "SIZE/s", value_parser = setting::<Rate>)]
+    pub max_rate: Option<Rate>,
     /// Chunks in flight before the parsers
     #[arg(long, value_name = "N", value_parser = setting::<usize>)]
     pub read_ahead: Option<usize>,
@@ -666,6 +669,7 @@ impl WorkArgs {
         flags.ring_batches = self.ring_batches;
         flags.memory_limit = self.memory_limit;
         flags.io = self.io;
+        flags.max_rate = self.max_rate;
         flags.read_ahead = self.read_ahead;
         flags.input_mode = self.input_mode;
         flags.max_retries = self.max_retries;
@@ -763,7 +767,7 @@ mod tests {
 
     #[test]
     fn what_works_later_is_absent() {
-        for flag in ["--password", "--max-rate", "--metrics", "--format"] {
+        for flag in ["--password", "--metrics", "--format"] {
             assert!(Cli::try_parse_from(["fastload", "a", flag, "x"]).is_err(), "{flag}");
         }
     }

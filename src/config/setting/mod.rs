@@ -32,6 +32,10 @@ pub trait Setting: Sized {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);
 
+/// Bytes a second, at least one: `50MB/s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate(pub u64);
+
 /// A length of time: `30s`, `1m 30s`, `500ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(pub Duration);
@@ -287,6 +291,19 @@ impl Setting for Size {
             Some((name, shift)) => format!("{}{name}", self.0 >> shift),
             None => self.0.to_string(),
         }
+    }
+}
+
+impl Setting for Rate {
+    fn parse(text: &str) -> Result<Self, String> {
+        let size = text.strip_suffix("/s").map(|size| Size::parse(size.trim_end()));
+        match size {
+            Some(Ok(Size(bytes))) if bytes > 0 => Ok(Self(bytes)),
+            _ => Err(format!("`{text}` is not a rate such as 50MB/s or 8MiB/s")),
+        }
+    }
+    fn show(&self) -> String {
+        format!("{}/s", Size(self.0).show())
     }
 }
 

@@ -20,6 +20,16 @@ fn sizes() {
 }
 
 #[test]
+fn rates() {
+    round("50MB/s", &Rate(50_000_000));
+    round("8 MiB/s", &Rate(8 << 20));
+    round("1/s", &Rate(1));
+    for bad in ["50MB", "0/s", "/s", "-1/s", "8MB/m", "8MB/s/s"] {
+        assert!(Rate::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn spans_numbers_and_booleans() {
     round("30s", &Span(Duration::from_secs(30)));
     round("1m 30s", &Span(Duration::from_secs(90)));
