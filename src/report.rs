@@ -110,10 +110,13 @@ pub struct TargetReport {
 pub struct ParseStage {
     /// Seconds spent splitting and converting.
     pub busy_seconds: f64,
-    /// Seconds spent waiting for input.
+    /// Seconds spent waiting for input: for blocks, and for pages of a mapped file that are not in
+    /// memory.
     pub input_seconds: f64,
     /// Seconds spent waiting because of `--max-rate`.
     pub paced_seconds: f64,
+    /// Seconds spent waiting for the parser of the part before.
+    pub proof_seconds: f64,
 }
 
 /// Time at the rings, all threads together.
@@ -215,7 +218,7 @@ pub struct StagingReport {
 /// Which stage limits the load and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Bottleneck {
-    /// `input`, `parse`, `write`, `commit`, `settle` or `move`.
+    /// `input`, `parse`, `write`, `commit`, `settle` or `move`; empty where nothing ran.
     pub stage: String,
     /// A sentence.
     pub advice: String,

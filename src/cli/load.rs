@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::bad_record::{escape, escape_lines};
 use super::confirm::agrees;
+use super::events::{self, Events};
 use super::left::left_behind;
 use super::messages::Messages;
 use super::prepare::{Prepared, open_target, prepare, settle_for};
@@ -77,10 +78,11 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     settle_for(resolved, &*target, &mut prepared)?;
     let Prepared { config, inputs, warnings, .. } = prepared;
     let dialect = as_flags(&config.dialect);
-    let events = output.events.as_ref().map(|path| create("--events", path)).transpose()?;
-    let events_end = events.as_ref().map(File::try_clone).transpose();
-    let events_end = events_end.map_err(|source| Error::io("opening --events twice", source))?;
-    let progress = Progress::start(output, &control, events)?;
+    let events = output.events.as_ref().map(|path| Events::create(path)).transpose()?;
+    if let Some(events) = events.clone() {
+        control.on_look(Box::new(move |look| events.note(&events::queues(look))));
+    }
+    let progress = Progress::start(output, &control, events.clone())?;
     let keeps_ledger = config.ledger.is_some() && target.ledger().is_some();
     let target = TargetHandle(target);
     let outcome = Load { config, inputs, target, control }.run();
@@ -88,7 +90,7 @@ pub(super) fn run(resolved: &Resolved, purpose: Purpose, messages: Messages) -> 
     let lost_threads = outcome.lost_threads;
     let report = completed(outcome.report, outcome.error.as_ref(), dialect, warnings);
     let way = Telling { output, purpose, keeps_ledger, messages };
-    let told = way.tell(report, outcome.error.as_ref(), events_end);
+    let told = way.tell(report, outcome.error.as_ref(), events);
     if lost_threads > 0 {
         exit::at_once(told.unwrap_or_else(|error| {
             messages.error(&error);
@@ -109,9 +111,14 @@ struct Telling<'a> {
 impl Telling<'_> {
     /// Says how a load ended, wherever it is to be said; the exit status. A place that cannot be
     /// written keeps nothing from the others: the load's own error is said in any case.
-    fn tell(&self, mut report: Report, error: Option<&Error>, events: Option<File>) -> Result<u8> {
+    fn tell(
+        &self,
+        mut report: Report,
+        error: Option<&Error>,
+        events: Option<Events>,
+    ) -> Result<u8> {
         let Self { output, messages, .. } = *self;
-        let kept = events.map_or(Ok(()), |events| keep_summary(events, &report));
+        let kept = events.map_or(Ok(()), |events| keep_summary(&events, &report));
         if error.is_none() && kept.is_err() {
             report.exit_code = i32::from(exit::SYSTEM);
         }
@@ -141,9 +148,9 @@ impl Telling<'_> {
 }
 
 /// The last event: the whole report.
-fn keep_summary(mut events: File, report: &Report) -> Result<()> {
+fn keep_summary(events: &Events, report: &Report) -> Result<()> {
     let summary = serde_json::json!({ "event": "summary", "report": report });
-    writeln!(events, "{summary}").map_err(|source| Error::io("writing --events", source))
+    events.write(&summary).map_err(|source| Error::io("writing --events", source))
 }
 
 fn already_loaded(report: &Report) -> String {

@@ -10,6 +10,7 @@ mod confirm;
 mod conn;
 pub mod core_dumps;
 mod describe;
+mod events;
 pub mod exit;
 mod from_memory;
 mod r#gen;

@@ -1,6 +1,5 @@
 //! Progress on standard error and in the event file, from the counters of the running load.
 
-use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
 
+use super::events::Events;
 use super::render::{bytes, grouped};
 use crate::config::resolve::OutputOptions;
 use crate::config::setting::ProgressStyle;
@@ -46,14 +46,14 @@ fn form(output: &OutputOptions, terminal: bool) -> Form {
 }
 
 impl Progress {
-    /// Starts showing; `events` is the open event file.
+    /// Starts showing, in `events` too.
     ///
     /// # Errors
     /// No thread can be started.
     pub(super) fn start(
         output: &OutputOptions,
         control: &Arc<Control>,
-        events: Option<File>,
+        events: Option<Events>,
     ) -> Result<Self> {
         let (end, ended) = mpsc::channel();
         let form = form(output, std::io::stderr().is_terminal());
@@ -106,7 +106,7 @@ fn spinner_style() -> BarStyle {
 struct Shown {
     form: Form,
     bar: Option<ProgressBar>,
-    events: Option<File>,
+    events: Option<Events>,
     interval: Duration,
     started: Instant,
     last_line: Instant,
@@ -134,11 +134,9 @@ impl Shown {
         self.event(now);
     }
 
-    fn event(&mut self, now: &Snapshot) {
-        let Some(file) = &mut self.events else { return };
-        if let Err(error) = writeln!(file, "{}", json(now, self.started.elapsed())) {
-            tracing::warn!("--events cannot be written any more: {error}");
-            self.events = None;
+    fn event(&self, now: &Snapshot) {
+        if let Some(events) = &self.events {
+            events.note(&json(now, self.started.elapsed()));
         }
     }
 

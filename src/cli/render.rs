@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use super::bad_record::escape;
 use crate::config::schema::Column;
 use crate::config::work::Effective;
-use crate::report::{Counts, Report, Status};
+use crate::report::{Counts, Report, RingStage, Stages, Status};
 
 /// A number with a thin group every three digits: `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {
@@ -144,9 +144,29 @@ pub(super) fn summary(report: &Report, verb: &str) -> String {
         bytes(report.peak_rss_bytes)
     );
     if !report.bottleneck.stage.is_empty() {
+        text.push_str(&times(&report.stages, report.staging.is_some()));
         let _ =
             writeln!(text, "limited by {}: {}", report.bottleneck.stage, report.bottleneck.advice);
     }
+    text
+}
+
+/// Where the time went, of all threads together.
+fn times(stages: &Stages, is_staged: bool) -> String {
+    let input = stages.parse.input_seconds + stages.parse.paced_seconds;
+    let mut text = format!(
+        "time by stage: input {input:.2} s, parse {:.2} s, write {:.2} s, commit {:.2} s",
+        stages.parse.busy_seconds, stages.write.busy_seconds, stages.commit.busy_seconds
+    );
+    if is_staged {
+        let (settle, moved) = (stages.settle.busy_seconds, stages.r#move.busy_seconds);
+        let _ = write!(text, ", settle {settle:.2} s, move {moved:.2} s");
+    }
+    let RingStage { full_seconds, empty_seconds, .. } = stages.ring;
+    let _ = writeln!(
+        text,
+        "; parsers waited {full_seconds:.2} s for writers, these {empty_seconds:.2} s for rows"
+    );
     text
 }
 
@@ -213,7 +233,7 @@ pub(super) fn summary_csv(report: &Report) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::config::options::Origin;
-    use crate::report::{FileReport, RejectReport, TargetReport};
+    use crate::report::{Bottleneck, FileReport, RejectReport, TargetReport};
 
     fn report() -> Report {
         let counts = Counts {
@@ -260,6 +280,20 @@ mod tests {
             assert!(text.contains(part), "{part:?} in\n{text}");
         }
         assert!(!text.contains('\u{7}'));
+    }
+
+    #[test]
+    fn the_end_says_where_the_time_went() {
+        let mut report = report();
+        assert!(!summary(&report, "loaded").contains("time by stage"), "nothing ran");
+        report.bottleneck = Bottleneck { stage: "write".into(), advice: "wait".into() };
+        report.stages.parse.paced_seconds = 1.0;
+        report.stages.write.busy_seconds = 2.5;
+        report.stages.ring.full_seconds = 1.5;
+        let text = summary(&report, "loaded");
+        let end = "time by stage: input 1.00 s, parse 0.00 s, write 2.50 s, commit 0.00 s; parsers \
+                   waited 1.50 s for writers, these 0.00 s for rows\nlimited by write: wait\n";
+        assert!(text.ends_with(end), "{text}");
     }
 
     #[test]

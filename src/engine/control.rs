@@ -1,7 +1,9 @@
 //! What the outside sees of a running load, and how it asks it to stop.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::monitor::Look;
 
 /// Counters of a running load. Written by the threads of the load, read by anybody at any time;
 /// each number is right by itself, the set of them may be a moment apart.
@@ -15,8 +17,6 @@ pub struct Metrics {
     pub(super) ring_batches: AtomicUsize,
     pub(super) ring_capacity: AtomicUsize,
     pub(super) ring_high_water: AtomicUsize,
-    pub(super) chunks_ahead: AtomicUsize,
-    pub(super) chunks_ahead_max: AtomicUsize,
 }
 
 impl Metrics {
@@ -63,6 +63,11 @@ pub struct Snapshot {
 
 type StopHook = Box<dyn Fn() + Send>;
 
+/// Tells how many blocks are read ahead, and how many may be.
+type DepthsHook = Box<dyn Fn() -> (usize, usize) + Send>;
+
+type LookHook = Box<dyn Fn(&Look) + Send>;
+
 /// Handle to a running load: counters, and the way to stop it.
 #[derive(Default)]
 pub struct Control {
@@ -72,6 +77,8 @@ pub struct Control {
     winding_down: AtomicI32,
     stop: AtomicBool,
     hooks: Mutex<Vec<StopHook>>,
+    depths: Mutex<Option<DepthsHook>>,
+    observers: Mutex<Vec<LookHook>>,
 }
 
 impl std::fmt::Debug for Control {
@@ -125,6 +132,7 @@ impl Control {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let m = &self.metrics;
+        let (chunks_ahead, chunks_ahead_max) = self.depths();
         Snapshot {
             bytes_total: m.bytes_total.load(Ordering::Relaxed),
             bytes_read: m.bytes_read.load(Ordering::Relaxed),
@@ -134,31 +142,59 @@ impl Control {
             ring_batches: m.ring_batches.load(Ordering::Relaxed),
             ring_capacity: m.ring_capacity.load(Ordering::Relaxed),
             ring_high_water: m.ring_high_water.load(Ordering::Relaxed),
-            chunks_ahead: m.chunks_ahead.load(Ordering::Relaxed),
-            chunks_ahead_max: m.chunks_ahead_max.load(Ordering::Relaxed),
+            chunks_ahead,
+            chunks_ahead_max,
         }
     }
 
     /// Stops without a signal: a thread of the load failed.
     pub(super) fn halt(&self) {
         self.stop.store(true, Ordering::Release);
-        let hooks = self.hooks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let hooks = lock(&self.hooks);
         for hook in hooks.iter() {
             hook();
         }
     }
 
+    /// Runs `observer` with each look of the monitor at the queues, every five seconds while the
+    /// load runs, on the monitor's thread.
+    pub fn on_look(&self, observer: Box<dyn Fn(&Look) + Send>) {
+        lock(&self.observers).push(observer);
+    }
+
+    /// Tells the observers of a look.
+    pub(super) fn tell(&self, look: &Look) {
+        for observer in lock(&self.observers).iter() {
+            observer(look);
+        }
+    }
+
+    /// From now on `depths` tells what is read ahead.
+    pub(super) fn on_depths(&self, depths: Box<dyn Fn() -> (usize, usize) + Send>) {
+        *lock(&self.depths) = Some(depths);
+    }
+
+    fn depths(&self) -> (usize, usize) {
+        lock(&self.depths).as_ref().map_or((0, 0), |depths| depths())
+    }
+
     /// The load has ended: nobody is to be woken, and its files can be closed.
     pub(super) fn forget_hooks(&self) {
-        self.hooks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+        lock(&self.hooks).clear();
+        *lock(&self.depths) = None;
     }
 
     /// Runs `hook` when the load is stopped, at once if it is already: wakes who waits.
     pub(super) fn on_stop(&self, hook: StopHook) {
-        let mut hooks = self.hooks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut hooks = lock(&self.hooks);
         if self.is_stopped() {
             hook();
         }
         hooks.push(hook);
     }
+}
+
+/// Lists of hooks: each change is one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

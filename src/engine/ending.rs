@@ -11,7 +11,9 @@ use super::load::{Ran, TargetHandle};
 use super::shared::Shared;
 use super::staged::Staged;
 use super::threads::Times;
-use super::verdict;
+use super::topology;
+use super::unit::UnitEnds;
+use super::verdict::{self, Situation};
 use super::writer::new_histogram;
 use crate::error::{DoubtfulRange, Error, ErrorKind, Result};
 use crate::failpoint;
@@ -24,7 +26,7 @@ use crate::report::{
     CommitStage, Counts, FileReport, InDoubtRange, InDoubtReport, ParseStage, Report, RetryReport,
     RingStage, Stages, StagingReport, StagingStage, Status, WriteStage,
 };
-use crate::sink::TableTask;
+use crate::sink::{Routing, TableTask};
 
 /// Ends a load whose threads are done. Returns the error of the load.
 pub(super) fn finish(
@@ -83,8 +85,7 @@ pub(super) fn finish(
     let seconds = started.elapsed().as_secs_f64();
     report.seconds = seconds;
     report.stages = stages(&shared, &times, report.staging.as_ref());
-    report.bottleneck =
-        verdict::bottleneck(&report.stages, seconds, times.parsers.len(), times.writers.len());
+    report.bottleneck = verdict::bottleneck(&report.stages, &situation(&shared, &times, report));
     #[expect(clippy::cast_precision_loss, reason = "a rate is shown with few digits")]
     if seconds > 0.0 {
         report.rows_per_second = report.totals.rows_loaded as f64 / seconds;
@@ -276,6 +277,32 @@ fn file_reports(shared: &Shared, rejects: &[Option<PathBuf>]) -> Vec<FileReport>
     shared.files.iter().map(one).collect()
 }
 
+/// What the advice for the limiting stage depends on.
+fn situation(shared: &Shared, times: &Times, report: &Report) -> Situation {
+    let (work, layout) = (&shared.config.work, &shared.layout);
+    let mut ends = UnitEnds::default();
+    times.writers.iter().for_each(|writer| ends.add(&writer.ends));
+    Situation {
+        load_seconds: times.took.as_secs_f64(),
+        parsers: times.parsers.len(),
+        writers: times.writers.len(),
+        cores: topology::parallelism(),
+        writers_max: layout.writers_max,
+        one_parser: (layout.routing != Routing::Any)
+            .then(|| "the rows of a key stay in the order of the file".to_owned()),
+        one_writer: match &layout.routing {
+            Routing::InOrder { why } => Some(why.clone()),
+            Routing::Any | Routing::ByKey { .. } => None,
+        },
+        input_mode: work.input_mode,
+        io: work.io,
+        has_stream: shared.files.iter().any(|file| file.raw.is_none()),
+        retry_seconds: report.retries.seconds,
+        has_shrunk: report.retries.smallest_commit_rows.is_some(),
+        ends,
+    }
+}
+
 fn stages(shared: &Shared, times: &Times, staging: Option<&StagingReport>) -> Stages {
     let phase = |seconds: fn(&StagingReport) -> f64| StagingStage {
         busy_seconds: staging.map_or(0.0, seconds),
@@ -292,6 +319,7 @@ fn stages(shared: &Shared, times: &Times, staging: Option<&StagingReport>) -> St
             busy_seconds: sum(&mut times.parsers.iter().map(|times| times.busy)),
             input_seconds: sum(&mut times.parsers.iter().map(|times| times.input)),
             paced_seconds: sum(&mut times.parsers.iter().map(|times| times.paced)),
+            proof_seconds: sum(&mut times.parsers.iter().map(|times| times.proof)),
         },
         ring: RingStage {
             full_seconds: sum(&mut times.parsers.iter().map(|times| times.full)),

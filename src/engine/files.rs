@@ -442,6 +442,15 @@ impl OpenFile {
             .unwrap_or_else(|| Error::io(format!("reading {}", self.path.display()), error))
     }
 
+    /// Blocks that are read and wait for a parser, and how many may; `None`: it is not being read,
+    /// or not in blocks.
+    pub(super) fn depth(&self) -> Option<(usize, usize)> {
+        match &self.way {
+            Way::Blocks(feed) => feed.depth(),
+            Way::Map(_) => None,
+        }
+    }
+
     /// Wakes everybody who waits for this file.
     pub(super) fn abort(&self) {
         self.chain.abort();

@@ -244,6 +244,7 @@ impl Load {
             resume::preset(&shared, &started.run);
         }
         stop_wakes(&shared, &parser_sleepers, &writer_sleepers);
+        tell_depths(&shared);
         let threads = Threads {
             shared: &shared,
             target: &self.target,
@@ -392,6 +393,14 @@ fn arenas_per_parser(config: &LoadConfig, layout: &Layout, shape: &Shape) -> usi
     let arena_bytes = (2 * shape.bytes()).min(work.batch_bytes).max(1);
     let affordable = arenas::memory_bytes(work) / arena_bytes;
     wanted.min(affordable).max(ARENAS_MIN)
+}
+
+/// Lets the monitor know what is read ahead of the parsers.
+fn tell_depths(shared: &Shared) {
+    let files = shared.files.clone();
+    let sum = |(ahead, most), (file_ahead, file_most)| (ahead + file_ahead, most + file_most);
+    let depths = move || files.iter().filter_map(|file| file.depth()).fold((0, 0), sum);
+    shared.control.on_depths(Box::new(depths));
 }
 
 /// Wakes every thread of the load when it is stopped.

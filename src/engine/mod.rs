@@ -49,3 +49,4 @@ pub use control::{Control, Metrics, Snapshot};
 pub use files::InputFile;
 pub use infer::{InferConfig, InferInput, infer};
 pub use load::{Load, Outcome, TargetHandle, row_action, row_parser};
+pub use monitor::{Finding, Look};

@@ -8,6 +8,7 @@ use super::rejecting;
 use super::routing::Router;
 use super::shared::Shared;
 use super::times::ParserTimes;
+use super::usage;
 use crate::arena::{Batch, Segment};
 use crate::error::{Error, ErrorKind};
 use crate::failpoint;
@@ -150,6 +151,7 @@ impl<'s> Parser<'s> {
 
     /// Parses chunks until there are none or the load is stopped.
     pub(super) fn run(mut self) -> ParserTimes {
+        let (started, before) = (Instant::now(), usage::thread_runnable());
         match self.parse_all() {
             Ok(()) | Err(Halt::Stopped) => {}
             Err(Halt::Failed(error)) => self.shared.fail(error),
@@ -157,6 +159,9 @@ impl<'s> Parser<'s> {
                 let message = "a misguess left its chunk".to_owned();
                 self.shared.fail(ErrorKind::Internal(message).into());
             }
+        }
+        if let (Some(before), Some(after)) = (before, usage::thread_runnable()) {
+            self.times.note_blocked(started.elapsed(), after.saturating_sub(before));
         }
         self.times
     }

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::arenas::Shape;
 use super::booking::Booking;
@@ -41,6 +41,8 @@ pub(super) struct Times {
     pub(super) segments: Vec<RejectSegment>,
     /// Writers whose threads did not come back.
     pub(super) lost_writers: usize,
+    /// From the start of the threads to the end of the last one.
+    pub(super) took: Duration,
 }
 
 /// The rings of a load, sorted by the thread that owns the end.
@@ -113,6 +115,7 @@ impl Threads<'_> {
         parser_sleepers: Vec<Sleeper>,
         writer_sleepers: Vec<Sleeper>,
     ) -> Times {
+        let started = Instant::now();
         let monitor = Monitor::new();
         let (ended, ends) = channel();
         let mut seats = Vec::new();
@@ -150,7 +153,7 @@ impl Threads<'_> {
             let parsers = parsers.into_iter().filter_map(|handle| handle.join().ok()?).collect();
             let lost_writers = seats.iter().filter(|seat| !seat.is_done).count();
             let segments = seats.iter().filter_map(|seat| self.clear(seat)).collect();
-            let times = Times { parsers, writers, segments, lost_writers };
+            let times = Times { parsers, writers, segments, lost_writers, took: started.elapsed() };
             monitor.end();
             if let Ok(watching) = watching {
                 // It only reads counters; a panic there has been reported by the hook.

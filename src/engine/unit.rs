@@ -37,6 +37,31 @@ struct UnitSegment {
     rows: u64,
 }
 
+/// Why transactions ended, how often each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct UnitEnds {
+    /// They had their rows.
+    pub(super) rows: u64,
+    /// Or their bytes.
+    pub(super) bytes: u64,
+    /// Or their age.
+    pub(super) age: u64,
+    /// A parser had no arena left, or another writer waited for a lock.
+    pub(super) memory: u64,
+    /// There were no more rows.
+    pub(super) input: u64,
+}
+
+impl UnitEnds {
+    pub(super) const fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+        self.age += other.age;
+        self.memory += other.memory;
+        self.input += other.input;
+    }
+}
+
 /// Batches since the last commit.
 #[derive(Debug)]
 pub(super) struct Unit {

@@ -20,7 +20,7 @@ use super::pace::Pace;
 use super::recovery::Attempts;
 use super::rejecting::{self, Rejecting};
 use super::shared::{Shared, panicked};
-use super::unit::Unit;
+use super::unit::{Unit, UnitEnds};
 use crate::arena::Batch;
 use crate::error::{Error, ErrorKind};
 use crate::failpoint;
@@ -42,6 +42,8 @@ pub(super) struct WriterTimes {
     pub(super) idle: Duration,
     /// Microseconds of one batch.
     pub(super) batch_us: Histogram<u64>,
+    /// Why its transactions ended.
+    pub(super) ends: UnitEnds,
 }
 
 /// A histogram of microseconds from 1 to an hour, with three digits.
@@ -59,6 +61,7 @@ impl WriterTimes {
             commit: Duration::ZERO,
             idle: Duration::ZERO,
             batch_us: new_histogram(),
+            ends: UnitEnds::default(),
         }
     }
 }
@@ -172,12 +175,16 @@ impl<'s> Writer<'s> {
                 if self.shared.is_stopped() {
                     return Ok(());
                 }
+                self.times.ends.input += u64::from(!self.unit.is_empty());
                 self.commit()?;
                 // A unit that was undone stands in the queue again.
                 if self.queue.is_empty() {
                     return Ok(());
                 }
             } else if self.must_commit_early() {
+                let is_due = self.is_due();
+                let ends = &mut self.times.ends;
+                *(if is_due { &mut ends.age } else { &mut ends.memory }) += 1;
                 self.commit()?;
             } else {
                 self.sleep();
@@ -243,6 +250,7 @@ impl<'s> Writer<'s> {
         let rows = self.unit.rows + batch.rows() as u64;
         if !self.unit.is_empty() && rows > self.pace.rows() {
             self.queue.push_front(batch);
+            self.times.ends.rows += 1;
             return self.commit();
         }
         match self.enter(&batch) {
@@ -265,10 +273,25 @@ impl<'s> Writer<'s> {
         if self.queue.is_empty() {
             self.recovered();
         }
+        if self.note_end() { self.commit() } else { Ok(()) }
+    }
+
+    /// Whether the unit is complete, and counts why.
+    fn note_end(&mut self) -> bool {
         let bytes_max = self.shared.config.work.commit_bytes;
-        let full = self.unit.rows >= self.pace.rows()
-            || bytes_max.is_some_and(|bytes| self.unit.bytes >= bytes);
-        if full || self.is_due() { self.commit() } else { Ok(()) }
+        let is_due = self.is_due();
+        let ends = &mut self.times.ends;
+        let end = if self.unit.rows >= self.pace.rows() {
+            &mut ends.rows
+        } else if bytes_max.is_some_and(|bytes| self.unit.bytes >= bytes) {
+            &mut ends.bytes
+        } else if is_due {
+            &mut ends.age
+        } else {
+            return false;
+        };
+        *end += 1;
+        true
     }
 
     /// Brings the batch's ranges into the transaction.

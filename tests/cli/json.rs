@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::support::Place;
+use crate::support::{Place, Run, Waiting};
 
 const BAD: &str = "id,name\n1,ada\nx,eve\n3,grace\n4,\"\"\n";
 const LOAD: [&str; 7] = [
@@ -105,6 +105,30 @@ fn the_fields_of_the_contract() {
     assert!(report["peak_rss_bytes"].as_u64() > Some(0));
     counts_add_up(&report["totals"]);
     counts_add_up(&report["files"][0]);
+}
+
+/// The monitor looks every five seconds; the load is held open until it has.
+#[test]
+fn looks_at_the_queues_are_events() {
+    let waiting = Waiting::start(&["--events", "events", "--log-file", "log", "-q"]);
+    let Waiting { place, child, pipe } = waiting;
+    let event = loop {
+        let text = String::from_utf8(place.read_if_there("events")).expect("text");
+        let line = text.lines().find(|line| line.contains("\"queues\""));
+        if let Some(line) = line {
+            break serde_json::from_str::<Value>(line).expect("an object");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    };
+    drop(pipe);
+    Run::end_of(child).expect(0);
+    assert!(event["seconds"].as_f64() >= Some(5.0), "{event}");
+    // All that was sent is written, and the pipe is empty.
+    assert_eq!((&event["chunks_ahead"], &event["ring_batches"]), (&0.into(), &0.into()));
+    assert!(event["chunks_ahead_max"].as_u64() > Some(0), "{event}");
+    assert_eq!(event["findings"], serde_json::json!(["queues_empty"]));
+    let log = String::from_utf8(place.read("log")).expect("text");
+    assert!(log.contains("queue depths") && log.contains("queues empty"), "{log}");
 }
 
 #[test]

@@ -55,6 +55,11 @@ impl Place {
         std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
+    /// Bytes of a file that the program may not have made yet.
+    pub(crate) fn read_if_there(&self, name: impl AsRef<Path>) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap_or_default()
+    }
+
     /// The program, started in the directory without options of the surroundings.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fastload"));

@@ -21,3 +21,4 @@ mod routing;
 mod staged;
 mod stop;
 mod support;
+mod verdict;

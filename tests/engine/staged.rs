@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use fastload::config::dialect::Dialect;
 use fastload::config::schema::{Column, SqlType};
-use fastload::config::{LoadConfig, StagingConfig};
+use fastload::config::{Duplicates, LoadConfig, StagingConfig};
 use fastload::engine::Outcome;
 use fastload::error::ErrorKind;
 use fastload::report::MoveState;
@@ -24,7 +25,12 @@ use crate::support::failure;
 enum When {
     Before,
     After,
+    /// It does not fail, and takes long.
+    Late,
 }
+
+/// Far longer than a load of three rows.
+const LATE: Duration = Duration::from_millis(500);
 
 /// Fails the calls whose text begins so; `COMMIT` is a commit that follows a statement of a move.
 struct Fault {
@@ -68,8 +74,13 @@ impl FaultySession {
         if !self.fault.strikes(call) {
             return work(&mut *self.inner);
         }
-        if matches!(self.fault.when, When::After) {
-            work(&mut *self.inner)?;
+        match self.fault.when {
+            When::Before => {}
+            When::After => drop(work(&mut *self.inner)?),
+            When::Late => {
+                std::thread::sleep(LATE);
+                return work(&mut *self.inner);
+            }
         }
         Err(failure(self.fault.class))
     }
@@ -292,4 +303,19 @@ fn a_staged_row_that_is_gone_is_missed() {
     assert!(error.contains("holds [2] rows of this run"), "{error}");
     assert_eq!((inserts(&left.log), left.target_rows, left.staged_rows), (0, 1, 0));
     assert_eq!(left.outcome.report.totals.rows_rolled_back, 3);
+}
+
+#[test]
+fn the_slow_phase_is_named() {
+    let with_key = |config: &mut LoadConfig, _: &SqliteTarget| {
+        config.key = vec![0];
+        config.columns[0].column.nullable = false;
+        config.duplicates = Duplicates::Skip;
+    };
+    for (call, stage) in [("INSERT", "move"), ("DELETE", "settle")] {
+        let left = load(call, When::Late, ErrorClass::Permanent, 1, with_key);
+        assert!(left.outcome.error.is_none(), "{:?}", left.outcome.error);
+        assert_eq!(left.outcome.report.bottleneck.stage, stage, "{:?}", left.log);
+        assert_eq!(left.target_rows, 4);
+    }
 }

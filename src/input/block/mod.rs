@@ -153,6 +153,17 @@ impl BlockFeed {
         Ok(head)
     }
 
+    /// Blocks that are read and not taken, and how many may be; `None` before the first one is
+    /// taken and after the last one.
+    #[must_use]
+    pub fn depth(&self) -> Option<(usize, usize)> {
+        let state = self.shared.lock();
+        let ahead = state.read_count - state.taken_count;
+        let is_over = ahead == 0 && state.end.is_some();
+        let count = |blocks: u64| usize::try_from(blocks).unwrap_or(usize::MAX);
+        (state.taken_count > 0 && !is_over).then(|| (count(ahead), count(self.shared.read_ahead)))
+    }
+
     /// Ends the reader thread and wakes everybody who waits; blocks that are read stay usable.
     pub fn stop(&self) {
         self.shared.stop();
