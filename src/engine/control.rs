@@ -77,6 +77,7 @@ pub struct Control {
     winding_down: AtomicI32,
     stop: AtomicBool,
     hooks: Mutex<Vec<StopHook>>,
+    wind_down_hooks: Mutex<Vec<StopHook>>,
     depths: Mutex<Option<DepthsHook>>,
     observers: Mutex<Vec<LookHook>>,
 }
@@ -109,9 +110,21 @@ impl Control {
 
     /// Asks the load to read no further: what is read is committed, and the load ends as
     /// [`Self::stop`] with `signal` would end it, unless nothing was left to do. Returns at once.
-    /// Who waits for a stream waits on.
+    /// A stream is waited for no more, but for the rest of a record that has begun.
     pub fn wind_down(&self, signal: i32) {
         self.winding_down.store(signal, Ordering::Release);
+        for hook in lock(&self.wind_down_hooks).iter() {
+            hook();
+        }
+    }
+
+    /// Runs `hook` when the load is wound down, at once if it is already.
+    pub(super) fn on_wind_down(&self, hook: StopHook) {
+        let mut hooks = lock(&self.wind_down_hooks);
+        if self.winding_down().is_some() {
+            hook();
+        }
+        hooks.push(hook);
     }
 
     /// The signal that [`Self::wind_down`] was given, if it was.
@@ -181,6 +194,7 @@ impl Control {
     /// The load has ended: nobody is to be woken, and its files can be closed.
     pub(super) fn forget_hooks(&self) {
         lock(&self.hooks).clear();
+        lock(&self.wind_down_hooks).clear();
         *lock(&self.depths) = None;
     }
 

@@ -459,6 +459,13 @@ impl OpenFile {
         }
     }
 
+    /// A stream is waited for no more, but for the rest of a record.
+    pub(super) fn end_when_empty(&self) {
+        if let Way::Blocks(feed) = &self.way {
+            feed.end_when_empty();
+        }
+    }
+
     /// Whether the file is still what was opened.
     ///
     /// # Errors

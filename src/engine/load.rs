@@ -407,6 +407,12 @@ fn tell_depths(shared: &Shared) {
 fn stop_wakes(shared: &Arc<Shared>, parsers: &[Sleeper], writers: &[Sleeper]) {
     let wakers: Vec<Waker> = parsers.iter().chain(writers).map(Sleeper::waker).collect();
     let files = shared.files.clone();
+    shared.control.on_wind_down(Box::new(move || {
+        for file in &files {
+            file.end_when_empty();
+        }
+    }));
+    let files = shared.files.clone();
     shared.control.on_stop(Box::new(move || {
         for file in &files {
             file.abort();

@@ -160,6 +160,21 @@ fn what_is_read_is_committed_when_a_load_is_wound_down() {
 }
 
 #[test]
+fn a_silent_pipe_is_not_waited_for_when_a_load_is_wound_down() {
+    let (_dir, path, hold) = silent_pipe(lines(200, &[]));
+    let mut config = small(&path);
+    config.work.parsers = 2;
+    config.work.chunk_bytes = 100;
+    let target = Arc::new(MemoryTarget::new(None));
+    let outcome = wound_down_when(config, Arc::clone(&target) as _, |control| {
+        control.snapshot().rows_loaded >= 50
+    });
+    check_interrupted(&outcome, &target);
+    assert_eq!(outcome.report.totals.rows_rolled_back, 0);
+    drop(hold);
+}
+
+#[test]
 fn a_load_that_has_read_all_is_not_cut_short() {
     let file = given(&lines(200, &[]));
     let target = Arc::new(MemoryTarget::new(None));

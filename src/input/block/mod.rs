@@ -121,8 +121,18 @@ impl BlockFeed {
             if let Some(end) = state.end_before(state.taken_count) {
                 return end.map(|()| None);
             }
+            if state.ends_when_empty {
+                return Ok(None);
+            }
             state = wait(&self.shared.arrived, state);
         }
+    }
+
+    /// From now on a block that is not read yet is not waited for by [`Self::take`]: that is the
+    /// end.
+    pub fn end_when_empty(&self) {
+        self.shared.lock().ends_when_empty = true;
+        self.shared.arrived.notify_all();
     }
 
     /// Copies the first up to `limit_bytes` bytes of the input, without taking any block.
@@ -363,6 +373,7 @@ struct State {
     spares: Vec<Vec<u8>>,
     end: Option<io::Result<()>>,
     is_stopped: bool,
+    ends_when_empty: bool,
 }
 
 #[derive(Debug)]
