@@ -168,8 +168,8 @@ fn types_without_a_binary_form() {
 
 #[test]
 fn bad_rows_are_those_of_the_driver() {
-    let ddl = "id int PRIMARY KEY, v varchar(3) CHECK (v <> 'no'), parent int CHECK (parent < 700), \
-               n int NOT NULL DEFAULT 1, note text";
+    let ddl = "id int PRIMARY KEY, v varchar(3) CHECK (v <> 'no'), \
+               parent int CHECK (parent < 700), n int NOT NULL DEFAULT 1, note text";
     let good = |id: usize| vec![some(id), some("ok"), None, some(1), some("a, b")];
     let bad =
         [(0, some(500)), (0, None), (1, some("long")), (1, some("no")), (2, some(777)), (3, None)];
@@ -378,13 +378,19 @@ fn the_flag() {
         text.push('\n');
         text
     });
-    let keywords = keywords.replace("UID=", "Username=").replace("PWD=", "Password=");
+    // As the driver reads them there.
+    let keywords = [("Server", "Servername"), ("UID", "Username"), ("PWD", "Password")]
+        .iter()
+        .fold(keywords, |text, (name, there)| {
+            text.replace(&format!("{name}="), &format!("{there}="))
+        });
     std::fs::write(&sources, format!("[bank]\n{keywords}")).unwrap();
     std::fs::write(folder.path().join("rows.csv"), "id,note\n1,a\n2,b\n1,c\n3,d\n").unwrap();
     let run = |to: &str, flags: &[&str]| {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_fastload"))
             .current_dir(folder.path())
             .env("ODBCINI", &sources)
+            .env("FASTLOAD_PASSWORD", server.keyword(&["PWD"]))
             .args(["rows.csv", "--table", "copy_flag", "--copy", "--max-errors", "all", "--to", to])
             .args(["--dialect", "csv", "--header", "--restart", "off", "-w", "2"])
             .args(flags)

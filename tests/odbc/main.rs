@@ -1,5 +1,5 @@
-//! The ODBC sink against real PostgreSQL and MariaDB servers, and COPY against PostgreSQL: one body a
-//! case, run for all.
+//! The ODBC sink against real PostgreSQL and MariaDB servers, and COPY against PostgreSQL: one body
+//! a case, run for all.
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps what is not there has failed")]
 

@@ -35,6 +35,9 @@ impl Address {
     /// What is missing in it.
     pub(super) fn find(spec: &OdbcSpec, profile: &dyn Profile) -> Result<Self, SinkError> {
         let mut keywords = spec.keywords(Some(profile))?;
+        // The driver does not give one of a data source away.
+        let given = keywords.get(PASSWORD_KEYWORDS).filter(|password| !password.is_empty());
+        let password = given.map(|password| password.to_owned().into());
         if keywords.get(&["DSN"]).is_some() {
             keywords = completed_keywords(&keywords)?;
         }
@@ -63,7 +66,7 @@ impl Address {
             port,
             database: database.to_owned(),
             user: user.to_owned(),
-            password: value(PASSWORD_KEYWORDS).map(|password| password.to_owned().into()),
+            password,
         })
     }
 }
