@@ -56,6 +56,8 @@ const CRATES: &[(&str, &[&str])] = &[
     // Connections, descriptions and diagnostics; arrays are executed over odbc_sys in one place.
     ("odbc_api", &["sink/odbc/"]),
     ("odbc_sys", &["sink/odbc/raw/"]),
+    // The native connections of --copy.
+    ("postgres", &["sink/odbc/copy/"]),
     ("rpassword", &["cli/"]),
     ("rusqlite", &["sink/sqlite/"]),
     ("rustix", &["cli/", "input/guard/mod.rs", "input/lease.rs", "rejects/parts.rs"]),

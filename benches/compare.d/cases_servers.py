@@ -4,7 +4,7 @@ import os
 
 import databases
 from context import TABLE, Group
-from running import Run, check
+from running import NotRun, Run, check
 
 LOAD_DATA = (
     "LOAD DATA LOCAL INFILE '{path}' INTO TABLE accounts CHARACTER SET utf8mb4 "
@@ -26,6 +26,10 @@ NULLABLE = ("branch", "customer_name", "balance", "currency", "opened", "last_tx
             "memo")
 
 
+# By COPY of the feature postgresql-copy, with two writers and with one.
+NATIVE = ("fastload-postgresql-native", "fastload-postgresql-native-1")
+
+
 class Cases:
     """Contenders on one file into one server; each load goes into a new table."""
 
@@ -42,6 +46,11 @@ class Cases:
     def fastload(self, name, *flags):
         return self.checked(name, lambda: self.context.load(
             self.path, self.truth, *flags, to=databases.url(self.database)))
+
+    def by_copy(self, name, writers):
+        if "--copy" not in self.context.load_help:
+            raise NotRun("fastload was built without the feature postgresql-copy")
+        return self.fastload(name, "--copy", "-w", writers)
 
     def step(self, step, name):
         return self.checked(name, lambda: self.context.step(
@@ -99,6 +108,10 @@ def groups(context):
             }
             one = f"fastload-{database}-1"
             found[one] = lambda: cases.fastload(one, "-w", "1")
+            if database == "postgresql":
+                native, native_1 = NATIVE
+                found[native] = lambda: cases.by_copy(native, "2")
+                found[native_1] = lambda: cases.by_copy(native_1, "1")
             return found
 
         return start
@@ -119,7 +132,7 @@ def groups(context):
     made = []
     for database, own in (("postgresql", "psql-copy"), ("mariadb", "mariadb-load-data")):
         names = (own, f"fastload-{database}-1", f"fastload-{database}-2", f"{database}-from-file",
-                 f"{database}-from-memory")
+                 f"{database}-from-memory", *(NATIVE if database == "postgresql" else ()))
         slow = (f"fastload-{database}-slow-peers", f"old-{database}",
                 *(("pgloader",) if database == "postgresql" else ()))
         made += [Group(database, names, quick_start(database), close=True),

@@ -71,7 +71,10 @@ pub(super) fn open_target(resolved: &Resolved) -> Result<Arc<dyn Target>> {
         query_timeout: resolved.work.query_timeout(),
     };
     spec.check().map_err(|error| Error::usage(error.message, "see SECURITY.md"))?;
-    Ok(Arc::new(OdbcTarget::connect(spec)?))
+    let target = OdbcTarget::connect(spec)?;
+    #[cfg(feature = "postgresql-copy")]
+    let target = if resolved.copy { target.by_copy()? } else { target };
+    Ok(Arc::new(target))
 }
 
 /// Opens the inputs, finds dialect and columns, and settles the numbers.

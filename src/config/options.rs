@@ -56,7 +56,8 @@ pub const ENVIRONMENT_PREFIX: &str = "FASTLOAD_";
 
 macro_rules! options {
     (
-        one { $($(#[$one_doc:meta])* $one:ident $one_key:tt $one_alias:tt : $one_ty:ty,)+ }
+        one { $($(#[$one_doc:meta])* $one:ident $one_key:tt $one_alias:tt : $one_ty:ty
+                $(where feature $feature:literal)?,)+ }
         many { $($(#[$many_doc:meta])* $many:ident $many_key:tt $many_alias:tt : $many_ty:ty,)+ }
     ) => {
         /// Every option, as given in one place; `None` or empty means "not given here".
@@ -64,6 +65,7 @@ macro_rules! options {
         #[serde(deny_unknown_fields, default)]
         pub struct Options {
             $(
+                $(#[cfg(feature = $feature)])?
                 $(#[$one_doc])*
                 #[serde(rename = $one_key, alias = $one_alias, deserialize_with = "one")]
                 pub $one: Option<$one_ty>,
@@ -81,7 +83,10 @@ macro_rules! options {
 
         impl Options {
             /// Keys of all options, as they are written in job files, with `-`.
-            pub const KEYS: &'static [&'static str] = &[$($one_key,)+ $($many_key,)+];
+            pub const KEYS: &'static [&'static str] = &[
+                $($(#[cfg(feature = $feature)])? $one_key,)+
+                $($many_key,)+
+            ];
 
             /// Sets one option from text.
             ///
@@ -89,7 +94,10 @@ macro_rules! options {
             /// What is wrong with the text, or that there is no such key.
             pub fn set(&mut self, key: &str, text: &str) -> Result<(), String> {
                 match key {
-                    $($one_key => self.$one = Some(Setting::parse(text)?),)+
+                    $(
+                        $(#[cfg(feature = $feature)])?
+                        $one_key => self.$one = Some(Setting::parse(text)?),
+                    )+
                     $($many_key => self.$many = vec![Setting::parse(text)?],)+
                     _ => return Err(format!("there is no option `{key}`")),
                 }
@@ -100,7 +108,7 @@ macro_rules! options {
             #[must_use]
             pub fn given(&self) -> Vec<(&'static str, String)> {
                 let mut given = Vec::new();
-                $(if let Some(value) = &self.$one {
+                $($(#[cfg(feature = $feature)])? if let Some(value) = &self.$one {
                     given.push(($one_key, value.show()));
                 })+
                 $(if !self.$many.is_empty() {
@@ -113,7 +121,7 @@ macro_rules! options {
             /// Takes from `lower` what is not given here, and returns the keys taken.
             fn fill_from(&mut self, lower: Self) -> Vec<&'static str> {
                 let mut taken = Vec::new();
-                $(if self.$one.is_none() && lower.$one.is_some() {
+                $($(#[cfg(feature = $feature)])? if self.$one.is_none() && lower.$one.is_some() {
                     self.$one = lower.$one;
                     taken.push($one_key);
                 })+
@@ -135,6 +143,8 @@ options! {
         to "to" "to": TargetText,
         /// `--profile`.
         profile "profile" "profile": Profile,
+        /// `--copy`.
+        copy "copy" "copy": bool where feature "postgresql-copy",
         /// `--user`.
         user "user" "user": String,
         /// `--password-file`.

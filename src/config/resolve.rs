@@ -87,6 +87,9 @@ pub struct Resolved {
     pub tls: TlsOptions,
     /// `--profile`.
     pub profile: Option<Profile>,
+    /// `--copy`.
+    #[cfg(feature = "postgresql-copy")]
+    pub copy: bool,
     /// What was said about the dialect.
     pub dialect: DialectOptions,
     /// What was said about columns.
@@ -229,6 +232,8 @@ fn build(layered: &Layered, password: Option<OsString>, warnings: Vec<String>) -
         credentials,
         tls: tls_options(options, &target)?,
         profile: options.profile,
+        #[cfg(feature = "postgresql-copy")]
+        copy: options.copy.unwrap_or_default(),
         dialect: options.dialect_options(),
         selection: Selection {
             columns: options.columns.clone().map(|list| list.0).unwrap_or_default(),
@@ -342,6 +347,26 @@ fn check_combinations(options: &Options, target: &TargetUrl) -> Result<()> {
         return Err(Error::usage(
             format!("--profile means nothing for {target}"),
             "it belongs to odbc: and dsn: targets",
+        ));
+    }
+    #[cfg(feature = "postgresql-copy")]
+    check_copy(options, target)?;
+    Ok(())
+}
+
+#[cfg(feature = "postgresql-copy")]
+fn check_copy(options: &Options, target: &TargetUrl) -> Result<()> {
+    if options.copy != Some(true) {
+        return Ok(());
+    }
+    if !target.takes_credentials() {
+        let what = format!("--copy means nothing for {target}");
+        return Err(Error::usage(what, "it belongs to odbc: and dsn: targets of PostgreSQL"));
+    }
+    if let Some(tls @ (super::TlsMode::Require | super::TlsMode::Verify)) = options.tls {
+        return Err(Error::usage(
+            format!("--copy has no encryption, and --tls {} asks for it", tls.show()),
+            "leave out --copy, or say --tls off where rows may travel in the clear",
         ));
     }
     Ok(())

@@ -31,10 +31,19 @@ pub(crate) enum Way {
     /// By a staging table.
     StagedAppend,
     StagedUpsert,
+    /// As without, by COPY.
+    #[cfg(feature = "postgresql-copy")]
+    CopyAppend,
+    #[cfg(feature = "postgresql-copy")]
+    CopyStaged,
 }
 
 impl Way {
     pub(crate) const fn is_staged(self) -> bool {
+        #[cfg(feature = "postgresql-copy")]
+        if matches!(self, Self::CopyStaged) {
+            return true;
+        }
         matches!(self, Self::StagedAppend | Self::StagedUpsert)
     }
 
@@ -47,6 +56,10 @@ impl Way {
             Self::Append => &[],
             Self::Upsert => &["--mode", "upsert", "--key", "id"],
             Self::StagedAppend => &["--staging"],
+            #[cfg(feature = "postgresql-copy")]
+            Self::CopyAppend => &["--copy"],
+            #[cfg(feature = "postgresql-copy")]
+            Self::CopyStaged => &["--copy", "--staging"],
             Self::StagedUpsert => {
                 &["--staging", "--mode", "upsert", "--key", "id", "--duplicates", "last"]
             }

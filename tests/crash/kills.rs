@@ -131,3 +131,9 @@ cases! {
     db2_upsert: Db2 Upsert,
     db2_staged_upsert: Db2 StagedUpsert,
 }
+
+#[cfg(feature = "postgresql-copy")]
+cases! {
+    postgresql_copy_append: Postgresql CopyAppend,
+    postgresql_copy_staged: Postgresql CopyStaged,
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fastload::config::schema::SqlType;
 use fastload::sink::RowAction;
 use fastload::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget};
 use fastload::sink::{ErrorClass, SinkError, Target};
@@ -65,7 +66,8 @@ pub(super) fn a_killed_connection(server: &Server) {
     if server.is_postgresql() {
         server.query(
             "SELECT pg_terminate_backend(l.pid)::text FROM pg_locks l \
-             JOIN pg_class c ON c.oid = l.relation WHERE c.relname = 'a_killed_connection'",
+             JOIN pg_class c ON c.oid = l.relation JOIN pg_database d ON d.oid = l.database \
+             WHERE c.relname = 'a_killed_connection' AND d.datname = current_database()",
         );
     } else {
         // Thirteen rows: no other test has such a transaction open meanwhile.
@@ -91,7 +93,7 @@ pub(super) fn a_lock_that_is_held(server: &Server) {
     let mut holder = table.sink();
     assert_eq!(holder.write(&rows).unwrap(), []);
     let spec = OdbcSpec { query_timeout: Duration::from_secs(1), ..server.spec() };
-    let target = OdbcTarget::connect(spec).unwrap();
+    let target = server.connect(spec).unwrap();
     let mut waiting = target.open(&table.name, &table.columns, &RowAction::Insert).unwrap();
     let error = waiting.write(&rows).unwrap_err();
     assert_eq!(error.class, ErrorClass::TimedOut, "{error}");
@@ -128,7 +130,7 @@ pub(super) fn refused_connections(server: &Server) {
 pub(super) fn passwords_with_special_characters(server: &Server) {
     let target = server.target();
     for (n, password) in ["a;b}c{d", "{x", "}", "p+q=r %41", "é😀", "'\"\\"].iter().enumerate() {
-        let user = format!("fl_special_{n}");
+        let user = format!("fl_special_{n}{}", if server.copies { "_copy" } else { "" });
         if server.is_postgresql() {
             let literal = password.replace('\'', "''");
             target.run_sql(&format!("DROP ROLE IF EXISTS {user}")).unwrap();
@@ -150,17 +152,24 @@ pub(super) fn passwords_with_special_characters(server: &Server) {
             password: Some(SecretString::from(*password)),
             ..server.spec()
         };
-        let connected = OdbcTarget::connect(spec);
+        let connected = server.connect(spec);
         assert!(connected.is_ok(), "{password:?}: {:?}", connected.err());
+        if server.copies {
+            // Only a writer logs in by itself.
+            let connected = connected.unwrap();
+            let columns = [column("datname", SqlType::VarChar(None), true)];
+            let opened = connected.open("pg_database", &columns, &RowAction::Insert);
+            assert!(opened.is_ok(), "{password:?}: {:?}", opened.err());
+        }
     }
 }
 
 pub(super) fn session_statements(server: &Server) {
     let spec = |sql: &str| OdbcSpec { session_sql: vec![sql.to_owned()], ..server.spec() };
-    assert!(OdbcTarget::connect(spec("nonsense")).is_err());
+    assert!(server.connect(spec("nonsense")).is_err());
     let sql =
         if server.is_postgresql() { "SET TIME ZONE '+03:00'" } else { "SET time_zone = '+03:00'" };
-    let facts = OdbcTarget::connect(spec(sql)).unwrap().info().facts;
+    let facts = server.connect(spec(sql)).unwrap().info().facts;
     let zone = facts.iter().find(|(name, _)| name == "time zone").unwrap();
     assert!(zone.1.contains("03"), "{zone:?}");
 }

@@ -1,10 +1,13 @@
-//! The ODBC sink against real PostgreSQL and MariaDB servers: one body a case, run for both.
+//! The ODBC sink against real PostgreSQL and MariaDB servers, and COPY against PostgreSQL: one body
+//! a case, run for all.
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps what is not there has failed")]
 
 mod bad_rows;
 mod catalog;
 mod connections;
+#[cfg(feature = "postgresql-copy")]
+mod copy;
 mod support;
 mod timeouts;
 mod values;
@@ -17,8 +20,13 @@ use support::Server;
 use timeouts::*;
 use values::*;
 
-macro_rules! for_both {
+macro_rules! for_all {
     ($($case:ident),* $(,)?) => {
+        #[cfg(feature = "postgresql-copy")]
+        mod postgresql_copy {
+            use super::*;
+            $(#[test] fn $case() { super::$case(&Server::by_copy()); })*
+        }
         mod postgresql {
             use super::*;
             $(#[test] fn $case() { super::$case(&Server::get(ProfileName::Postgresql)); })*
@@ -30,7 +38,7 @@ macro_rules! for_both {
     };
 }
 
-for_both!(
+for_all!(
     types_come_back,
     facts_are_probed,
     one_bad_row,

@@ -6,7 +6,7 @@ use fastload::arena::{Batch, CellType, Values};
 use fastload::config::TlsOptions;
 use fastload::config::schema::{Column, LengthUnit, SqlType, TextLength};
 use fastload::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget, ProfileName};
-use fastload::sink::{Layout, RowAction, RowReject, Sink, Target};
+use fastload::sink::{Layout, RowAction, RowReject, Sink, SinkError, Target};
 use odbc_api::{ConnectionOptions, Cursor as _, environment};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -16,6 +16,8 @@ pub(crate) type Row = Vec<Option<String>>;
 pub(crate) struct Server {
     pub(crate) profile: ProfileName,
     pub(crate) text: String,
+    /// Whether rows go by COPY.
+    pub(crate) copies: bool,
 }
 
 impl Server {
@@ -32,7 +34,28 @@ impl Server {
         });
         // The semicolon at the end is not decoration: see `Keywords::to_text`.
         let text = format!("{};", text.trim_end_matches(';'));
-        Self { profile, text }
+        Self { profile, text, copies: false }
+    }
+
+    /// PostgreSQL by COPY, in a database of its own: the cases are the same, and so are the names
+    /// of their tables.
+    #[cfg(feature = "postgresql-copy")]
+    pub(crate) fn by_copy() -> Self {
+        static CREATED: std::sync::Once = std::sync::Once::new();
+        const DATABASE: &str = "fastload_copy";
+        let of_driver = Self::get(ProfileName::Postgresql);
+        CREATED.call_once(|| {
+            let there = format!("SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'");
+            if of_driver.query(&there).is_empty() {
+                of_driver.query(&format!("CREATE DATABASE {DATABASE}"));
+            }
+        });
+        let own = of_driver.keyword(&["DATABASE"]);
+        let text = of_driver.text.replace(&format!("={own};"), &format!("={DATABASE};"));
+        assert!(text.contains(DATABASE), "no database in the test connection");
+        // The user may have the name of the database.
+        let text = text.replace(&format!("UID={DATABASE};"), &format!("UID={own};"));
+        Self { text, copies: true, ..of_driver }
     }
 
     pub(crate) fn is_postgresql(&self) -> bool {
@@ -53,7 +76,17 @@ impl Server {
     }
 
     pub(crate) fn target(&self) -> OdbcTarget {
-        OdbcTarget::connect(self.spec()).expect("the test database takes connections")
+        self.connect(self.spec()).expect("the test database takes connections")
+    }
+
+    pub(crate) fn connect(&self, spec: OdbcSpec) -> Result<OdbcTarget, SinkError> {
+        let target = OdbcTarget::connect(spec)?;
+        #[cfg(feature = "postgresql-copy")]
+        if self.copies {
+            return target.by_copy();
+        }
+        assert!(!self.copies, "COPY is of a feature");
+        Ok(target)
     }
 
     pub(crate) fn keyword(&self, names: &[&str]) -> String {

@@ -609,6 +609,10 @@ impl TargetArgs {
         flags.to = self.to.map(TargetText);
         flags.table = self.table;
         flags.profile = self.profile;
+        #[cfg(feature = "postgresql-copy")]
+        {
+            flags.copy = self.copy.then_some(true);
+        }
         flags.user = self.user;
         flags.password_file = self.password_file;
         flags.password_command = self.password_command;

@@ -22,6 +22,10 @@ pub struct TargetArgs {
     /// Database profile in place of the detected one: db2, postgresql, mariadb, generic
     #[arg(long, value_name = "NAME", value_parser = setting::<Profile>)]
     pub profile: Option<Profile>,
+    /// Send rows to PostgreSQL by COPY, over connections beside the driver's
+    #[cfg(feature = "postgresql-copy")]
+    #[arg(long)]
+    pub copy: bool,
     /// User who logs in
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,

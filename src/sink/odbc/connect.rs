@@ -7,6 +7,8 @@ use std::time::Duration;
 use odbc_api::handles::{self, SqlResult};
 use odbc_api::sys::{HDbc, SqlReturn};
 use odbc_api::{ConnectionOptions, environment};
+#[cfg(feature = "postgresql-copy")]
+use odbc_api::{DriverCompleteOption, handles::OutputStringBuffer};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::connection_text::{ConnectionText, Keywords};
@@ -19,10 +21,10 @@ use crate::config::{TlsMode, TlsOptions};
 use crate::sink::{ErrorClass, SinkError};
 
 /// Names under which drivers take the user, the first one the standard's.
-const USER_KEYWORDS: &[&str] = &["UID", "USER", "USERNAME"];
+pub(super) const USER_KEYWORDS: &[&str] = &["UID", "USER", "USERNAME"];
 
 /// Names under which drivers take the password, the first one the standard's.
-const PASSWORD_KEYWORDS: &[&str] = &["PWD", "PASSWORD"];
+pub(super) const PASSWORD_KEYWORDS: &[&str] = &["PWD", "PASSWORD"];
 
 /// How an ODBC target is reached.
 #[derive(Debug, Clone)]
@@ -91,7 +93,7 @@ fn no_nul<'a>(what: &str, text: &'a str) -> Result<&'a str, SinkError> {
 
 /// A message about a statement without the texts that stand in its quotes: one may be a secret,
 /// and databases repeat what they do not understand.
-fn without_literals(message: &str, sql: &str) -> String {
+pub(super) fn without_literals(message: &str, sql: &str) -> String {
     let literals = sql.split('\'').skip(1).step_by(2).filter(|literal| !literal.is_empty());
     literals.fold(message.to_owned(), |message, literal| message.replace(literal, "***"))
 }
@@ -359,6 +361,33 @@ const LOGIN_TEXTS: &[&str] = &[
 /// is not there), no password, no CONNECT.
 const LOGIN_NATIVES: &[i32] = &[1044, 1045, 1698, 1820, 1862, 4151, -30082, -1403, -1060];
 
+/// Whether PostgreSQL's words are those of a refused login.
+pub(super) fn is_login_text(message: &str) -> bool {
+    LOGIN_TEXTS.iter().any(|text| message.contains(text))
+}
+
+/// A connection string as the driver completes it: with what a data source says.
+#[cfg(feature = "postgresql-copy")]
+pub(super) fn completed_keywords(keywords: &Keywords) -> Result<Keywords, SinkError> {
+    /// Bytes of the longest completed text; a longer one is refused.
+    const TEXT_BYTES: usize = 8 << 10;
+    let mut text = OutputStringBuffer::with_buffer_size(TEXT_BYTES);
+    let refused = |error: odbc_api::Error| connect_error(keywords, error);
+    // With a NUL behind, as in `Connection::open`.
+    let mut asked = keywords.to_text();
+    let length = asked.len();
+    asked.push('\0');
+    let opened = environment()
+        .map_err(refused)?
+        .driver_connect(&asked[..length], &mut text, DriverCompleteOption::NoPrompt)
+        .map_err(refused)?;
+    drop(opened);
+    if text.is_truncated() {
+        return Err(SinkError::permanent("the driver's completed connection string is too long"));
+    }
+    Keywords::parse(&ConnectionText::Keywords(text.to_utf8()))
+}
+
 fn connect_error(keywords: &Keywords, error: odbc_api::Error) -> SinkError {
     let (sqlstate, native, message) = match error {
         odbc_api::Error::Diagnostics { record, .. } => (
@@ -372,7 +401,7 @@ fn connect_error(keywords: &Keywords, error: odbc_api::Error) -> SinkError {
     let login = sqlstate.as_deref().is_some_and(|s| s.starts_with("28"))
         || native.is_some_and(|n| LOGIN_NATIVES.contains(&n))
         || role_missing
-        || LOGIN_TEXTS.iter().any(|text| message.contains(text));
+        || is_login_text(&message);
     SinkError {
         class: if login { ErrorClass::LoginRefused } else { ErrorClass::CannotConnect },
         sqlstate,

@@ -10,6 +10,8 @@ mod catalog;
 mod clue;
 mod connect;
 mod connection_text;
+#[cfg(feature = "postgresql-copy")]
+mod copy;
 mod driver;
 mod encryption;
 pub mod environment;
@@ -61,6 +63,9 @@ use crate::sink::{
 pub struct OdbcTarget {
     plan: Arc<Plan>,
     url: String,
+    /// How writers connect where they do not by way of the driver.
+    #[cfg(feature = "postgresql-copy")]
+    copy: Option<Arc<copy::Way>>,
 }
 
 impl OdbcTarget {
@@ -105,7 +110,12 @@ impl OdbcTarget {
         let settings = if settings.is_empty() { "none".to_owned() } else { settings.join("; ") };
         facts.shown.push(("session settings".to_owned(), settings));
         let watchdog = Watchdog::new(spec.query_timeout, spec.connect_timeout);
-        Ok(Self { url: keywords.url(), plan: Arc::new(Plan { spec, facts, watchdog }) })
+        Ok(Self {
+            url: keywords.url(),
+            plan: Arc::new(Plan { spec, facts, watchdog }),
+            #[cfg(feature = "postgresql-copy")]
+            copy: None,
+        })
     }
 
     fn facts(&self) -> &Facts {
@@ -303,6 +313,10 @@ impl Target for OdbcTarget {
         columns: &[Column],
         action: &RowAction,
     ) -> Result<Layout, SinkError> {
+        #[cfg(feature = "postgresql-copy")]
+        if self.copy.is_some() {
+            return self.copy_layout(table, columns, action);
+        }
         let profile = self.profile();
         let bounds = profile.bounds();
         check_column_count(table, columns.len(), bounds.columns)?;
@@ -337,6 +351,10 @@ impl Target for OdbcTarget {
         columns: &[Column],
         action: &RowAction,
     ) -> Result<Box<dyn Sink>, SinkError> {
+        #[cfg(feature = "postgresql-copy")]
+        if let Some(way) = &self.copy {
+            return self.copy_open(way, table, columns, action);
+        }
         // The catalogue is asked over a connection that may fall silent, too.
         let ask = || self.shipment(table, columns, action, false);
         let (shipment, _) = self.plan.watchdog.watch().during(Doing::Connect, None, ask).0?;
