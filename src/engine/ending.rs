@@ -53,7 +53,8 @@ pub(super) fn finish(
     }
     if error.is_none() {
         let reached = run.as_ref().map_or((State::Starting, 0), |s| (s.run.state, s.run.step));
-        let after = After { shared: &shared, target, care: &care, job, reached };
+        let is_staged = staging.is_some();
+        let after = After { shared: &shared, target, care: &care, job, reached, is_staged };
         error = after.complete(&mut report.warnings).err();
     }
     failpoint::reach("before-rejects-merge");
@@ -146,6 +147,8 @@ struct After<'a> {
     job: Option<&'a Job>,
     /// How far an earlier start has come.
     reached: (State, u64),
+    /// Whether the rows came by way of a staging table, which is gone by now.
+    is_staged: bool,
 }
 
 impl After<'_> {
@@ -156,7 +159,11 @@ impl After<'_> {
         self.target.0.finish()?;
         let (state, step) = self.reached;
         let done = if state == State::Finishing { step } else { 0 };
-        if let Some(job) = self.job {
+        // Where nothing follows that is to be done once, the end of the run says as much.
+        let is_more = !self.care.is_empty() || !self.shared.config.after.is_empty();
+        if let Some(job) = self.job
+            && (is_more || self.is_staged || state > State::Loading)
+        {
             job.advance(State::Finishing, done)?;
         }
         let care = self.care.iter().map(|(task, sql)| (Some(*task), sql));

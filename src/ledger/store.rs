@@ -118,7 +118,18 @@ impl Store {
             self.session.commit()?;
             return Ok(false);
         }
-        for statement in self.sql.create() {
+        // One transaction, where the database has such for tables: each costs a first load its time.
+        let statements = self.sql.create();
+        let made =
+            statements.iter().try_for_each(|statement| self.session.execute(statement).map(drop));
+        match made.and_then(|()| self.session.commit()) {
+            Ok(()) => return Ok(true),
+            Err(error) => {
+                tracing::debug!(%error, "making the tables of the ledger");
+                self.session.rollback()?;
+            }
+        }
+        for statement in statements {
             // Another load may be making them at this moment.
             let made = self.session.execute(&statement).and_then(|_| self.session.commit());
             if let Err(error) = made {
