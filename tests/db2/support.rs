@@ -57,9 +57,19 @@ pub(crate) fn query(sql: &str) -> Rows {
     query_at(&variable("FASTLOAD_TEST_DB2_WIDE"), sql)
 }
 
-/// Asks over a new connection.
+/// Asks over a new connection. Derby locks rows of its catalogue for every statement that is
+/// prepared, and for changes of it; cases that run side by side wait for each other, or are
+/// deadlocked and try again.
 pub(crate) fn query_at(text: &str, sql: &str) -> Rows {
-    ask(text, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    let began = Instant::now();
+    loop {
+        let error = match ask(text, sql) {
+            Ok(rows) => return rows,
+            Err(error) => error.to_string(),
+        };
+        let is_busy = error.contains("State: 40XL1") || error.contains("State: 40001");
+        assert!(is_busy && began.elapsed() < PATIENCE, "{sql}: {error}");
+    }
 }
 
 fn ask(text: &str, sql: &str) -> Result<Rows, odbc_api::Error> {
@@ -81,28 +91,17 @@ fn ask(text: &str, sql: &str) -> Result<Rows, odbc_api::Error> {
     Ok(rows)
 }
 
-/// Changes the catalogue. Derby locks rows of it for that, and cases that run side by side get
-/// into each other's way; they wait, or are deadlocked and try again.
-fn define(server: &str, sql: &str) {
-    let began = Instant::now();
-    while let Err(error) = ask(server, sql) {
-        let text = error.to_string();
-        let is_busy = text.contains("State: 40XL1") || text.contains("State: 40001");
-        assert!(is_busy && began.elapsed() < PATIENCE, "{sql}: {error}");
-    }
-}
-
 /// A new table; one of this name from an earlier run is dropped.
 pub(crate) fn create_table(server: &str, name: &str, columns: &str) {
     drop_table(server, name);
-    define(server, &format!("CREATE TABLE {name} ({columns})"));
+    query_at(server, &format!("CREATE TABLE {name} ({columns})"));
 }
 
 /// Drops a table if it is there.
 pub(crate) fn drop_table(server: &str, name: &str) {
     let there = format!("SELECT 1 FROM SYS.SYSTABLES WHERE TABLENAME = '{name}'");
     if !query_at(server, &there).is_empty() {
-        define(server, &format!("DROP TABLE {name}"));
+        query_at(server, &format!("DROP TABLE {name}"));
     }
 }
 
