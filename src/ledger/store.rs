@@ -118,7 +118,7 @@ impl Store {
             self.session.commit()?;
             return Ok(false);
         }
-        // One transaction, where the database has such for tables: each costs a first load its time.
+        // One transaction, where the database has such for tables: each costs a first load time.
         let statements = self.sql.create();
         let made =
             statements.iter().try_for_each(|statement| self.session.execute(statement).map(drop));
