@@ -498,21 +498,18 @@ impl<'a> Staged<'a> {
             tracing::warn!(?removed, "the staging table is tidied up again");
             let again = self.target.0.session();
             removed = again.and_then(|session| self.remove_once(session, is_needed));
-            // A lost answer may have been a good one.
-            if !is_needed && removed.is_err() && self.is_gone() {
-                removed = Ok(());
-            }
+        }
+        // An earlier start may have removed it, and a lost answer may have been a good one.
+        if !is_needed && removed.is_err() && self.is_gone() {
+            removed = Ok(());
         }
         self.report.rows_left = is_needed || removed.is_err();
         let left = match is_needed {
             true => self.staging.index_drops().join("; "),
             false => self.staging.removal(),
         };
-        let is_again = self.reached().0 >= State::Finishing;
         if let Err(error) = removed
             && !left.is_empty()
-            // An earlier start may have removed it already.
-            && !is_again
         {
             self.warnings.push(format!(
                 "the staging table {} could not be tidied up: {error}; remove what is left with: \

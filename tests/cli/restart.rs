@@ -89,6 +89,20 @@ fn status(place: &Place, more: &[&str]) -> Vec<Value> {
     runs.as_array().expect("a list").clone()
 }
 
+/// Rows that are committed without their range would be loaded again by a resume.
+#[test]
+fn a_ledger_that_loses_a_range_ends_the_load() {
+    let place = place_of(&[17]);
+    place.run(["init-ledger"]).expect(0);
+    place.sqlite_run(
+        "CREATE TRIGGER lose AFTER INSERT ON FASTLOAD_LEDGER WHEN NEW.BYTE_FROM > 40 BEGIN \
+         DELETE FROM FASTLOAD_LEDGER WHERE rowid = NEW.rowid; END",
+    );
+    let run = place.run(load_in_steps(&["--max-errors", "all"])).expect(8);
+    run.says(&["records in its ledger and 30 are committed", "do not resume it", "terminate"]);
+    place.run(load_in_steps(&["--restart", "terminate"])).expect(0);
+}
+
 #[test]
 fn the_same_command_resumes_and_then_has_nothing_to_do() {
     let place = place_of(&[17]);

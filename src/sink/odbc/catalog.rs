@@ -121,6 +121,22 @@ pub(super) struct CatalogColumn {
     pub(super) announced: ParameterType,
 }
 
+#[cfg(test)]
+impl CatalogColumn {
+    /// A column of a test's table that takes NULL.
+    pub(super) fn nullable(
+        name: &str,
+        ty: crate::config::schema::SqlType,
+        server_type: &str,
+    ) -> Self {
+        Self {
+            column: Column { name: name.to_owned(), ty, nullable: true, generated: false },
+            server_type: server_type.to_owned(),
+            announced: super::profile::announced(ty),
+        }
+    }
+}
+
 /// Columns of a table by describing an empty result, or `None` when there is no such table.
 pub(super) fn describe(
     session: &Session,

@@ -43,9 +43,9 @@ pub(super) struct Plan {
     pub(super) watchdog: Watchdog,
 }
 
-/// Where the sink's transaction stands.
+/// Where a sink's transaction stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transaction {
+pub(super) enum Transaction {
     None,
     Open,
     /// A statement failed for good: only a rollback helps.

@@ -142,31 +142,22 @@ pub(super) fn statement(
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::profile::announced;
     use super::*;
-    use crate::config::schema::{Column, TextLength};
-
-    fn column(name: &str, ty: SqlType, server_type: &str) -> CatalogColumn {
-        CatalogColumn {
-            column: Column { name: name.to_owned(), ty, nullable: true, generated: false },
-            server_type: server_type.to_owned(),
-            announced: announced(ty),
-        }
-    }
+    use crate::config::schema::TextLength;
 
     #[test]
     fn one_column_without_a_binary_form_makes_it_text() {
         let byte = TextLength { max: 1, unit: LengthUnit::Bytes };
         let table = [
-            column("n", SqlType::Integer, ""),
-            column("c", SqlType::Char(byte), ""),
-            column("u", SqlType::VarChar(None), "\"pg_catalog\".\"uuid\""),
+            CatalogColumn::nullable("n", SqlType::Integer, ""),
+            CatalogColumn::nullable("c", SqlType::Char(byte), ""),
+            CatalogColumn::nullable("u", SqlType::VarChar(None), "\"pg_catalog\".\"uuid\""),
         ];
         assert_eq!(Form::choose(&table, &table[..2]), Form::Binary(vec![Wire::Int4, Wire::Char]));
         assert_eq!(Form::choose(&table, &table), Form::Text);
-        let wider = [column("n", SqlType::BigInt, "")];
+        let wider = [CatalogColumn::nullable("n", SqlType::BigInt, "")];
         assert_eq!(Form::choose(&table, &wider), Form::Text);
-        let finer = [column("n", SqlType::Timestamp { precision: 9 }, "")];
+        let finer = [CatalogColumn::nullable("n", SqlType::Timestamp { precision: 9 }, "")];
         assert_eq!(Form::choose(&finer, &finer), Form::Text);
     }
 

@@ -7,7 +7,7 @@ use postgres::Statement;
 
 use super::super::catalog::CatalogColumn;
 use super::super::clue;
-use super::super::execute::Plan;
+use super::super::execute::{Plan, Transaction};
 use super::super::isolate::{Refusal, RowFault, isolate};
 use super::super::judge::fault_of;
 use super::super::profile::{Profile, Verdict, profile};
@@ -35,15 +35,6 @@ pub(super) struct CopyShipment {
     pub(super) form: Form,
     /// What stands before the columns, in a staging table.
     pub(super) stamp: Option<Stamp>,
-}
-
-/// Where the sink's transaction stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transaction {
-    None,
-    Open,
-    /// A statement failed for good: only a rollback helps.
-    Failed,
 }
 
 /// Where the savepoint stands.

@@ -3,6 +3,7 @@
 
 use std::io::Write as _;
 
+use super::super::profile::value_text::{put_digits, put_value};
 use super::form::Stamp;
 use crate::arena::{Batch, CellRef};
 
@@ -15,7 +16,7 @@ pub(super) fn put_row(
 ) {
     if let Some((stamp, file, record)) = stamp {
         put_text(stamp.run_id.as_bytes(), out);
-        write_all(out, format_args!("\t{file}\t{record}\t"));
+        write!(out, "\t{file}\t{record}\t").expect("writing to a Vec cannot fail");
     }
     for (index, column) in batch.columns.iter().enumerate() {
         if index > 0 {
@@ -29,44 +30,10 @@ pub(super) fn put_row(
 fn put_cell(cell: CellRef<'_>, out: &mut Vec<u8>) {
     match cell {
         CellRef::Null => out.extend_from_slice(b"\\N"),
-        CellRef::Integer(value) => {
-            out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        }
-        CellRef::F32(value) => put_float(f64::from(value), zmij::Buffer::new().format(value), out),
-        CellRef::F64(value) => put_float(value, zmij::Buffer::new().format(value), out),
         CellRef::Text(value) => put_text(value, out),
         CellRef::Bytes(value) => put_bytes(value, out),
-        CellRef::Bit(value) => out.push(if value { b't' } else { b'f' }),
-        CellRef::Date(d) => {
-            write_all(out, format_args!("{:04}-{:02}-{:02}", d.year, d.month, d.day));
-        }
-        CellRef::Time(t) => {
-            write_all(out, format_args!("{:02}:{:02}:{:02}", t.hour, t.minute, t.second));
-        }
-        CellRef::Timestamp(t) => write_all(
-            out,
-            format_args!(
-                "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:09}",
-                t.year, t.month, t.day, t.hour, t.minute, t.second, t.fraction_ns
-            ),
-        ),
+        _ => put_value(cell, out),
     }
-}
-
-fn write_all(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("writing to a Vec cannot fail");
-}
-
-/// `finite` is the value's text where it has one.
-fn put_float(value: f64, finite: &str, out: &mut Vec<u8>) {
-    let text = if value.is_nan() {
-        "NaN"
-    } else if value.is_infinite() {
-        if value > 0.0 { "Infinity" } else { "-Infinity" }
-    } else {
-        finite
-    };
-    out.extend_from_slice(text.as_bytes());
 }
 
 fn put_text(value: &[u8], out: &mut Vec<u8>) {
@@ -87,12 +54,8 @@ fn put_text(value: &[u8], out: &mut Vec<u8>) {
 
 /// Bytes in the server's hexadecimal form.
 fn put_bytes(value: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(b"\\\\x");
-    let pairs = value
-        .iter()
-        .flat_map(|&byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    out.extend(pairs);
+    put_digits(value, out);
 }
 
 #[cfg(test)]

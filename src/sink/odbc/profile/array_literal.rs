@@ -1,8 +1,7 @@
 //! Columns of an arena as PostgreSQL array literals (PostgreSQL documentation, "Arrays", section
 //! "Array Input and Output Syntax").
 
-use std::io::Write as _;
-
+use super::value_text::{put_digits, put_value};
 use crate::arena::{CellRef, ColumnBuffer};
 
 /// Writes rows of a column as one array literal over what `out` held.
@@ -24,47 +23,15 @@ pub(super) fn render(column: &ColumnBuffer, rows: &[usize], out: &mut Vec<u8>) {
 fn render_cell(cell: CellRef<'_>, out: &mut Vec<u8>) {
     match cell {
         CellRef::Null => out.extend_from_slice(b"NULL"),
-        CellRef::Integer(value) => {
-            out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        }
-        CellRef::F32(value) if value.is_finite() => {
-            out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
-        }
-        CellRef::F32(value) => out.extend_from_slice(not_finite(f64::from(value))),
-        CellRef::F64(value) if value.is_finite() => {
-            out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
-        }
-        CellRef::F64(value) => out.extend_from_slice(not_finite(value)),
         CellRef::Text(value) => render_text(value, out),
         CellRef::Bytes(value) => render_bytes(value, out),
-        CellRef::Bit(value) => out.push(if value { b't' } else { b'f' }),
-        CellRef::Date(d) => {
-            write_all(out, format_args!("{:04}-{:02}-{:02}", d.year, d.month, d.day));
+        // It has a blank inside.
+        CellRef::Timestamp(_) => {
+            out.push(b'"');
+            put_value(cell, out);
+            out.push(b'"');
         }
-        CellRef::Time(t) => {
-            write_all(out, format_args!("{:02}:{:02}:{:02}", t.hour, t.minute, t.second));
-        }
-        CellRef::Timestamp(t) => write_all(
-            out,
-            format_args!(
-                "\"{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:09}\"",
-                t.year, t.month, t.day, t.hour, t.minute, t.second, t.fraction_ns
-            ),
-        ),
-    }
-}
-
-fn write_all(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("writing to a Vec cannot fail");
-}
-
-fn not_finite(value: f64) -> &'static [u8] {
-    if value.is_nan() {
-        b"NaN"
-    } else if value > 0.0 {
-        b"Infinity"
-    } else {
-        b"-Infinity"
+        _ => put_value(cell, out),
     }
 }
 
@@ -82,13 +49,8 @@ fn render_text(value: &[u8], out: &mut Vec<u8>) {
 
 /// Bytes in the server's hexadecimal form; the backslash is doubled inside the quotes.
 fn render_bytes(value: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(b"\"\\\\x");
-    out.extend(
-        value
-            .iter()
-            .flat_map(|&byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
-    );
+    put_digits(value, out);
     out.push(b'"');
 }
 

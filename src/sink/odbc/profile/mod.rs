@@ -7,6 +7,7 @@ mod keyed;
 mod mariadb;
 mod postgresql;
 mod staging;
+pub(super) mod value_text;
 mod verdict;
 
 use std::fmt;

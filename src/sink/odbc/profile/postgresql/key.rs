@@ -177,16 +177,7 @@ WHERE i.indrelid = to_regclass(convert_from(decode('$NAME', 'hex'), 'UTF8')) \
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::schema::{Column, LengthUnit, TextLength};
-    use crate::sink::odbc::profile::announced;
-
-    fn column(name: &str, ty: SqlType, server_type: &str) -> CatalogColumn {
-        CatalogColumn {
-            column: Column { name: name.to_owned(), ty, nullable: true, generated: false },
-            server_type: server_type.to_owned(),
-            announced: announced(ty),
-        }
-    }
+    use crate::config::schema::{LengthUnit, TextLength};
 
     #[test]
     fn statements_name_the_key() {
@@ -198,7 +189,10 @@ mod tests {
         let all = conflict_sql(&names, &[0, 1]);
         assert_eq!(all, ("ON CONFLICT (\"a\", \"k\") DO NOTHING".to_owned(), Counted::Free));
         let fixed = SqlType::Char(TextLength { max: 3, unit: LengthUnit::Characters });
-        let columns = [column("n", SqlType::Integer, ""), column("c", fixed, "")];
+        let columns = [
+            CatalogColumn::nullable("n", SqlType::Integer, ""),
+            CatalogColumn::nullable("c", fixed, ""),
+        ];
         assert_eq!(
             delete_sql("\"t\"", &columns, '"'),
             "DELETE FROM \"t\" AS t USING unnest(?::int4[], ?::text[]) AS u(c1, c2) \

@@ -436,21 +436,13 @@ impl Encode for Literals {
 mod tests {
     use super::*;
 
-    fn column(name: &str, ty: SqlType, server_type: &str) -> CatalogColumn {
-        CatalogColumn {
-            column: Column { name: name.to_owned(), ty, nullable: true, generated: false },
-            server_type: server_type.to_owned(),
-            announced: announced(ty),
-        }
-    }
-
     #[test]
     fn casts_carry_no_length() {
         let length = TextLength { max: 5, unit: LengthUnit::Characters };
         let columns = [
-            column("a\"b", SqlType::VarChar(Some(length)), ""),
-            column("u", SqlType::VarChar(None), "\"pg_catalog\".\"uuid\""),
-            column("d", SqlType::Decimal { precision: 31, scale: 10 }, ""),
+            CatalogColumn::nullable("a\"b", SqlType::VarChar(Some(length)), ""),
+            CatalogColumn::nullable("u", SqlType::VarChar(None), "\"pg_catalog\".\"uuid\""),
+            CatalogColumn::nullable("d", SqlType::Decimal { precision: 31, scale: 10 }, ""),
         ];
         assert_eq!(
             Postgresql.insert_sql("\"t\"", &columns, '"'),
