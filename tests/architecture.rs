@@ -60,7 +60,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("postgres", &["sink/odbc/copy/"]),
     ("rpassword", &["cli/"]),
     ("rusqlite", &["sink/sqlite/"]),
-    ("rustix", &["cli/", "input/guard/mod.rs", "input/lease.rs", "rejects/parts.rs"]),
+    (
+        "rustix",
+        &["cli/", "input/guard/mod.rs", "input/lease.rs", "input/read.rs", "rejects/parts.rs"],
+    ),
     ("serde_saphyr", &["config/file.rs"]),
     ("signal_hook", &["cli/", "failpoint.rs"]),
     ("tokio_uring", &["input/uring.rs"]),

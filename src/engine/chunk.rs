@@ -13,7 +13,7 @@ use crate::arena::{ParseReject, Reason};
 use crate::config::dialect::Terminator;
 use crate::error::{Error, ErrorKind};
 use crate::input::RawSource;
-use crate::input::block::Block;
+use crate::input::block::{Block, Next};
 use crate::input::mmap::MappedFile;
 use crate::parse::rows::{Pause, Window};
 use crate::record::{ByteRange, Malformed};
@@ -184,7 +184,8 @@ impl Parser<'_> {
             },
         };
         let mut attempt = self.begin(file, index, start, proven)?;
-        let end = if start > block_end {
+        // A record before covers the whole block, or was left unread.
+        let end = if start > block_end || start < block.offset {
             start
         } else {
             self.parse_block_from(&mut attempt, block, block_end)?
@@ -219,7 +220,7 @@ impl Parser<'_> {
     }
 
     /// Parses the record that begins in the block and goes on behind it: its bytes, and those of
-    /// the blocks that follow, are put together.
+    /// the blocks that follow, are put together. One whose rest is not waited for is left unread.
     fn parse_carry(
         &mut self,
         attempt: &mut Attempt<'_>,
@@ -235,7 +236,12 @@ impl Parser<'_> {
         attempt.cursor.at = 0;
         let until = usize_of(block_end - carry_offset);
         loop {
-            last = last || !self.extend(&mut carry, &mut tail, attempt.file)?;
+            if !last {
+                match self.extend(&mut carry, &mut tail, attempt.file) {
+                    Err(Halt::Cut) => break,
+                    extended => last = !extended?,
+                }
+            }
             if attempt.cursor.at == carry.len() && last {
                 break;
             }
@@ -251,7 +257,11 @@ impl Parser<'_> {
                 // What stands before the record keeps its source.
                 let start = carry_offset + attempt.cursor.at as u64;
                 self.close_segment(attempt, start, Some(window));
-                let (skipped, spilled) = self.skip_blocks(attempt, &carry, carry_offset, &tail)?;
+                let skipped = self.skip_blocks(attempt, &carry, carry_offset, &tail);
+                if matches!(skipped, Err(Halt::Cut)) {
+                    break;
+                }
+                let (skipped, spilled) = skipped?;
                 self.open_segment(attempt, start, spilled.unwrap_or(source));
                 self.skip_record(attempt, window, fault, skipped)?;
                 self.close_segment(attempt, skipped.end, None);
@@ -278,9 +288,12 @@ impl Parser<'_> {
         let want = carry.len() * 2;
         let mut any = false;
         while !any || carry.len() < want {
-            let Some(next) = self.next_block(tail, file)? else {
-                return Ok(any);
+            let next = match self.next_block(tail, file) {
+                // What is there may be enough.
+                Err(Halt::Cut) if any => return Ok(true),
+                next => next?,
             };
+            let Some(next) = next else { return Ok(any) };
             carry.extend_from_slice(next.bytes());
             *tail = next;
             any = true;
@@ -297,7 +310,9 @@ impl Parser<'_> {
         let next = block.next();
         self.times.input += started.elapsed();
         match next {
-            Ok(next) => Ok(next),
+            Ok(Next::Block(next)) => Ok(Some(next)),
+            Ok(Next::End) => Ok(None),
+            Ok(Next::Cut) => Err(Halt::Cut),
             Err(_) if self.shared.is_stopped() => Err(Halt::Stopped),
             Err(error) => Err(file.read_error(error).into()),
         }

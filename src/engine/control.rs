@@ -110,7 +110,7 @@ impl Control {
 
     /// Asks the load to read no further: what is read is committed, and the load ends as
     /// [`Self::stop`] with `signal` would end it, unless nothing was left to do. Returns at once.
-    /// A stream is waited for no more, but for the rest of a record that has begun.
+    /// A stream is waited for no more: a record whose rest is not there stays unread.
     pub fn wind_down(&self, signal: i32) {
         self.winding_down.store(signal, Ordering::Release);
         for hook in lock(&self.wind_down_hooks).iter() {

@@ -459,7 +459,7 @@ impl OpenFile {
         }
     }
 
-    /// A stream is waited for no more, but for the rest of a record.
+    /// What is not there yet is waited for no more, not even the rest of a record.
     pub(super) fn end_when_empty(&self) {
         if let Way::Blocks(feed) = &self.way {
             feed.end_when_empty();

@@ -29,11 +29,14 @@ pub(super) const NAP: Duration = Duration::from_millis(200);
 const HASHED_BYTES_MAX: u64 = 64 << 20;
 
 /// Why a chunk is not finished.
+#[derive(Debug)]
 pub(super) enum Halt {
     /// The guess was wrong; the chunk begins at the proven start that is named.
     Misguessed(ChunkStart),
     /// The load is stopped.
     Stopped,
+    /// The load is wound down, and the rest of a record is not there.
+    Cut,
     /// The load fails.
     Failed(Error),
 }
@@ -155,8 +158,8 @@ impl<'s> Parser<'s> {
         match self.parse_all() {
             Ok(()) | Err(Halt::Stopped) => {}
             Err(Halt::Failed(error)) => self.shared.fail(error),
-            Err(Halt::Misguessed(_)) => {
-                let message = "a misguess left its chunk".to_owned();
+            Err(halt @ (Halt::Misguessed(_) | Halt::Cut)) => {
+                let message = format!("{halt:?} left its chunk");
                 self.shared.fail(ErrorKind::Internal(message).into());
             }
         }

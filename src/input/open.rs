@@ -204,7 +204,10 @@ impl Opening {
         }
         let source: Box<dyn BlockSource> = match self.way {
             IoWay::Uring => Box::new(UringBlocks::new(self.file, length)),
-            IoWay::Mmap | IoWay::Read => Box::new(ReadBlocks::new(self.file, length)),
+            IoWay::Mmap | IoWay::Read => match length {
+                Some(_) => Box::new(ReadBlocks::new(self.file, length)),
+                None => Box::new(ReadBlocks::stream(self.file)),
+            },
         };
         Opened {
             path_display: self.path.display().to_string(),

@@ -11,13 +11,12 @@ use std::fs::File;
 use std::io;
 use std::panic;
 use std::rc::Rc;
-use std::time::Instant;
 
 use tokio_uring::Runtime;
 use tokio_uring::buf::BoundedBuf;
 
 use super::block::{BlockSource, Inlet};
-use super::read::{BLOCK_AGE, shrunk};
+use super::read::{Age, more_within, shrunk};
 
 /// Reads in flight, at most; no more than the feed's read-ahead either.
 const READS_IN_FLIGHT: u64 = 8;
@@ -64,11 +63,12 @@ impl UringBlocks {
 impl BlockSource for UringBlocks {
     fn run(self: Box<Self>, inlet: &Inlet) -> io::Result<()> {
         let runtime = new_runtime()?;
+        let waits = self.file.try_clone()?;
         let file = tokio_uring::fs::File::from_std(self.file);
         runtime.block_on(async {
             match self.expected_bytes {
                 Some(length_bytes) => read_file(Rc::new(file), length_bytes, inlet).await,
-                None => read_stream(&file, inlet).await,
+                None => read_stream(&file, &waits, inlet).await,
             }
         })
     }
@@ -131,20 +131,22 @@ async fn read_block(
     Ok(buffer)
 }
 
-/// Reads what has no offsets, one read at a time.
-async fn read_stream(file: &tokio_uring::fs::File, inlet: &Inlet) -> io::Result<()> {
+/// Reads what has no offsets, one read at a time; `waits` is the same file, to be waited for.
+async fn read_stream(file: &tokio_uring::fs::File, waits: &File, inlet: &Inlet) -> io::Result<()> {
     while inlet.wait_for_room() {
         let mut buffer = inlet.buffer();
         buffer.clear();
-        let mut first_byte_at = None;
+        let mut age = Age::new();
         let mut is_end = false;
         while buffer.len() < inlet.block_bytes() && !is_end {
             let read_bytes;
             (read_bytes, buffer) =
                 read_some(file, buffer, inlet.block_bytes(), CURRENT_POSITION).await?;
             is_end = read_bytes == 0;
-            if first_byte_at.get_or_insert_with(Instant::now).elapsed() >= BLOCK_AGE {
-                break;
+            // This thread has nothing else to do meanwhile.
+            match age.left() {
+                Some(left) if is_end || more_within(waits, left)? => {}
+                _ => break,
             }
         }
         if !inlet.deliver(buffer) || is_end {

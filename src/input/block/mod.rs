@@ -112,6 +112,9 @@ impl BlockFeed {
     pub fn take(&self) -> io::Result<Option<Arc<Block>>> {
         let mut state = self.shared.lock();
         loop {
+            if state.is_cut {
+                return Ok(None);
+            }
             if state.taken_count < state.read_count {
                 let index = state.taken_count;
                 state.taken_count += 1;
@@ -128,8 +131,8 @@ impl BlockFeed {
         }
     }
 
-    /// From now on a block that is not read yet is not waited for by [`Self::take`]: that is the
-    /// end.
+    /// From now on a block that is not read yet is not waited for: to [`Self::take`] that is the
+    /// end, to [`Block::next`] a [`Next::Cut`].
     pub fn end_when_empty(&self) {
         self.shared.lock().ends_when_empty = true;
         self.shared.arrived.notify_all();
@@ -215,24 +218,41 @@ impl Block {
         Arc::clone(&self.bytes)
     }
 
-    /// The following block, whoever has taken it; waits until it is read. `None` is the end.
+    /// The following block, whoever has taken it; waits until it is read.
     ///
     /// # Errors
     /// The read error behind this block; that the feed was stopped before the block was read.
-    pub fn next(&self) -> io::Result<Option<Arc<Self>>> {
+    pub fn next(&self) -> io::Result<Next> {
         let index = self.index + 1;
         let mut state = self.shared.lock();
         loop {
             if index < state.read_count {
-                return Ok(Some(state.block(index, &self.shared)));
+                return Ok(Next::Block(state.block(index, &self.shared)));
             }
             if let Some(end) = state.end_before(index) {
-                return end.map(|()| None);
+                return end.map(|()| Next::End);
+            }
+            if state.ends_when_empty {
+                state.is_cut = true;
+                self.shared.arrived.notify_all();
+                return Ok(Next::Cut);
             }
             state.demand(index, &self.shared);
             state = wait(&self.shared.arrived, state);
         }
     }
+}
+
+/// What follows a block.
+#[derive(Debug)]
+pub enum Next {
+    /// Another one.
+    Block(Arc<Block>),
+    /// The end of the input.
+    End,
+    /// Nothing that is waited for ([`BlockFeed::end_when_empty`]): what goes on behind the block is
+    /// to be left unread, and no further block is given out.
+    Cut,
 }
 
 impl Drop for Block {
@@ -374,6 +394,8 @@ struct State {
     end: Option<io::Result<()>>,
     is_stopped: bool,
     ends_when_empty: bool,
+    /// A record was cut off where nothing was waited for: what came behind it has no beginning.
+    is_cut: bool,
 }
 
 #[derive(Debug)]

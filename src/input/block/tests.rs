@@ -1,4 +1,6 @@
+use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
@@ -148,6 +150,15 @@ fn records(feed: &BlockFeed) -> Vec<(u64, u64)> {
     records
 }
 
+/// The block behind a block; `None` at the input's end.
+fn following(block: &Block) -> Option<Arc<Block>> {
+    match block.next().expect("readable") {
+        Next::Block(next) => Some(next),
+        Next::End => None,
+        Next::Cut => panic!("nobody cuts here"),
+    }
+}
+
 /// End of the record that begins at `start`, in this block or behind it; `None` at the input's end.
 fn record_end(block: &Arc<Block>, start: u64) -> Option<u64> {
     let mut block = Arc::clone(block);
@@ -157,7 +168,7 @@ fn record_end(block: &Arc<Block>, start: u64) -> Option<u64> {
         if let Some(at) = rest.iter().position(|&byte| byte == b'\n') {
             return Some(block.offset + (from + at) as u64 + 1);
         }
-        block = block.next().expect("readable")?;
+        block = following(&block)?;
     }
 }
 
@@ -173,7 +184,7 @@ fn the_reader_stays_within_its_bound_until_next_asks() {
     // All takers follow a record that is longer than any bound.
     let mut block = second;
     for _ in 0..100 {
-        block = block.next().expect("readable").expect("a block");
+        block = following(&block).expect("a block");
     }
     assert_eq!(block.offset, 1010);
     assert!(read_bytes.load(Ordering::SeqCst) <= 1020 + 30);
@@ -189,7 +200,7 @@ fn parsers_that_all_wait_for_later_blocks_get_them() {
         for _ in 0..4 {
             scope.spawn(|| {
                 let mut block = feed.take().expect("readable").expect("a block");
-                while let Some(next) = block.next().expect("readable") {
+                while let Some(next) = following(&block) {
                     block = next;
                 }
                 assert_eq!(block.offset, 990);
@@ -208,7 +219,7 @@ fn blocks_before_the_oldest_held_one_are_recycled() {
             drop(feed.take().expect("readable").expect("a block"));
         }
         for _ in 0..3 {
-            held = held.next().expect("readable").expect("a block");
+            held = following(&held).expect("a block");
         }
         assert_eq!(held.offset, round * 30);
         let state = feed.shared.lock();
@@ -225,7 +236,7 @@ fn a_read_error_reaches_everybody_after_the_blocks_before_it() {
     let feed = feed(Failing(25), 10, 2);
     let first = feed.take().expect("readable").expect("a block");
     let second = feed.take().expect("readable").expect("a block");
-    assert_eq!(first.next().expect("read").expect("a block").offset, 10);
+    assert_eq!(following(&first).expect("a block").offset, 10);
     for _ in 0..2 {
         assert_eq!(second.next().expect_err("fails").raw_os_error(), Some(5));
         assert_eq!(feed.take().expect_err("fails").raw_os_error(), Some(5));
@@ -255,7 +266,7 @@ fn dropping_the_feed_ends_the_reader_and_wakes_the_waiters() {
     let waiter = thread::spawn(move || {
         let first = feed.take().expect("readable").expect("a block");
         sender.send(feed).expect("the test waits for it");
-        first.next().map(|block| block.is_some())
+        first.next().map(|next| matches!(next, Next::Block(_)))
     });
     drop(receiver.recv().expect("the waiter has a block"));
     let error = waiter.join().expect("no panic").expect_err("stopped, not ended");
@@ -272,6 +283,46 @@ impl Read for Hanging {
             thread::park();
         }
     }
+}
+
+/// A feed of a pipe that has given `bytes` and falls silent, and the pipe's other end.
+fn silent(bytes: &[u8]) -> (BlockFeed, io::PipeWriter) {
+    let (pipe, mut writer) = io::pipe().expect("a pipe");
+    writer.write_all(bytes).expect("there is room");
+    let source = ReadBlocks::stream(File::from(OwnedFd::from(pipe)));
+    (BlockFeedSource::new(Box::new(source), 10, true).start(2).expect("a thread"), writer)
+}
+
+#[test]
+fn a_silent_pipe_keeps_nothing_back() {
+    let (feed, mut writer) = silent(&[b'x'; 14]);
+    let first = feed.take().expect("readable").expect("a block");
+    assert_eq!(first.bytes().len(), 10);
+    assert_eq!(following(&first).expect("what there is").bytes().len(), 4);
+    writer.write_all(b"y").expect("there is room");
+    drop(writer);
+    let sizes = [(); 2].map(|()| feed.take().expect("readable").expect("a block").bytes().len());
+    assert_eq!(sizes, [4, 1]);
+    assert!(feed.take().expect("readable").is_none());
+}
+
+#[test]
+fn where_nothing_is_waited_for_a_record_is_cut() {
+    let (feed, writer) = silent(&[b'x'; 10]);
+    let first = feed.take().expect("readable").expect("a block");
+    thread::scope(|scope| {
+        let next = scope.spawn(|| first.next().expect("readable"));
+        let taken = scope.spawn(|| feed.take().expect("readable"));
+        feed.end_when_empty();
+        assert!(matches!(next.join().expect("no panic"), Next::Cut));
+        assert!(taken.join().expect("no panic").is_none());
+    });
+    // What comes later has no beginning.
+    (&writer).write_all(&[b'y'; 10]).expect("there is room");
+    while feed.shared.lock().read_count < 2 {
+        thread::yield_now();
+    }
+    assert!(feed.take().expect("readable").is_none());
 }
 
 #[test]
