@@ -166,6 +166,7 @@ fn store() -> Store {
     let target = SqliteTarget::open(path).expect("a database");
     let mut store = Store::open(&target, None).expect("a ledger");
     store.create().expect("its tables");
+    store.session().commit().expect("they stay");
     store
 }
 

@@ -26,6 +26,7 @@ pub(super) fn init_ledger(resolved: &Resolved, only_print: bool) -> Result<()> {
         return print(statements(&store).as_bytes());
     }
     let is_new = store.create()?;
+    store.session().commit()?;
     match resolved.output.format {
         OutputFormat::Json => {
             let result = serde_json::json!({ "ledger": name, "created": is_new });

@@ -1,7 +1,7 @@
 //! A load's job in the ledger: begun or resumed, led through its states, ended.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::abort::{
@@ -40,6 +40,8 @@ pub(super) struct Job {
     form: LedgerForm,
     config: LedgerConfig,
     target: TargetHandle,
+    /// A connection without a transaction, for the next one: opening one takes servers long.
+    idle: Mutex<Option<Store>>,
 }
 
 /// What a start found.
@@ -107,14 +109,16 @@ impl Job {
         Store::open(&*self.target.0, self.config.table.as_deref())
     }
 
-    /// Runs `work` in a transaction over a connection of its own, again after errors that pass.
-    /// What it does may be done twice.
+    /// Runs `work` in a transaction over a connection that nobody else uses, again after errors
+    /// that pass. What it does may be done twice.
     pub(super) fn transact<T>(&self, mut work: impl FnMut(&mut Store) -> Result<T>) -> Result<T> {
         let mut attempts = 1..ATTEMPTS;
         loop {
-            let done = self.store().and_then(|mut store| {
+            let idle = self.idle().take();
+            let done = idle.map_or_else(|| self.store(), Ok).and_then(|mut store| {
                 let value = work(&mut store)?;
                 store.session().commit()?;
+                *self.idle() = Some(store);
                 Ok(value)
             });
             match done {
@@ -125,6 +129,15 @@ impl Job {
                 done => return done,
             }
         }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Option<Store>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the connection that is kept: it would be idle for as long as rows are loaded.
+    fn close_idle(&self) {
+        *self.idle() = None;
     }
 
     /// Goes on to a state.
@@ -216,7 +229,9 @@ impl Job {
                 self.advance_in(store.session(), State::Loading, 0)?;
             }
             Ok(())
-        })
+        })?;
+        self.close_idle();
+        Ok(())
     }
 
     /// Ends the run: one range a file is left of its ranges.
@@ -235,15 +250,17 @@ impl Job {
     /// Whether another start has taken the job over, as far as the ledger can be asked.
     pub(super) fn is_taken(&self) -> bool {
         let asked = self.transact(|store| {
-            let sql = self.sql.touch(&self.key, self.epoch, now());
-            store.conditional(&self.key, &sql)
+            let runs = store.runs(Some(&self.key.job))?;
+            Ok(runs.iter().any(|run| run.key == self.key && run.epoch == self.epoch))
         });
-        asked.is_err_and(|error| matches!(error.kind(), ErrorKind::JobHeld(_)))
+        asked.is_ok_and(|is_ours| !is_ours)
     }
 
     /// Lets an unfinished run go, so that the next start need not ask whether this process lives.
     pub(super) fn let_go(&self) {
-        let gone = self.store().and_then(|mut store| {
+        let idle = self.idle().take();
+        // Once: the server may be what ended the load.
+        let gone = idle.map_or_else(|| self.store(), Ok).and_then(|mut store| {
             store.session().execute(&self.sql.let_go(&self.key, self.epoch))?;
             store.session().commit()?;
             Ok(())
@@ -326,6 +343,7 @@ pub(super) fn begin(
                 form,
                 config: ledger.clone(),
                 target: target.clone(),
+                idle: Mutex::new(Some(store)),
             };
             Beginning::Work(Box::new(Started { job: Arc::new(job), run: *run, _hold: hold }))
         }

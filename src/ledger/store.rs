@@ -10,8 +10,16 @@ use crate::record::ByteRange;
 use crate::rejects::SegmentLengths;
 use crate::sink::{ErrorClass, SinkError, SqlSession, Target};
 
-/// Ranges of a file that are read again at the end of its load, at most.
-const SAMPLES: u64 = 16;
+/// Where in a file, in sixteenths, ranges are looked for that are read again at the end of its
+/// load: the first few are far apart already.
+const SAMPLED_STEPS: [u64; 16] = [0, 8, 12, 4, 14, 6, 10, 2, 15, 7, 11, 3, 13, 5, 9, 1];
+
+/// Bytes of a file that are read again at the end of its load, if they are more than its share; the
+/// last range may go beyond.
+const SAMPLED_BYTES: u64 = 16 << 20;
+
+/// The share of a file that is read again, as a divisor.
+const SAMPLED_SHARE: u64 = 64;
 
 /// A run as the ledger has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +117,9 @@ impl Store {
         Ok(true)
     }
 
-    /// Makes the tables where they are missing; whether they were.
+    /// Makes the tables where they are missing; whether they were. Where the database has
+    /// transactions for tables, they are there for others once the session commits: what comes next
+    /// may be of the same one, each costs a first load time.
     ///
     /// # Errors
     /// What the database says: no right to make tables, or tables of that name with other columns.
@@ -118,11 +128,10 @@ impl Store {
             self.session.commit()?;
             return Ok(false);
         }
-        // One transaction, where the database has such for tables: each costs a first load time.
         let statements = self.sql.create();
         let made =
             statements.iter().try_for_each(|statement| self.session.execute(statement).map(drop));
-        match made.and_then(|()| self.session.commit()) {
+        match made {
             Ok(()) => return Ok(true),
             Err(error) => {
                 tracing::debug!(%error, "making the tables of the ledger");
@@ -247,20 +256,33 @@ impl Store {
     }
 
     /// Ranges of a file of `length` bytes that are worth another look at their bytes: a few, from
-    /// all over the file, however many there are.
+    /// all over the file, and no more than a look at them may cost.
     ///
     /// # Errors
     /// What the database says, or a row that this version did not write.
     pub fn samples(&mut self, run: &RunKey, file: usize, length: u64) -> Result<Vec<RangeRow>> {
+        let affordable_bytes = SAMPLED_BYTES.max(length / SAMPLED_SHARE);
         let mut samples: Vec<RangeRow> = Vec::new();
-        for step in 0..SAMPLES {
-            let from = (length / SAMPLES).saturating_mul(step);
-            if samples.last().is_some_and(|last| last.bytes.start >= from) {
+        // Behind it there is none.
+        let mut end = u64::MAX;
+        for step in SAMPLED_STEPS {
+            let from = (length / SAMPLED_STEPS.len() as u64).saturating_mul(step);
+            let sampled_bytes: u64 = samples.iter().map(|sample| sample.bytes.len()).sum();
+            if sampled_bytes >= affordable_bytes {
+                break;
+            }
+            if from >= end {
                 continue;
             }
             let rows = self.session.query(&self.sql.hashed_range(run, file, from))?;
-            let Some(row) = rows.first() else { break };
-            samples.push(range_row(row).ok_or_else(|| strange(&self.sql, row))?);
+            let Some(row) = rows.first() else {
+                end = from;
+                continue;
+            };
+            let range = range_row(row).ok_or_else(|| strange(&self.sql, row))?;
+            if !samples.contains(&range) {
+                samples.push(range);
+            }
         }
         Ok(samples)
     }

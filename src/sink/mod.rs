@@ -67,7 +67,7 @@ pub enum RowAction {
 /// A connection for statements of the load itself: staging tables, the move to the target. A
 /// transaction is open from the first statement until `commit` or `rollback`; dropping the session
 /// undoes what was not committed.
-pub trait SqlSession {
+pub trait SqlSession: Send {
     /// Runs a statement that returns no rows: the number of rows it changed, where the driver
     /// says so.
     ///

@@ -162,3 +162,33 @@ fn what_is_asked_of_earlier_runs() {
     job.restart = Restart::Auto;
     assert_eq!(job.run().key.run, 2);
 }
+
+/// Ranges of a run over a file, each of `step` bytes; the header before them has no hash.
+fn samples_of(step: u64, length: u64) -> Vec<RangeRow> {
+    let job = Job::new(10);
+    let run = job.run();
+    let mut store = job.store();
+    let ranges: Vec<RangeRow> =
+        (0..length / step).map(|at| range(at * step, (at + 1) * step, at)).collect();
+    let sql = store.sql().add_ranges(&run.key, &ranges);
+    store.session().execute(&sql).expect("added");
+    store.samples(&run.key, 0, length).expect("found")
+}
+
+#[test]
+fn what_is_read_again_is_spread_and_affordable() {
+    const MIB: u64 = 1 << 20;
+    let starts = |samples: &[RangeRow]| {
+        let mut starts: Vec<u64> = samples.iter().map(|range| range.bytes.start / MIB).collect();
+        starts.sort_unstable();
+        starts
+    };
+    // All of a small file but for what has no hash.
+    assert_eq!(starts(&samples_of(MIB, 4 * MIB)), [1, 2, 3]);
+    // 16 MiB of a larger one, and not all from one place.
+    assert_eq!(starts(&samples_of(10 * MIB, 200 * MIB)), [10, 100]);
+    // At most sixteen, of the largest.
+    let many = samples_of(MIB, 400 * MIB);
+    let spread: Vec<u64> = (0..16).map(|step| (step * 25).max(1)).collect();
+    assert_eq!(starts(&many), spread);
+}

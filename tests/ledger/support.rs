@@ -35,7 +35,9 @@ impl Job {
             repeats: false,
         };
         job.write(records, b'x');
-        job.store().create().expect("the tables are made");
+        let mut store = job.store();
+        store.create().expect("the tables are made");
+        store.session().commit().expect("and stay");
         job
     }
 
