@@ -28,12 +28,12 @@ use crate::report::{
 };
 use crate::sink::{Routing, TableTask};
 
-/// Ends a load whose threads are done. Returns the error of the load.
+/// Ends a load whose threads are done, or lost: adds to those. Returns the error of the load.
 pub(super) fn finish(
     ran: Ran,
     target: &TargetHandle,
     started: Instant,
-    report: &mut Report,
+    (report, lost_threads): (&mut Report, &mut usize),
 ) -> Option<Error> {
     let Ran { shared, rejects, mut times, warnings, staging, care, started: run, heartbeat } = ran;
     let job = run.as_ref().map(|started| &*started.job);
@@ -73,7 +73,7 @@ pub(super) fn finish(
     if let (Some(job), None) = (job, &error) {
         error = end_run(job, &shared, &rejects, &mut report.warnings).err();
     }
-    heartbeat.end();
+    *lost_threads += heartbeat.end();
     report.ledger.ranges = job.map_or(0, committed_ranges);
     report.retries = shared.retries.report();
     report.warnings.extend(smaller_commits(&report.retries));

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::job::Job;
 use super::shared::Shared;
@@ -11,6 +11,10 @@ use std::sync::Arc;
 
 /// Beats within a lease.
 const BEATS: u32 = 4;
+
+/// How long the thread's end is waited for, and how long between two looks.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Shortest time between two.
 const SHORTEST: Duration = Duration::from_millis(200);
@@ -47,14 +51,20 @@ impl Heartbeat {
         }
     }
 
-    /// Ends the thread. One that waits for a server that does not answer is left behind.
-    pub(super) fn end(mut self) {
+    /// Ends the thread. Returns how many are left behind: one that waits for a server that does not
+    /// answer.
+    pub(super) fn end(mut self) -> usize {
         drop(self.end.take());
-        if let Some(thread) = self.thread.take()
-            && thread.is_finished()
-        {
-            drop(thread.join());
+        let Some(thread) = self.thread.take() else { return 0 };
+        let begun = Instant::now();
+        while !thread.is_finished() {
+            if begun.elapsed() > PATIENCE {
+                return 1;
+            }
+            thread::sleep(LOOK);
         }
+        drop(thread.join());
+        0
     }
 }
 

@@ -9,6 +9,7 @@ use super::abort::{
 };
 use super::files::InputFile;
 use super::load::TargetHandle;
+use super::notes::{PARTS, noted_segments};
 use crate::config::setting::Setting as _;
 use crate::config::{FieldSource, LedgerConfig, LoadConfig, Mode};
 use crate::dialect::presets::as_flags;
@@ -28,9 +29,6 @@ const ATTEMPTS: usize = 5;
 /// How often, and how long apart, the lock of a former owner's session is tried.
 const HOLD_TRIES: usize = 50;
 const HOLD_WAIT: Duration = Duration::from_millis(100);
-
-/// Note of how many parts the rows of each range have.
-const PARTS: &str = "note parts";
 
 /// A run that this process works on.
 pub(super) struct Job {
@@ -483,54 +481,23 @@ fn clean_up_run(store: &mut Store, target: &TargetHandle, key: &RunKey) -> Resul
 }
 
 impl Started {
-    /// Parts that the rows of each range were shared out in, once rows were.
-    pub(super) fn parts(&self) -> Option<usize> {
-        self.run.facts.get(PARTS)?.parse().ok()
-    }
-
     /// What is kept of the reject segments.
-    pub(super) fn keeping(&self) -> Keeping {
+    ///
+    /// # Errors
+    /// The ledger does not say so in the words of this version.
+    pub(super) fn keeping(&self) -> Result<Keeping> {
         let of_ranges = self.run.ranges.iter().map(|range| {
             (range.file, SegmentId { epoch: range.epoch, writer: range.writer }, range.rejects)
         });
-        let committed = of_ranges.chain(noted_segments(&self.run.facts));
-        Keeping {
+        let committed = of_ranges.chain(noted_segments(&self.run.facts)?);
+        Ok(Keeping {
             run: Some(self.job.mark()),
             epoch: self.job.epoch,
             committed: committed
                 .filter(|(_, _, lengths)| *lengths != SegmentLengths::default())
                 .collect(),
-        }
+        })
     }
-}
-
-/// Note of the segment that holds the rejects of equal keys.
-pub(super) const SETTLED_SEGMENT: &str = "note settled segment";
-
-/// The text of [`SETTLED_SEGMENT`].
-pub(super) fn segment_text(id: SegmentId, lengths: impl Iterator<Item = SegmentLengths>) -> String {
-    let mut text = format!("{} {}", id.epoch, id.writer);
-    for SegmentLengths { raw_bytes, lines_bytes, index_bytes } in lengths {
-        text.push_str(&format!(" {raw_bytes} {lines_bytes} {index_bytes}"));
-    }
-    text
-}
-
-fn noted_segments(facts: &Facts) -> Vec<(usize, SegmentId, SegmentLengths)> {
-    let numbers: Vec<u64> = facts
-        .get(SETTLED_SEGMENT)
-        .unwrap_or_default()
-        .split(' ')
-        .filter_map(|number| number.parse().ok())
-        .collect();
-    let [epoch, writer, lengths @ ..] = numbers.as_slice() else { return Vec::new() };
-    let Ok(writer) = usize::try_from(*writer) else { return Vec::new() };
-    let id = SegmentId { epoch: *epoch, writer };
-    let one = |(file, words): (usize, &[u64; 3])| {
-        let [raw_bytes, lines_bytes, index_bytes] = *words;
-        (file, id, SegmentLengths { raw_bytes, lines_bytes, index_bytes })
-    };
-    lengths.as_chunks::<3>().0.iter().enumerate().map(one).collect()
 }
 
 /// Ranges for what stands before the first record of each input.

@@ -12,6 +12,7 @@ use super::ending::{finish, status};
 use super::files::{InputFile, OpenFile};
 use super::heartbeat::Heartbeat;
 use super::job::{self, Beginning, Started};
+use super::notes::noted_parts;
 use super::resume;
 use super::routing::{Sharing, hold_to_order};
 use super::shared::Shared;
@@ -174,7 +175,7 @@ impl Load {
         let error = match self.run_threads(job) {
             Ok(ran) => {
                 *lost_threads = ran.times.lost_writers;
-                finish(ran, target, started, report)
+                finish(ran, target, started, (report, lost_threads))
             }
             Err(error) => {
                 report.status = status(Some(&error), &report.totals, false);
@@ -199,7 +200,7 @@ impl Load {
         let action = staging.as_ref().map_or_else(|| row_action(&self.config), Staging::action);
         let layout = self.target.0.layout(&self.config.table, &columns, &action)?;
         let mut warnings = self.fit_to(&layout);
-        warnings.extend(self.hold_to_parts(started.as_ref(), &layout));
+        warnings.extend(self.hold_to_parts(started.as_ref(), &layout)?);
         let work = &self.config.work;
         let sharing = Sharing::new(&self.config, &layout, &columns);
         let (sharing, shape) = match sharing {
@@ -304,7 +305,7 @@ impl Load {
 
     fn reject_files(&self, started: Option<&Started>) -> Result<RejectFiles> {
         let names: Vec<_> = self.inputs.iter().map(|file| file.path.clone()).collect();
-        let keeping = started.map(Started::keeping).unwrap_or_default();
+        let keeping = started.map(Started::keeping).transpose()?.unwrap_or_default();
         RejectFiles::new(self.config.rejects.clone(), &names, &keeping)
     }
 
@@ -344,17 +345,22 @@ impl Load {
     }
 
     /// As many writers as the job was begun with, where each has its keys.
-    fn hold_to_parts(&mut self, started: Option<&Started>, layout: &Layout) -> Option<String> {
-        let parts = started.and_then(Started::parts)?;
+    fn hold_to_parts(
+        &mut self,
+        started: Option<&Started>,
+        layout: &Layout,
+    ) -> Result<Option<String>> {
+        let parts = started.map(|started| noted_parts(&started.run.facts)).transpose()?.flatten();
         let is_shared = matches!(layout.routing, Routing::ByKey { .. });
-        if !is_shared || parts == self.config.work.writers {
-            return None;
-        }
+        let Some(parts) = parts.filter(|&parts| is_shared && parts != self.config.work.writers)
+        else {
+            return Ok(None);
+        };
         self.config.work.writers = parts;
-        Some(format!(
+        Ok(Some(format!(
             "the job was begun with {parts} writers, and each of them has its keys: so many do the \
              rest"
-        ))
+        )))
     }
 
     /// Takes over from the ledger what an earlier start has chosen.

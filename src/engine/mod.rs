@@ -21,6 +21,7 @@ mod job;
 mod limit;
 mod load;
 mod monitor;
+mod notes;
 mod pace;
 mod parser;
 mod rate;

@@ -1,6 +1,6 @@
 //! One record of each key is left in the staging table; the ledger notes what came of the others.
 
-use super::job::{SETTLED_SEGMENT, segment_text};
+use super::notes::{SETTLED_SEGMENT, segment_text};
 use super::staged::Staged;
 use super::watch::Watch;
 use crate::config::Duplicates;

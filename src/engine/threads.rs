@@ -7,7 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::arenas::Shape;
@@ -100,8 +100,9 @@ pub(super) struct Threads<'a> {
 /// A writer's thread from outside.
 struct WriterSeat {
     desk: Arc<Desk>,
-    /// Whether its thread has ended, or was never started.
+    /// Whether its work has ended, or was never begun.
     is_done: bool,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// The end of a writer's thread: which one, and its times if it had a connection.
@@ -197,7 +198,7 @@ impl Threads<'_> {
         if let Err(error) = &spawned {
             self.shared.fail(Error::io("starting a thread", std::io::Error::from(error.kind())));
         }
-        WriterSeat { desk, is_done: spawned.is_err() }
+        WriterSeat { desk, is_done: spawned.is_err(), thread: spawned.ok() }
     }
 
     /// Waits until every writer has ended, or is blocked in a call that was given up.
@@ -212,6 +213,10 @@ impl Threads<'_> {
                 Ok((id, times)) => {
                     seats[id].is_done = true;
                     writers.extend(times);
+                    // All that it held is dropped then, and not while the process ends.
+                    if let Some(thread) = seats[id].thread.take() {
+                        drop(thread.join());
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     let stuck = self.target.0.stuck_calls();

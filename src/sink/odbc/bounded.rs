@@ -59,16 +59,23 @@ pub(super) fn within<T: Send + 'static>(
         // Nobody listens any more where the time was up.
         drop(sender.send(call()));
     };
-    thread::Builder::new().name("fastload-connect".to_owned()).spawn(body).map_err(|error| {
-        SinkError { class: ErrorClass::CannotConnect, ..SinkError::permanent(error.to_string()) }
+    let spawned = thread::Builder::new().name("fastload-connect".to_owned()).spawn(body);
+    let thread = spawned.map_err(|error| SinkError {
+        class: ErrorClass::CannotConnect,
+        ..SinkError::permanent(error.to_string())
     })?;
-    match receiver.recv_timeout(limit) {
+    let result = match receiver.recv_timeout(limit) {
         Ok(result) => result,
-        Err(RecvTimeoutError::Timeout) => Err(left_behind(doing, limit, ErrorClass::CannotConnect)),
+        Err(RecvTimeoutError::Timeout) => {
+            return Err(left_behind(doing, limit, ErrorClass::CannotConnect));
+        }
         Err(RecvTimeoutError::Disconnected) => {
             Err(SinkError::permanent(format!("{doing} ended in a panic")))
         }
-    }
+    };
+    // Libraries below the driver tidy up when a thread ends: not while the process ends.
+    drop(thread.join());
+    result
 }
 
 #[cfg(test)]

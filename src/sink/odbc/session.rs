@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::bounded::{Limit, connection_limit, left_behind};
@@ -49,6 +49,7 @@ pub(super) struct OdbcSession {
     /// Whether a call has not come back.
     is_lost: bool,
     own_id: Option<String>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl OdbcSession {
@@ -56,7 +57,7 @@ impl OdbcSession {
         let (requests, asked) = channel();
         let (answer, replies) = channel();
         let of_thread = Arc::clone(plan);
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("fastload-session".to_owned())
             .spawn(move || serve(&of_thread, &asked, &answer))
             .map_err(|error| SinkError::permanent(format!("starting a thread: {error}")))?;
@@ -67,6 +68,7 @@ impl OdbcSession {
             limit: None,
             is_lost: false,
             own_id: None,
+            thread: Some(thread),
         };
         let limit = connection_limit(&plan.spec);
         let opened = session.reply(limit, "a new connection", ErrorClass::CannotConnect)?;
@@ -146,7 +148,9 @@ impl SqlSession for OdbcSession {
 }
 
 impl Drop for OdbcSession {
-    /// Waits until the connection is closed: what its transaction held is free then.
+    /// Waits until the connection is closed: what its transaction held is free then. And for the
+    /// end of its thread, at which libraries below the driver tidy up: the process must not do the
+    /// same at that moment, because it ends.
     fn drop(&mut self) {
         drop(self.requests.take());
         if self.is_lost {
@@ -156,10 +160,14 @@ impl Drop for OdbcSession {
             if self.replies.recv_timeout(limit).err() == Some(RecvTimeoutError::Timeout) {
                 let error = left_behind("closing a connection", limit, ErrorClass::ConnectionLost);
                 tracing::warn!(%error, "a connection is left behind");
+                return;
             }
         } else {
-            // The end of the thread.
+            // It sends nothing any more.
             let _ = self.replies.recv();
+        }
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
         }
     }
 }

@@ -201,6 +201,8 @@ impl Watch {
             if is_running && !canceller.cancel() {
                 tracing::warn!("the driver refused to cancel a statement");
             }
+            // Before the statement goes on, and may be freed.
+            drop(canceller);
             drop(cancelling);
         });
         if let Err(error) = spawned {
