@@ -37,7 +37,6 @@ const HIDDEN: &[(&str, &[&str])] = &[
     ("sink::odbc", &["sink/odbc/", "cli/"]),
     ("sink::sqlite", &["sink/sqlite/", "cli/"]),
     ("input::mmap", &["input/", "engine/", "cli/bench.rs"]),
-    ("input::direct", &["input/"]),
     ("input::uring", &["input/"]),
 ];
 
@@ -51,8 +50,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crossbeam_queue", &["ring/mod.rs"]),
     ("glob", &["config/inputs.rs"]),
     ("indicatif", &["cli/"]),
-    ("libc", &["input/guard/mod.rs", "input/lease.rs", "input/mmap.rs"]),
-    ("memmap2", &["input/mmap.rs", "input/pages.rs"]),
+    ("libc", &["input/guard/mod.rs", "input/lease.rs"]),
+    ("memmap2", &["input/mmap.rs"]),
     ("mimalloc", &["main.rs"]),
     // Connections, descriptions and diagnostics; arrays are executed over odbc_sys in one place.
     ("odbc_api", &["sink/odbc/"]),
@@ -61,10 +60,13 @@ const CRATES: &[(&str, &[&str])] = &[
     ("postgres", &["sink/odbc/copy/"]),
     ("rpassword", &["cli/"]),
     ("rusqlite", &["sink/sqlite/"]),
-    ("rustix", &["cli/", "input/", "rejects/parts.rs"]),
+    (
+        "rustix",
+        &["cli/", "input/guard/mod.rs", "input/lease.rs", "input/read.rs", "rejects/parts.rs"],
+    ),
     ("serde_saphyr", &["config/file.rs"]),
     ("signal_hook", &["cli/", "failpoint.rs"]),
-    ("tokio_uring", &["input/direct.rs", "input/pages.rs", "input/uring.rs"]),
+    ("tokio_uring", &["input/uring.rs"]),
     ("tracing_subscriber", &["cli/"]),
     ("twox_hash", &["input/fingerprint.rs"]),
 ];
@@ -74,7 +76,6 @@ const UNSAFE_FILES: &[&str] = &[
     "input/guard/mod.rs",
     "input/lease.rs",
     "input/mmap.rs",
-    "input/pages.rs",
     "parse/simd.rs",
     "sink/odbc/environment.rs",
     "sink/odbc/raw/cancel.rs",

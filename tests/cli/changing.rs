@@ -216,7 +216,7 @@ fn changed_while_rows_are_committed(io: &str, (name, change, words): Change) {
 
 #[test]
 fn cut_short_before_it_is_read() {
-    for io in ["mmap", "read", "uring"] {
+    for io in ["mmap", "read"] {
         for change in CUTS {
             changed_before_it_is_read(io, change);
         }
@@ -225,7 +225,7 @@ fn cut_short_before_it_is_read() {
 
 #[test]
 fn cut_short_while_rows_are_committed() {
-    for io in ["mmap", "read", "uring"] {
+    for io in ["mmap", "read"] {
         for change in CUTS {
             changed_while_rows_are_committed(io, change);
         }
@@ -234,7 +234,7 @@ fn cut_short_while_rows_are_committed() {
 
 #[test]
 fn changed_otherwise() {
-    for io in ["mmap", "read", "uring"] {
+    for io in ["mmap", "read"] {
         for change in OTHERS {
             changed_before_it_is_read(io, change);
             changed_while_rows_are_committed(io, change);

@@ -21,11 +21,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
-
-use super::pages::Lent;
 
 /// Where blocks come from; runs on the feed's thread.
 pub trait BlockSource: Send {
@@ -60,20 +57,30 @@ impl BlockFeedSource {
         Self { source, block_bytes, may_pause }
     }
 
-    /// Makes it ready to be read: the reader thread starts when the first block is wanted, and
-    /// keeps up to `read_ahead` blocks (at least one) before the taken ones. Until then it costs
-    /// nothing, however many inputs wait for their turn.
-    #[must_use]
-    pub fn start(self, read_ahead: usize) -> BlockFeed {
+    /// Starts the reader thread; it keeps up to `read_ahead` blocks (at least one) before the taken
+    /// ones.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(self, read_ahead: usize) -> io::Result<BlockFeed> {
+        let read_ahead = read_ahead.max(1);
         let shared = Arc::new(Shared {
             block_bytes: self.block_bytes,
-            read_ahead: read_ahead.max(1) as u64,
+            read_ahead: read_ahead as u64,
             state: Mutex::default(),
             arrived: Condvar::new(),
             room: Condvar::new(),
         });
-        let reader = Mutex::new(Reader::Waiting(self.source));
-        BlockFeed { shared, reader, may_pause: self.may_pause }
+        let inlet = Inlet { shared: Arc::clone(&shared) };
+        let source = self.source;
+        let reader = thread::Builder::new().name("fastload-input".into()).spawn(move || {
+            // Ends the feed with an error when the source panics.
+            let ending = EndOnDrop(&inlet.shared);
+            let outcome = source.run(&inlet);
+            inlet.shared.end(outcome);
+            drop(ending);
+        })?;
+        Ok(BlockFeed { shared, reader: Some(reader), may_pause: self.may_pause })
     }
 }
 
@@ -93,67 +100,16 @@ impl fmt::Debug for BlockFeedSource {
 #[derive(Debug)]
 pub struct BlockFeed {
     shared: Arc<Shared>,
-    reader: Mutex<Reader>,
+    reader: Option<JoinHandle<()>>,
     may_pause: bool,
 }
 
-/// The thread of a feed, and what it is to run.
-enum Reader {
-    Waiting(Box<dyn BlockSource>),
-    Running(JoinHandle<()>),
-    Gone,
-}
-
-impl fmt::Debug for Reader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Waiting(_) => "Waiting",
-            Self::Running(_) => "Running",
-            Self::Gone => "Gone",
-        })
-    }
-}
-
-impl Reader {
-    /// Starts the thread, unless that was done.
-    fn start(&mut self, shared: &Arc<Shared>) {
-        *self = match mem::replace(self, Self::Gone) {
-            Self::Waiting(source) => {
-                let inlet = Inlet { shared: Arc::clone(shared) };
-                let thread = thread::Builder::new().name("fastload-input".into());
-                match thread.spawn(move || read(source, &inlet)) {
-                    Ok(thread) => Self::Running(thread),
-                    Err(error) => {
-                        shared.end(Err(error));
-                        Self::Gone
-                    }
-                }
-            }
-            started => started,
-        };
-    }
-}
-
-fn read(source: Box<dyn BlockSource>, inlet: &Inlet) {
-    // Ends the feed with an error when the source panics.
-    let ending = EndOnDrop(&inlet.shared);
-    let outcome = source.run(inlet);
-    inlet.shared.end(outcome);
-    drop(ending);
-}
-
 impl BlockFeed {
-    fn reader(&self) -> MutexGuard<'_, Reader> {
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Takes the next block that nobody has taken; waits until it is read. `None` is the end.
     ///
     /// # Errors
-    /// The read error behind the last block, each time; that the feed was stopped, or has no
-    /// thread.
+    /// The read error behind the last block, each time; that the feed was stopped.
     pub fn take(&self) -> io::Result<Option<Arc<Block>>> {
-        self.reader().start(&self.shared);
         let mut state = self.shared.lock();
         loop {
             if state.is_cut {
@@ -190,7 +146,6 @@ impl BlockFeed {
     /// # Errors
     /// A read error among these bytes; a first block that is gone already (`InvalidInput`).
     pub fn head(&self, limit_bytes: usize) -> io::Result<Vec<u8>> {
-        self.reader().start(&self.shared);
         let mut head = Vec::new();
         let mut index = 0;
         let mut state = self.shared.lock();
@@ -231,57 +186,12 @@ impl BlockFeed {
 impl Drop for BlockFeed {
     fn drop(&mut self) {
         self.shared.stop();
-        if let Reader::Running(thread) = mem::replace(&mut *self.reader(), Reader::Gone)
+        if let Some(reader) = self.reader.take()
             && !self.may_pause
         {
             // Its panic has already ended the feed with an error.
-            drop(thread.join());
+            drop(reader.join());
         }
-    }
-}
-
-/// Where the bytes of a block are.
-#[derive(Debug, Clone)]
-pub enum BlockBytes {
-    /// In a buffer of their own, which returns to the reader.
-    Owned(Arc<Vec<u8>>),
-    /// Where the kernel wrote them, in a buffer of a pool, which returns there.
-    Lent(Arc<Lent>),
-}
-
-impl BlockBytes {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Owned(bytes) => bytes,
-            Self::Lent(bytes) => bytes.bytes(),
-        }
-    }
-
-    /// The buffer, if it is one to be filled again and nobody else has it. What is lent returns to
-    /// its pool by being dropped.
-    fn into_buffer(self) -> Option<Vec<u8>> {
-        match self {
-            Self::Owned(bytes) => Arc::try_unwrap(bytes).ok(),
-            Self::Lent(_) => None,
-        }
-    }
-}
-
-impl From<Vec<u8>> for BlockBytes {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Owned(Arc::new(bytes))
-    }
-}
-
-impl From<Lent> for BlockBytes {
-    fn from(bytes: Lent) -> Self {
-        Self::Lent(Arc::new(bytes))
-    }
-}
-
-impl Default for BlockBytes {
-    fn default() -> Self {
-        Self::Owned(Arc::default())
     }
 }
 
@@ -291,7 +201,7 @@ pub struct Block {
     pub offset: u64,
     /// Number of the block, from 0.
     pub index: u64,
-    bytes: BlockBytes,
+    bytes: Arc<Vec<u8>>,
     shared: Arc<Shared>,
 }
 
@@ -299,17 +209,13 @@ impl Block {
     /// The bytes, at least one.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.bytes.as_slice()
+        &self.bytes
     }
 
-    /// The bytes, to be kept beyond the block: they do not return to the reader then. Lent bytes
-    /// are copied: their pool is small.
+    /// The bytes, to be kept beyond the block: they do not return to the reader then.
     #[must_use]
     pub fn shared_bytes(&self) -> Arc<Vec<u8>> {
-        match &self.bytes {
-            BlockBytes::Owned(bytes) => Arc::clone(bytes),
-            BlockBytes::Lent(bytes) => Arc::new(bytes.bytes().to_vec()),
-        }
+        Arc::clone(&self.bytes)
     }
 
     /// The following block, whoever has taken it; waits until it is read.
@@ -353,7 +259,7 @@ impl Drop for Block {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         // Gone before the state looks whether it is the last owner and may recycle the buffer.
-        self.bytes = BlockBytes::default();
+        self.bytes = Arc::default();
         state.recycle(self.shared.spares_max());
     }
 }
@@ -363,7 +269,7 @@ impl fmt::Debug for Block {
         f.debug_struct("Block")
             .field("index", &self.index)
             .field("offset", &self.offset)
-            .field("bytes", &self.bytes().len())
+            .field("bytes", &self.bytes.len())
             .finish_non_exhaustive()
     }
 }
@@ -415,19 +321,18 @@ impl Inlet {
     ///
     /// An empty one is ignored: blocks have bytes.
     #[must_use]
-    pub fn deliver(&self, bytes: impl Into<BlockBytes>) -> bool {
+    pub fn deliver(&self, bytes: Vec<u8>) -> bool {
         if !self.wait_for_room() {
             return false;
         }
-        let bytes = bytes.into();
         let mut state = self.shared.lock();
-        if bytes.as_slice().is_empty() {
+        if bytes.is_empty() {
             return !state.is_stopped;
         }
         let offset = state.read_bytes;
-        state.read_bytes += bytes.as_slice().len() as u64;
+        state.read_bytes += bytes.len() as u64;
         state.read_count += 1;
-        state.slots.push_back(Slot { offset, bytes, handle: Weak::new() });
+        state.slots.push_back(Slot { offset, bytes: Arc::new(bytes), handle: Weak::new() });
         self.shared.arrived.notify_all();
         !state.is_stopped
     }
@@ -496,7 +401,7 @@ struct State {
 #[derive(Debug)]
 struct Slot {
     offset: u64,
-    bytes: BlockBytes,
+    bytes: Arc<Vec<u8>>,
     /// The one [`Block`] that stands for this slot, while somebody holds it.
     handle: Weak<Block>,
 }
@@ -520,7 +425,7 @@ impl State {
             let block = Arc::new(Block {
                 offset: slot.offset,
                 index,
-                bytes: slot.bytes.clone(),
+                bytes: Arc::clone(&slot.bytes),
                 shared: Arc::clone(shared),
             });
             slot.handle = Arc::downgrade(&block);
@@ -553,7 +458,7 @@ impl State {
         {
             self.first_index += 1;
             let bytes = self.slots.pop_front().map(|slot| slot.bytes);
-            if let Some(buffer) = bytes.and_then(BlockBytes::into_buffer)
+            if let Some(Ok(buffer)) = bytes.map(Arc::try_unwrap)
                 && self.spares.len() < spares_max
             {
                 self.spares.push(buffer);
