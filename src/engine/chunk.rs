@@ -122,7 +122,10 @@ impl Parser<'_> {
         self.close_segment(&attempt, end, Some(window));
         self.prove(&mut attempt)?;
         self.finish(attempt, end)?;
-        map.release(ByteRange { start: range.start.min(start), end: range.end });
+        // The chunk before it once more: of pages that lie together the kernel maps all when one
+        // is read, also those that were given back.
+        let before = range.start.min(start).saturating_sub(1);
+        map.release(ByteRange { start: before, end: range.end });
         Ok(())
     }
 
@@ -278,7 +281,8 @@ impl Parser<'_> {
         Ok(end)
     }
 
-    /// Doubles the carried bytes, at least by the next block. Returns whether there was any.
+    /// Doubles the carried bytes as far as blocks are read, at least by the next block. Returns
+    /// whether there was any.
     fn extend(
         &mut self,
         carry: &mut Vec<u8>,
@@ -288,11 +292,8 @@ impl Parser<'_> {
         let want = carry.len() * 2;
         let mut any = false;
         while !any || carry.len() < want {
-            let next = match self.next_block(tail, file) {
-                // What is there may be enough.
-                Err(Halt::Cut) if any => return Ok(true),
-                next => next?,
-            };
+            // What is there may be enough: no second block is waited for.
+            let next = if any { tail.next_if_read() } else { self.next_block(tail, file)? };
             let Some(next) = next else { return Ok(any) };
             carry.extend_from_slice(next.bytes());
             *tail = next;

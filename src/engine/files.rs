@@ -114,13 +114,13 @@ impl InputFile {
     }
 
     /// Reads the file by map from now on: single stretches of it are wanted. A stream stays as it
-    /// is.
+    /// is, and so does an empty file, of which there is no map.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub fn mapped(self) -> Result<Self> {
         match self.way {
-            Way::Blocks(feed) if self.raw.is_some() => {
+            Way::Blocks(feed) if self.raw.is_some() && self.length != Some(0) => {
                 feed.stop();
                 let opened = crate::input::open(&self.spec, IoWay::Mmap, 1)?;
                 let Input::Map(map) = opened.input else {

@@ -195,6 +195,8 @@ fn a_data_source_that_reconnects_by_itself() {
              p ON p.id = t.trx_mysql_thread_id WHERE p.user = '{name}' AND trx_rows_modified > 0"
         );
         let open = loop {
+            // The server looks again only when nobody has asked for a tenth of a second.
+            std::thread::sleep(std::time::Duration::from_millis(200));
             if let Some(row) = server.query(&open).first() {
                 break row[0].clone().expect("an id");
             }

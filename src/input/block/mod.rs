@@ -241,6 +241,14 @@ impl Block {
             state = wait(&self.shared.arrived, state);
         }
     }
+
+    /// The following block, if it is read by now.
+    #[must_use]
+    pub fn next_if_read(&self) -> Option<Arc<Self>> {
+        let mut state = self.shared.lock();
+        let index = self.index + 1;
+        (index < state.read_count).then(|| state.block(index, &self.shared))
+    }
 }
 
 /// What follows a block.
