@@ -122,10 +122,7 @@ impl Parser<'_> {
         self.close_segment(&attempt, end, Some(window));
         self.prove(&mut attempt)?;
         self.finish(attempt, end)?;
-        // The chunk before it once more: of pages that lie together the kernel maps all when one
-        // is read, also those that were given back.
-        let before = range.start.min(start).saturating_sub(1);
-        map.release(ByteRange { start: before, end: range.end });
+        map.release(ByteRange { start: range.start.min(start), end: range.end });
         Ok(())
     }
 

@@ -33,7 +33,8 @@ pub(super) fn finish(
     ran: Ran,
     target: &TargetHandle,
     started: Instant,
-    (report, lost_threads): (&mut Report, &mut usize),
+    report: &mut Report,
+    lost_threads: &mut usize,
 ) -> Option<Error> {
     let Ran { shared, rejects, mut times, warnings, staging, care, started: run, heartbeat } = ran;
     let job = run.as_ref().map(|started| &*started.job);

@@ -175,7 +175,7 @@ impl Load {
         let error = match self.run_threads(job) {
             Ok(ran) => {
                 *lost_threads = ran.times.lost_writers;
-                finish(ran, target, started, (report, lost_threads))
+                finish(ran, target, started, report, lost_threads)
             }
             Err(error) => {
                 report.status = status(Some(&error), &report.totals, false);

@@ -19,12 +19,15 @@ use crate::support::{
     loaded_records, small,
 };
 
+const STOP: fn(&Control) = |control| control.stop(15);
+const WIND_DOWN: fn(&Control) = |control| control.wind_down(15);
+
 /// Runs a load and tells it something as soon as `ready` says so.
 fn told_when(
+    tell: fn(&Control),
     config: LoadConfig,
     target: Arc<dyn Target>,
     ready: impl Fn(&Control) -> bool + Send + 'static,
-    tell: fn(&Control),
 ) -> Outcome {
     let control = Control::new();
     let block_bytes = usize::try_from(config.work.chunk_bytes).expect("it is small");
@@ -41,15 +44,6 @@ fn told_when(
     let outcome = Load { config, inputs, target: TargetHandle(target), control }.run();
     stopper.join().expect("no panic");
     outcome
-}
-
-/// Stops a load by a signal as soon as `ready` says so.
-fn stopped_when(
-    config: LoadConfig,
-    target: Arc<dyn Target>,
-    ready: impl Fn(&Control) -> bool + Send + 'static,
-) -> Outcome {
-    told_when(config, target, ready, |control| control.stop(15))
 }
 
 fn check_interrupted(outcome: &Outcome, table: &MemoryTarget) {
@@ -83,7 +77,7 @@ fn parsers_that_wait_for_a_pipe() {
         config.work.writers = 2;
         config.work.chunk_bytes = 100;
         let target = Arc::new(MemoryTarget::new(None));
-        let outcome = stopped_when(config, Arc::clone(&target) as _, |control| {
+        let outcome = told_when(STOP, config, Arc::clone(&target) as _, |control| {
             control.snapshot().rows_loaded >= 50
         });
         check_interrupted(&outcome, &target);
@@ -100,7 +94,7 @@ fn a_parser_in_the_middle_of_a_record() {
     config.work.parsers = 2;
     config.work.chunk_bytes = 100;
     let target = Arc::new(MemoryTarget::new(None));
-    let outcome = stopped_when(config, Arc::clone(&target) as _, |control| {
+    let outcome = told_when(STOP, config, Arc::clone(&target) as _, |control| {
         control.snapshot().rows_loaded >= 100
     });
     check_interrupted(&outcome, &target);
@@ -118,20 +112,11 @@ fn writers_that_are_slow() {
     config.work.parsers = 3;
     config.work.writers = 2;
     config.work.chunk_bytes = 500;
-    let outcome = stopped_when(config, Arc::clone(&target) as _, |control| {
+    let outcome = told_when(STOP, config, Arc::clone(&target) as _, |control| {
         control.snapshot().rows_loaded >= 50
     });
     check_interrupted(&outcome, &target);
     assert!(loaded_records(&target).len() < 2_000);
-}
-
-/// Winds a load down as soon as `ready` says so.
-fn wound_down_when(
-    config: LoadConfig,
-    target: Arc<dyn Target>,
-    ready: impl Fn(&Control) -> bool + Send + 'static,
-) -> Outcome {
-    told_when(config, target, ready, |control| control.wind_down(15))
 }
 
 #[test]
@@ -145,7 +130,7 @@ fn what_is_read_is_committed_when_a_load_is_wound_down() {
         config.work.parsers = 3;
         config.work.writers = 2;
         config.work.chunk_bytes = 500;
-        let outcome = wound_down_when(config, Arc::clone(&target) as _, |control| {
+        let outcome = told_when(WIND_DOWN, config, Arc::clone(&target) as _, |control| {
             control.snapshot().rows_loaded >= 50
         });
         check_interrupted(&outcome, &target);
@@ -176,7 +161,7 @@ fn a_silent_pipe_is_not_waited_for_when_a_load_is_wound_down() {
         // What shares an arena with the record in which it falls silent waits with it, and several
         // parsers have an arena each.
         let sure = if rest.is_empty() && parsers == 1 { 200 } else { 100 };
-        let outcome = wound_down_when(config, Arc::clone(&target) as _, move |control| {
+        let outcome = told_when(WIND_DOWN, config, Arc::clone(&target) as _, move |control| {
             control.snapshot().rows_loaded >= sure
         });
         check_interrupted(&outcome, &target);
@@ -189,11 +174,31 @@ fn a_silent_pipe_is_not_waited_for_when_a_load_is_wound_down() {
     }
 }
 
+/// The block that ends a record is shorter than what it ends, and nothing comes behind it.
+#[test]
+fn a_record_that_is_whole_waits_for_nothing() {
+    let field = |letter: &str, length| letter.repeat(length);
+    let first = format!("{},{}\n", field("a", 24), field("b", 24));
+    let second = format!("{},{}\n", field("c", 26), field("d", 25));
+    let (_dir, path, hold) = silent_pipe([first, second].concat().into_bytes());
+    let mut config = small(&path);
+    config.work.batch_rows = 1;
+    config.work.commit_rows = 1;
+    config.work.chunk_bytes = 100;
+    let target = Arc::new(MemoryTarget::new(None));
+    let outcome = told_when(WIND_DOWN, config, Arc::clone(&target) as _, |control| {
+        control.snapshot().rows_loaded >= 2
+    });
+    check_interrupted(&outcome, &target);
+    assert_eq!(loaded_records(&target), [1, 2]);
+    drop(hold);
+}
+
 #[test]
 fn a_load_that_has_read_all_is_not_cut_short() {
     let file = given(&lines(200, &[]));
     let target = Arc::new(MemoryTarget::new(None));
-    let outcome = wound_down_when(small(&file.path), Arc::clone(&target) as _, |control| {
+    let outcome = told_when(WIND_DOWN, small(&file.path), Arc::clone(&target) as _, |control| {
         control.snapshot().rows_loaded >= 200
     });
     assert_eq!(outcome.report.status, Status::Loaded);
