@@ -296,18 +296,21 @@ pub(super) fn begin(
     let name = ledger.job.clone().unwrap_or_else(|| default_name(config, inputs, target));
     let (holding, hold) = target.0.hold_job(&name)?;
     refuse_held(form, holding, &name)?;
-    let mut store = Store::open(&*target.0, ledger.table.as_deref())?;
-    store.create()?;
     let states: Vec<InputState> = inputs.iter().map(input_state).collect::<Result<_>>()?;
     let hash = |file: usize, range: ByteRange| -> io::Result<u64> {
         let source = inputs[file].raw_source();
         source.map_or(Ok(0), |source| hash_range(source, range))
     };
+    let facts = facts(config, target)?;
+    // From here to the end of `start` nobody else is asked: tables that are made are committed
+    // there, and until then they lock the catalogue.
+    let mut store = Store::open(&*target.0, ledger.table.as_deref())?;
+    store.create()?;
     let request = Request {
         config: ledger,
         job: &name,
         table: &config.table,
-        facts: facts(config, target)?,
+        facts,
         inputs: &states,
         repeats: matches!(config.mode, Mode::Truncate | Mode::Replace),
         holding,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastload::config::TlsOptions;
+use fastload::error::SinkError;
 use fastload::sink::odbc::{ConnectionText, OdbcSpec, OdbcTarget};
 use fastload::sink::{ErrorClass, SqlSession, Target};
 use rusqlite::types::Value as Cell;
@@ -169,13 +170,20 @@ impl Place {
         if self.kind.is_sqlite() {
             return self.sqlite().execute_batch(&sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
         }
-        // Derby's catalogue is one for all tests: DDL of two of them can be a deadlock.
+        self.in_peace(&sql, |session| session.execute(&sql).and_then(|_| session.commit()));
+    }
+
+    /// Derby's catalogue is one for all tests: it is locked by tables that others make or drop, and
+    /// two of them can be a deadlock.
+    fn in_peace<T>(
+        &self,
+        sql: &str,
+        mut run: impl FnMut(&mut dyn SqlSession) -> Result<T, SinkError>,
+    ) -> T {
         let mut tries = 0..20;
         loop {
-            let mut session = self.session();
-            let done = session.execute(&sql).and_then(|_| session.commit());
-            match done {
-                Ok(()) => return,
+            match run(&mut *self.session()) {
+                Ok(answer) => return answer,
                 Err(error) if error.class == ErrorClass::Transient && tries.next().is_some() => {}
                 Err(error) => panic!("{sql}: {error}"),
             }
@@ -186,7 +194,7 @@ impl Place {
     pub(crate) fn query(&self, sql: &str) -> Rows {
         let sql = sql.replace("$T", &self.table);
         if !self.kind.is_sqlite() {
-            return self.session().query(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+            return self.in_peace(&sql, |session| session.query(&sql));
         }
         let database = self.sqlite();
         let mut statement = database.prepare(&sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
