@@ -41,7 +41,7 @@ impl Parser<'_> {
         }
         let (start, end) = match &chunk.bytes {
             ChunkBytes::Map { range, .. } => (range.start, range.end),
-            ChunkBytes::Block(block) => (block.offset, block.offset + block.bytes().len() as u64),
+            ChunkBytes::Block(block) => (block.offset, block.end()),
         };
         self.begin_paying(start);
         self.parse_attempts(file, chunk, proven)?;
@@ -172,7 +172,7 @@ impl Parser<'_> {
         block: &Arc<Block>,
         proven: Option<ChunkStart>,
     ) -> Result<(), Halt> {
-        let block_end = block.offset + block.bytes().len() as u64;
+        let block_end = block.end();
         let start = match proven {
             Some(start) => start.byte_offset,
             None => match split::guess(self.terminator(), block.bytes(), 0) {
@@ -308,7 +308,12 @@ impl Parser<'_> {
         let next = block.next();
         self.times.input += started.elapsed();
         match next {
-            Ok(Next::Block(next)) => Ok(Some(next)),
+            Ok(Next::Block(next)) => {
+                // Only blocks without a newline before the end of a proven record are given up; who
+                // follows a record from a guess began behind a newline, so behind that end.
+                assert!(!next.bytes().is_empty(), "a block that is needed was given up");
+                Ok(Some(next))
+            }
             Ok(Next::End) => Ok(None),
             Ok(Next::Cut) => Err(Halt::Cut),
             Err(_) if self.shared.is_stopped() => Err(Halt::Stopped),
@@ -316,8 +321,9 @@ impl Parser<'_> {
         }
     }
 
-    /// Finds the end of a record that is longer than the longest one, block by block. Where the
-    /// input cannot be read again its bytes go to a file without a name.
+    /// Finds the end of a record that is longer than the longest one, block by block, giving up
+    /// those that it covers. Where the input cannot be read again its bytes go to a file without a
+    /// name.
     fn skip_blocks(
         &mut self,
         attempt: &Attempt<'_>,
@@ -337,11 +343,16 @@ impl Parser<'_> {
         };
         keep(&mut spill, &carry[attempt.cursor.at..])?;
         let mut search = NewlineSearch::after(self.terminator(), &carry[attempt.cursor.at..]);
+        let carried = tail.index;
         let mut tail = Arc::clone(tail);
         let end = loop {
             let Some(next) = self.next_block(&tail, attempt.file)? else {
-                break tail.offset + tail.bytes().len() as u64;
+                break tail.end();
             };
+            if tail.index > carried {
+                // Not before there is another: the chunk in which the record ends has its bytes.
+                tail.pass();
+            }
             let found = search.find(next.bytes());
             let taken = found.unwrap_or(next.bytes().len());
             keep(&mut spill, &next.bytes()[..taken])?;

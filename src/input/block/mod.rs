@@ -13,7 +13,8 @@
 //! A record may span any number of blocks, so the blocks behind a held one stay readable through
 //! `next`, whoever has taken and dropped them. What is before the oldest held block is recycled:
 //! its buffers return to the reader. So nobody should hold a block longer than its records are
-//! parsed; to keep bytes for longer there is [`Block::shared_bytes`].
+//! parsed; to keep bytes for longer there is [`Block::shared_bytes`]. Who follows a record that is
+//! longer than memory may be gives up the blocks that it covers ([`Block::pass`]).
 //!
 //! Waiting here is a mutex with two condition variables: it happens once a block, not once a
 //! record.
@@ -201,15 +202,31 @@ pub struct Block {
     pub offset: u64,
     /// Number of the block, from 0.
     pub index: u64,
+    length_bytes: usize,
     bytes: Arc<Vec<u8>>,
     shared: Arc<Shared>,
 }
 
 impl Block {
-    /// The bytes, at least one.
+    /// The bytes, at least one; none of a block that was given up before it was taken.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Offset in the input behind its last byte.
+    #[must_use]
+    pub const fn end(&self) -> u64 {
+        self.offset + self.length_bytes as u64
+    }
+
+    /// Gives the bytes up: the block lies inside a record that is not kept, so nobody will look at
+    /// them. Whoever holds the block now keeps them; who takes it later gets one without bytes.
+    pub fn pass(&self) {
+        let mut state = self.shared.lock();
+        if let Some(slot) = state.slot_mut(self.index) {
+            slot.bytes = Arc::default();
+        }
     }
 
     /// The bytes, to be kept beyond the block: they do not return to the reader then.
@@ -266,9 +283,10 @@ pub enum Next {
 impl Drop for Block {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        // Gone before the state looks whether it is the last owner and may recycle the buffer.
-        self.bytes = Arc::default();
-        state.recycle(self.shared.spares_max());
+        let spares_max = self.shared.spares_max();
+        // Given back before the state looks whether its slot is the last owner.
+        state.give_back(std::mem::take(&mut self.bytes), spares_max);
+        state.recycle(spares_max);
     }
 }
 
@@ -277,7 +295,7 @@ impl fmt::Debug for Block {
         f.debug_struct("Block")
             .field("index", &self.index)
             .field("offset", &self.offset)
-            .field("bytes", &self.bytes.len())
+            .field("bytes", &self.length_bytes)
             .finish_non_exhaustive()
     }
 }
@@ -340,7 +358,9 @@ impl Inlet {
         let offset = state.read_bytes;
         state.read_bytes += bytes.len() as u64;
         state.read_count += 1;
-        state.slots.push_back(Slot { offset, bytes: Arc::new(bytes), handle: Weak::new() });
+        let length_bytes = bytes.len();
+        let bytes = Arc::new(bytes);
+        state.slots.push_back(Slot { offset, length_bytes, bytes, handle: Weak::new() });
         self.shared.arrived.notify_all();
         !state.is_stopped
     }
@@ -409,6 +429,8 @@ struct State {
 #[derive(Debug)]
 struct Slot {
     offset: u64,
+    length_bytes: usize,
+    /// None once it was given up.
     bytes: Arc<Vec<u8>>,
     /// The one [`Block`] that stands for this slot, while somebody holds it.
     handle: Weak<Block>,
@@ -419,6 +441,11 @@ impl State {
     fn at(&self, index: u64) -> Option<usize> {
         let at = index.checked_sub(self.first_index)?;
         usize::try_from(at).ok()
+    }
+
+    fn slot_mut(&mut self, index: u64) -> Option<&mut Slot> {
+        let at = self.at(index)?;
+        self.slots.get_mut(at)
     }
 
     fn bytes(&self, index: u64) -> Option<&[u8]> {
@@ -433,6 +460,7 @@ impl State {
             let block = Arc::new(Block {
                 offset: slot.offset,
                 index,
+                length_bytes: slot.length_bytes,
                 bytes: Arc::clone(&slot.bytes),
                 shared: Arc::clone(shared),
             });
@@ -465,12 +493,19 @@ impl State {
             && self.slots.front().is_some_and(|slot| slot.handle.strong_count() == 0)
         {
             self.first_index += 1;
-            let bytes = self.slots.pop_front().map(|slot| slot.bytes);
-            if let Some(Ok(buffer)) = bytes.map(Arc::try_unwrap)
-                && self.spares.len() < spares_max
-            {
-                self.spares.push(buffer);
+            if let Some(slot) = self.slots.pop_front() {
+                self.give_back(slot.bytes, spares_max);
             }
+        }
+    }
+
+    /// Keeps the buffer of a block for the reader, if this is the last owner.
+    fn give_back(&mut self, bytes: Arc<Vec<u8>>, spares_max: usize) {
+        if let Ok(buffer) = Arc::try_unwrap(bytes)
+            && buffer.capacity() > 0
+            && self.spares.len() < spares_max
+        {
+            self.spares.push(buffer);
         }
     }
 }

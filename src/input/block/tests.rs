@@ -360,3 +360,34 @@ fn a_file_that_grew_is_read_to_its_length_at_opening() {
     }
     assert_eq!(sizes, [10, 10, 5]);
 }
+
+/// Who follows a record through a whole input and gives its blocks up holds few of them, whether
+/// others take them meanwhile or not; they get blocks of the same places, without bytes.
+#[test]
+fn blocks_that_are_given_up_are_not_kept() {
+    let length_bytes = 1000 * 10;
+    let feed = feed(io::repeat(b'x').take(length_bytes), 10, 3);
+    let first = feed.take().expect("readable").expect("a block");
+    let second = feed.take().expect("readable").expect("a block");
+    let kept = |state: &State| state.slots.iter().map(|slot| slot.bytes.len()).sum::<usize>();
+    let mut tail = Arc::clone(&first);
+    while let Next::Block(next) = tail.next().expect("readable") {
+        assert_eq!((next.bytes().len(), next.offset), (10, tail.end()));
+        if tail.index > 0 {
+            tail.pass();
+        }
+        tail = next;
+        let state = feed.shared.lock();
+        assert!(kept(&state) <= 10 * (2 + 3), "{} bytes", kept(&state));
+        assert!(state.spares.iter().all(|buffer| buffer.capacity() > 0));
+    }
+    assert_eq!(tail.end(), length_bytes);
+    assert_eq!(second.bytes(), [b'x'; 10], "who holds a block keeps it");
+    let mut at = second.end();
+    while let Some(block) = feed.take().expect("readable") {
+        assert_eq!((block.offset, block.end()), (at, at + 10));
+        assert_eq!(block.bytes().is_empty(), block.index != tail.index);
+        at = block.end();
+    }
+    assert_eq!(at, length_bytes);
+}
