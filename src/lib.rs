@@ -17,8 +17,8 @@
 //! # What the library does not do
 //!
 //! Outside of [`cli`] it prints nothing, never ends the process, and installs no signal handler,
-//! no allocator and no logger; it emits events for `tracing`. A regular file is mapped into memory
-//! unless [`config::IoWay`] says otherwise: if another process cuts the file short meanwhile, the
+//! no allocator and no logger; it emits events for `tracing`. A regular file may be mapped
+//! into memory, as [`config::IoWay`] says: if another process cuts the file short meanwhile, the
 //! system ends this one with SIGBUS. A program that calls [`input::guard::install`] first gets an
 //! error of the load instead; for others there is [`config::IoWay::Read`].
 //!

@@ -37,6 +37,7 @@ const HIDDEN: &[(&str, &[&str])] = &[
     ("sink::odbc", &["sink/odbc/", "cli/"]),
     ("sink::sqlite", &["sink/sqlite/", "cli/"]),
     ("input::mmap", &["input/", "engine/", "cli/bench.rs"]),
+    ("input::direct", &["input/"]),
     ("input::uring", &["input/"]),
 ];
 
@@ -50,8 +51,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crossbeam_queue", &["ring/mod.rs"]),
     ("glob", &["config/inputs.rs"]),
     ("indicatif", &["cli/"]),
-    ("libc", &["input/guard/mod.rs", "input/lease.rs"]),
-    ("memmap2", &["input/mmap.rs"]),
+    ("libc", &["input/guard/mod.rs", "input/lease.rs", "input/mmap.rs"]),
+    ("memmap2", &["input/mmap.rs", "input/pages.rs"]),
     ("mimalloc", &["main.rs"]),
     // Connections, descriptions and diagnostics; arrays are executed over odbc_sys in one place.
     ("odbc_api", &["sink/odbc/"]),
@@ -60,13 +61,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("postgres", &["sink/odbc/copy/"]),
     ("rpassword", &["cli/"]),
     ("rusqlite", &["sink/sqlite/"]),
-    (
-        "rustix",
-        &["cli/", "input/guard/mod.rs", "input/lease.rs", "input/read.rs", "rejects/parts.rs"],
-    ),
+    ("rustix", &["cli/", "input/", "rejects/parts.rs"]),
     ("serde_saphyr", &["config/file.rs"]),
     ("signal_hook", &["cli/", "failpoint.rs"]),
-    ("tokio_uring", &["input/uring.rs"]),
+    ("tokio_uring", &["input/direct.rs", "input/pages.rs", "input/uring.rs"]),
     ("tracing_subscriber", &["cli/"]),
     ("twox_hash", &["input/fingerprint.rs"]),
 ];
@@ -76,6 +74,7 @@ const UNSAFE_FILES: &[&str] = &[
     "input/guard/mod.rs",
     "input/lease.rs",
     "input/mmap.rs",
+    "input/pages.rs",
     "parse/simd.rs",
     "sink/odbc/environment.rs",
     "sink/odbc/raw/cancel.rs",

@@ -150,6 +150,9 @@ SINK_FIGURES = tuple(
 COLD_AND_GROWTH = (
     faster("cold-read", "cold read, share of the best raw reader in the same run",
            ["raw-read", "raw-mmap", "raw-direct"], "fastload-cold-read", 0.90, 0.97),
+    faster("cold-auto", "cold read by --io auto, share of the best of its ways in the same run",
+           [f"fastload-cold-by-{io}" for io in ("mmap", "read", "uring")], "fastload-cold-read",
+           0.95),
     at_most("cold-parse", "cold parse over warm parse, 1 thread",
             "fastload-cold-parse", "fastload-warm-parse", 1.10, 1.05),
     Bar("growth-size", "time per GB, largest file over smallest, into nothing",

@@ -7,6 +7,9 @@ from context import GB, MB, Group
 WIDE_COLUMNS = 10_000
 LARGE_FIELD_BYTES = 1_000_000
 
+# What --io auto chooses among.
+WAYS = ("mmap", "read", "uring")
+
 
 def cold_group(context):
     def start(wanted):
@@ -27,11 +30,15 @@ def cold_group(context):
             **{f"raw-{mode}": cold(lambda mode=mode: rust_peer(context, mode, path, None))
                for mode in ("read", "mmap", "direct")},
             "fastload-cold-read": cold(lambda: context.step("input", path, *SCHEMA)),
+            **{f"fastload-cold-by-{io}": cold(lambda io=io: context.step("input", path, "--io", io,
+                                                                         *SCHEMA))
+               for io in WAYS},
             "fastload-cold-parse": cold(lambda: fastload(context, path, truth, 1)),
             "fastload-warm-parse": warm,
         }
 
-    names = ("raw-read", "raw-mmap", "raw-direct", "fastload-cold-read", "fastload-cold-parse",
+    names = ("raw-read", "raw-mmap", "raw-direct", "fastload-cold-read",
+             *(f"fastload-cold-by-{io}" for io in WAYS), "fastload-cold-parse",
              "fastload-warm-parse")
     return Group("cold", names, start, close=True)
 

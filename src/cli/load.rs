@@ -213,6 +213,10 @@ fn explain(resolved: &Resolved, target: &dyn Target, prepared: &mut Prepared) ->
     for sentence in &prepared.sniffed.evidence {
         text.push_str(&format!("  {sentence}\n"));
     }
+    for input in &prepared.inputs {
+        let (way, why) = &input.io;
+        text.push_str(&format!("input: {} by {} ({why})\n", input.path.display(), way.show()));
+    }
     let info = target.info();
     text.push_str(&format!("target: {} ({})\n", info.url, info.profile));
     for (name, value) in &info.facts {

@@ -9,7 +9,7 @@ use crate::config::schema::Column;
 use crate::config::setting::{ColumnPick, EmptyAsNull, Profile};
 use crate::config::target::TargetUrl;
 use crate::config::work::{Effective, Settled, Surroundings};
-use crate::config::{FieldSource, LoadColumn, LoadConfig, Mode, StagingConfig};
+use crate::config::{FieldSource, IoWay, LoadColumn, LoadConfig, Mode, StagingConfig};
 use crate::dialect::header::{Preamble, has_record, read_preamble};
 use crate::dialect::mapping::{FileFields, Mapping, NewColumn, map_columns, new_table_columns};
 use crate::dialect::sniff::{Sniffed, field_count, find_dialect};
@@ -113,6 +113,11 @@ pub(super) fn prepare(
         }
         (None, _) => choice.new_table(&mut warnings)?,
     };
+    if known.is_none() && resolved.work.io() == IoWay::Auto {
+        // The pass over their values has brought them into the page cache.
+        let again = |input: InputFile| input.mapped("it was read for its types before");
+        inputs = inputs.into_iter().map(again).collect::<Result<_>>()?;
+    }
     let mut new_table = new_table.filter(|_| target.has_tables());
     let columns = as_created(target, columns, new_table.as_mut());
     let (columns, key) = keyed_columns(resolved, columns)?;

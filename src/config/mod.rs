@@ -37,12 +37,15 @@ pub enum InputSpec {
 /// How the bytes of the inputs are brought in (`--io`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IoWay {
-    /// Memory map; what cannot be mapped (pipes) is read in blocks.
+    /// One of the others for each file, by where its bytes are when it is opened.
     #[default]
+    Auto,
+    /// Memory map; what cannot be mapped (pipes) is read in blocks.
     Mmap,
     /// Owned blocks by `read`.
     Read,
-    /// Owned blocks by `io_uring`; plain `read` when the kernel forbids it, and it says so.
+    /// Owned blocks by `io_uring`, of a file past the page cache where its file system takes that;
+    /// plain `read` when the kernel forbids `io_uring`, and it says so.
     Uring,
 }
 

@@ -276,7 +276,7 @@ impl WorkOptions {
                 memory,
                 "a fixed number",
             )),
-            io: p.pick("io", given.io, IoWay::default(), "no copy"),
+            io: p.pick("io", given.io, IoWay::default(), "by file, see inputs"),
             max_rate: p.maybe("max-rate", given.max_rate).map(|Rate(bytes)| bytes),
             input_mode: p.pick("input-mode", given.input_mode, InputMode::default(), "any file"),
             max_retries: p.pick("max-retries", given.max_retries, 3, "a fixed number"),

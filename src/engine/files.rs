@@ -26,6 +26,8 @@ pub struct InputFile {
     pub path: PathBuf,
     /// Bytes, where that is known before it is read.
     pub length: Option<u64>,
+    /// The way its bytes come in, and a clause that says why.
+    pub io: (IoWay, String),
     /// What was done otherwise than asked.
     pub notes: Vec<String>,
     /// Offset of the first byte behind the byte order mark, the skipped lines and the header.
@@ -38,11 +40,11 @@ pub struct InputFile {
 }
 
 impl InputFile {
-    /// Opens an input; what comes in blocks is read ahead from now on, `read_ahead` blocks of
-    /// `block_bytes` bytes.
+    /// Opens an input; what comes in blocks is read ahead from the first of them on, `read_ahead`
+    /// blocks of `block_bytes` bytes.
     ///
     /// # Errors
-    /// As [`crate::input::open`]; when the reader thread cannot be started.
+    /// As [`crate::input::open`].
     pub fn open(
         spec: &InputSpec,
         way: IoWay,
@@ -52,16 +54,13 @@ impl InputFile {
         let opened = crate::input::open(spec, way, block_bytes)?;
         let way = match opened.input {
             Input::Map(map) => Way::Map(Arc::new(map)),
-            Input::Blocks(source) => Way::Blocks(
-                source
-                    .start(read_ahead)
-                    .map_err(|error| Error::io("starting the reader thread", error))?,
-            ),
+            Input::Blocks(source) => Way::Blocks(source.start(read_ahead)),
         };
         Ok(Self {
             spec: spec.clone(),
             path: PathBuf::from(opened.path_display),
             length: opened.length,
+            io: (opened.way, opened.why),
             notes: opened.notes,
             body_offset: 0,
             body_lines: 0,
@@ -76,15 +75,24 @@ impl InputFile {
     /// # Errors
     /// What reading gave.
     pub fn head(&self, limit_bytes: usize) -> Result<Vec<u8>> {
-        let head = match &self.way {
-            Way::Map(map) => Ok(map.bytes()[..map.bytes().len().min(limit_bytes)].to_vec()),
-            Way::Blocks(feed) => feed.head(limit_bytes),
+        let head = match (&self.way, &self.raw) {
+            (Way::Map(map), _) => Ok(map.bytes()[..map.bytes().len().min(limit_bytes)].to_vec()),
+            // Not from its blocks: no reader is started for a file before its turn.
+            (Way::Blocks(_), Some(raw)) => self.head_of(raw, limit_bytes),
+            (Way::Blocks(feed), None) => feed.head(limit_bytes),
         };
         // Of a file that changed meanwhile, that is the reason of a failure.
         check_unchanged(&self.path, self.watch.as_ref(), &self.way)?;
         head.map_err(|error| {
             Error::input(&self.path, format!("cannot be read: {error}"), String::new())
         })
+    }
+
+    fn head_of(&self, raw: &RawSource, limit_bytes: usize) -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        let end = self.length.map_or(0, |length| length.min(limit_bytes as u64));
+        raw.copy_range(ByteRange { start: 0, end }, &mut head)?;
+        Ok(head)
     }
 
     /// What tells this state of the file from another one later; `None` for a stream.
@@ -113,12 +121,12 @@ impl InputFile {
         self.raw.as_ref()
     }
 
-    /// Reads the file by map from now on: single stretches of it are wanted. A stream stays as it
-    /// is, and so does an empty file, of which there is no map.
+    /// Reads the file by map from now on, for the reason `why`: single stretches of it are wanted.
+    /// A stream stays as it is, and so does an empty file, of which there is no map.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn mapped(self) -> Result<Self> {
+    pub fn mapped(self, why: &str) -> Result<Self> {
         match self.way {
             Way::Blocks(feed) if self.raw.is_some() && self.length != Some(0) => {
                 feed.stop();
@@ -126,7 +134,8 @@ impl InputFile {
                 let Input::Map(map) = opened.input else {
                     return Err(Error::input(&self.path, "cannot be mapped", ""));
                 };
-                Ok(Self { way: Way::Map(Arc::new(map)), raw: opened.raw, ..self })
+                let io = (IoWay::Mmap, why.to_owned());
+                Ok(Self { way: Way::Map(Arc::new(map)), raw: opened.raw, io, ..self })
             }
             _ => Ok(self),
         }

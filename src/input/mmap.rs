@@ -105,6 +105,29 @@ impl MappedFile {
         &self.map
     }
 
+    /// Asks for up to `samples` pages, spread evenly over the file, whether they are in the page
+    /// cache; returns how many were asked for, and how many are. No page is read in for that.
+    ///
+    /// Of a file that the process neither owns nor may write to the kernel says that all are.
+    #[must_use]
+    pub fn resident_pages(&self, samples: usize) -> (usize, usize) {
+        let page_bytes = rustix::param::page_size();
+        let pages = self.map.len().div_ceil(page_bytes);
+        let asked = samples.min(pages);
+        // The middle of each of `asked` parts of the same size.
+        let sampled = (0..asked).map(|part| (2 * part + 1) * pages / (2 * asked));
+        let is_resident = |page: usize| {
+            let address = self.map.as_ptr().wrapping_add(page * page_bytes);
+            let mut answer = 0_u8;
+            // SAFETY: One page from a page boundary inside the map, which is alive; the kernel
+            // writes one byte for it, into `answer`, and does not touch the page.
+            let asked =
+                unsafe { libc::mincore(address.cast_mut().cast(), page_bytes, &raw mut answer) };
+            asked == 0 && answer & 1 == 1
+        };
+        (asked, sampled.filter(|&page| is_resident(page)).count())
+    }
+
     /// Takes the pages of `range` out of resident memory; they stay readable.
     ///
     /// For what is parsed: resident memory then follows the parsers instead of growing to the
@@ -148,6 +171,7 @@ impl MappedFile {
 mod tests {
     use super::*;
     use std::io::Write;
+    use std::os::unix::fs::FileExt;
 
     fn mapped(bytes: &[u8]) -> MappedFile {
         let mut file = tempfile::tempfile().expect("a file");
@@ -169,6 +193,25 @@ mod tests {
         map.release(ByteRange { start: 400_000, end: 500_000 });
         map.release(ByteRange { start: 0, end: u64::MAX / 2 });
         assert!(map.bytes() == bytes);
+    }
+
+    #[test]
+    fn resident_pages_are_those_in_the_page_cache() {
+        let page_bytes = rustix::param::page_size();
+        let mut file = tempfile::tempfile_in(".").expect("a file");
+        file.write_all(&vec![b'x'; 256 * page_bytes]).expect("written");
+        file.sync_all().expect("on the disk");
+        let map = MappedFile::new(&file, 256 * page_bytes as u64).expect("mapped");
+        assert_eq!(map.resident_pages(64), (64, 64));
+        assert_eq!(map.resident_pages(1000), (256, 256));
+        let advice = rustix::fs::Advice::DontNeed;
+        rustix::fs::fadvise(&file, 0, None, advice).expect("advice");
+        assert_eq!(map.resident_pages(64), (64, 0));
+        // The middle of one of four parts.
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).expect("advice");
+        file.read_exact_at(&mut [0], 96 * page_bytes as u64).expect("readable");
+        assert_eq!(map.resident_pages(4), (4, 1));
+        assert_eq!(mapped(b"x").resident_pages(64), (1, 1));
     }
 
     #[test]

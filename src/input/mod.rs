@@ -1,15 +1,19 @@
 //! Inputs: files and streams as read-only bytes.
 //!
 //! [`open`] looks at what stands under a path and brings it in one of two ways: a memory map, one
-//! slice for the whole file, or owned blocks that a thread reads ahead, by `read` or by `io_uring`.
+//! slice for the whole file, or owned blocks that a thread reads ahead, by `read`, by `io_uring`,
+//! or by `io_uring` past the page cache.
 
 pub mod block;
+mod choice;
+pub mod direct;
 pub mod fingerprint;
 pub mod guard;
 pub mod identity;
 mod lease;
 pub mod mmap;
 mod open;
+mod pages;
 pub mod read;
 pub mod uring;
 

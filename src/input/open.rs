@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use super::RawSource;
 use super::block::{BlockFeedSource, BlockSource};
+use super::choice::{self, Facts, FileSystem};
+use super::direct::DirectBlocks;
 use super::identity::Watch;
 use super::lease;
 use super::mmap::MappedFile;
@@ -39,6 +41,10 @@ pub struct Opened {
     pub input: Input,
     /// The file once more, when it can be read again; without it batches keep their bytes.
     pub raw: Option<RawSource>,
+    /// The way that was taken, never [`IoWay::Auto`].
+    pub way: IoWay,
+    /// Why: a clause about the file ("it is small").
+    pub why: String,
     /// What was done otherwise than asked, one sentence each; nothing is wrong.
     pub notes: Vec<String>,
 }
@@ -72,6 +78,7 @@ pub fn open(spec: &InputSpec, way: IoWay, block_bytes: usize) -> Result<Opened> 
         file,
         way,
         block_bytes,
+        why: "it was asked for".into(),
         notes: Vec::new(),
     };
     if metadata.is_dir() {
@@ -109,6 +116,7 @@ struct Opening {
     file: File,
     way: IoWay,
     block_bytes: usize,
+    why: String,
     notes: Vec<String>,
 }
 
@@ -133,95 +141,178 @@ impl Opening {
         // it.
         let position = self.file.stream_position().map_err(io_error)?;
         if position > 0 {
+            self.why = "it does not begin at byte 0".into();
             self.notes.push(format!(
                 "standard input is a file at byte {position}: it is read from there, in blocks"
             ));
-            return Ok(self.blocks(None, Some(watch), None));
+            return Ok(self.blocks(Known { watch: Some(watch), ..Known::default() }));
         }
         // Files that a kernel makes up as they are read say 0 or a round number.
         if size_bytes == 0 && self.file.read_at(&mut [0], 0).map_err(io_error)? > 0 {
+            self.why = "its length is not known".into();
             self.notes.push("it has bytes although its length is 0: it is read in blocks".into());
-            return Ok(self.blocks(None, None, None));
+            return Ok(self.blocks(Known::default()));
         }
-        if self.way == IoWay::Mmap && size_bytes > 0 {
-            match MappedFile::new(&self.file, size_bytes) {
-                Ok(map) => {
-                    if !map.is_guarded() {
-                        self.notes.push(
-                            "nothing guards its map: if it is cut short meanwhile, the process \
-                             ends with SIGBUS (input::guard::install, or read it in blocks)"
-                                .into(),
-                        );
-                    }
-                    return Ok(Opened {
-                        path_display: self.path.display().to_string(),
-                        length: Some(size_bytes),
-                        watch: Some(watch),
-                        input: Input::Map(map),
-                        raw: Some(RawSource::File { file, base: 0 }),
-                        notes: self.notes,
-                    });
-                }
-                Err(error) => {
-                    // Such a file's length is not to be trusted either.
-                    self.notes.push(format!("it cannot be mapped ({error}): it is read in blocks"));
-                    return Ok(self.blocks(None, None, None));
-                }
+        let known = Known {
+            length: Some(size_bytes),
+            watch: Some(watch),
+            raw: Some(RawSource::File { file, base: 0 }),
+        };
+        if size_bytes == 0 {
+            self.why = "it is empty".into();
+            return Ok(self.blocks(known));
+        }
+        if self.way == IoWay::Uring {
+            let direct = self.direct(size_bytes);
+            return Ok(self.direct_or_blocks(direct, known));
+        }
+        if self.way == IoWay::Read {
+            return Ok(self.blocks(known));
+        }
+        let map = match MappedFile::new(&self.file, size_bytes) {
+            Ok(map) => map,
+            Err(error) => {
+                // Such a file's length is not to be trusted either.
+                self.why = "it cannot be mapped".into();
+                self.notes.push(format!("it cannot be mapped ({error}): it is read in blocks"));
+                return Ok(self.blocks(Known::default()));
+            }
+        };
+        let direct = self.choose(&map, size_bytes);
+        if self.way == IoWay::Mmap {
+            return Ok(self.mapped(map, known));
+        }
+        Ok(self.direct_or_blocks(direct, known))
+    }
+
+    /// Settles what `auto` is for a regular file; the source, if it is read past the page cache.
+    fn choose(&mut self, map: &MappedFile, size_bytes: u64) -> Option<DirectBlocks> {
+        if self.way != IoWay::Auto {
+            return None;
+        }
+        let (way, why) = choice::choose(&Facts::of(&self.file, size_bytes, map));
+        why.clone_into(&mut self.why);
+        self.way = way;
+        if way != IoWay::Uring {
+            return None;
+        }
+        match DirectBlocks::open(&self.file, size_bytes, self.block_bytes) {
+            Ok(source) => Some(source),
+            Err(error) => {
+                self.way = IoWay::Mmap;
+                self.why.push_str(&format!(", and cannot be read past it ({error})"));
+                None
             }
         }
-        let raw = RawSource::File { file, base: 0 };
-        Ok(self.blocks(Some(size_bytes), Some(watch), Some(raw)))
+    }
+
+    /// The source past the page cache of a regular file for which `io_uring` was asked for; a note
+    /// where that cannot be.
+    fn direct(&mut self, size_bytes: u64) -> Option<DirectBlocks> {
+        if self.way != IoWay::Uring || size_bytes == 0 || uring::probe().is_err() {
+            return None;
+        }
+        let refusal = if FileSystem::of(&self.file) == FileSystem::Memory {
+            "its file system is in memory".to_owned()
+        } else {
+            match DirectBlocks::open(&self.file, size_bytes, self.block_bytes) {
+                Ok(source) => return Some(source),
+                Err(error) => error.to_string(),
+            }
+        };
+        self.notes.push(format!(
+            "it cannot be read past the page cache ({refusal}): it is read through it"
+        ));
+        None
+    }
+
+    fn mapped(mut self, map: MappedFile, known: Known) -> Opened {
+        if !map.is_guarded() {
+            self.notes.push(
+                "nothing guards its map: if it is cut short meanwhile, the process ends with \
+                 SIGBUS (input::guard::install, or read it in blocks)"
+                    .into(),
+            );
+        }
+        self.opened(|_| Input::Map(map), known)
+    }
+
+    fn direct_or_blocks(self, direct: Option<DirectBlocks>, known: Known) -> Opened {
+        match direct {
+            Some(source) => self.fed(|_| Box::new(source), known),
+            None => self.blocks(known),
+        }
     }
 
     fn stream(mut self, file_type: FileType) -> Opened {
+        let what = if file_type.is_fifo() {
+            "a pipe"
+        } else if file_type.is_socket() {
+            "a socket"
+        } else {
+            "a device"
+        };
         if self.way == IoWay::Mmap {
-            let what = if file_type.is_fifo() {
-                "a pipe"
-            } else if file_type.is_socket() {
-                "a socket"
-            } else {
-                "a device"
-            };
             self.notes.push(format!("{what} cannot be mapped: it is read in blocks"));
         }
-        self.blocks(None, None, None)
+        self.why = format!("it is {what}");
+        self.blocks(Known::default())
     }
 
     /// Blocks of a regular file of known length, or of a stream.
-    fn blocks(
-        mut self,
-        length: Option<u64>,
-        watch: Option<Watch>,
-        raw: Option<RawSource>,
-    ) -> Opened {
+    fn blocks(mut self, known: Known) -> Opened {
         if self.way == IoWay::Uring
             && let Err(error) = uring::probe()
         {
-            self.way = IoWay::Read;
             self.notes.push(format!(
                 "the kernel does not allow io_uring ({error}): it is read with plain read"
             ));
+            self.way = IoWay::Read;
+            self.why = "the kernel does not allow io_uring".into();
         }
-        let source: Box<dyn BlockSource> = match self.way {
-            IoWay::Uring => Box::new(UringBlocks::new(self.file, length)),
-            IoWay::Mmap | IoWay::Read => match length {
-                Some(_) => Box::new(ReadBlocks::new(self.file, length)),
-                None => Box::new(ReadBlocks::stream(self.file)),
-            },
-        };
+        let length = known.length;
+        if self.way == IoWay::Uring {
+            return self.fed(|file| Box::new(UringBlocks::new(file, length)), known);
+        }
+        self.way = IoWay::Read;
+        match length {
+            Some(_) => self.fed(|file| Box::new(ReadBlocks::new(file, length)), known),
+            None => self.fed(|file| Box::new(ReadBlocks::stream(file)), known),
+        }
+    }
+
+    fn fed(self, source: impl FnOnce(File) -> Box<dyn BlockSource>, known: Known) -> Opened {
+        let (block_bytes, may_pause) = (self.block_bytes, known.length.is_none());
+        let feed = |file| BlockFeedSource::new(source(file), block_bytes, may_pause);
+        self.opened(|file| Input::Blocks(feed(file)), known)
+    }
+
+    fn opened(self, input: impl FnOnce(File) -> Input, known: Known) -> Opened {
         Opened {
             path_display: self.path.display().to_string(),
-            length,
-            watch,
-            input: Input::Blocks(BlockFeedSource::new(source, self.block_bytes, length.is_none())),
-            raw,
+            length: known.length,
+            watch: known.watch,
+            raw: known.raw,
+            input: input(self.file),
+            way: self.way,
+            why: self.why,
             notes: self.notes,
         }
     }
 }
 
+/// What is known of an input before it is read; nothing of a stream.
+#[derive(Default)]
+struct Known {
+    length: Option<u64>,
+    watch: Option<Watch>,
+    raw: Option<RawSource>,
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
     use crate::error::ErrorKind;
 
@@ -229,7 +320,7 @@ mod tests {
         match opened.input {
             Input::Map(map) => map.bytes().to_vec(),
             Input::Blocks(source) => {
-                let feed = source.start(2).expect("a thread");
+                let feed = source.start(2);
                 let mut bytes = Vec::new();
                 while let Some(block) = feed.take().expect("readable") {
                     assert_eq!(block.offset, bytes.len() as u64);
@@ -257,10 +348,11 @@ mod tests {
         let path = dir.path().join("data");
         let bytes = b"id,name\n1,one\n2,two\n";
         std::fs::write(&path, bytes).expect("written");
-        for way in [IoWay::Mmap, IoWay::Read, IoWay::Uring] {
+        for way in [IoWay::Auto, IoWay::Mmap, IoWay::Read, IoWay::Uring] {
             let opened = open_at(&path, way).expect("opens");
             assert_eq!(opened.length, Some(bytes.len() as u64));
-            assert_eq!(matches!(opened.input, Input::Map(_)), way == IoWay::Mmap);
+            let is_mapped = matches!(way, IoWay::Auto | IoWay::Mmap);
+            assert_eq!(matches!(opened.input, Input::Map(_)), is_mapped);
             assert_eq!(opened.path_display, path.display().to_string());
             assert_eq!(opened.watch.as_ref().map(Watch::check), Some(Ok(())));
             let mut again = Vec::new();
@@ -277,9 +369,62 @@ mod tests {
     }
 
     #[test]
+    fn a_file_in_memory_is_not_read_past_the_page_cache() {
+        let Ok(mut file) = tempfile::NamedTempFile::new_in("/dev/shm") else {
+            eprintln!("not tested: there is no /dev/shm");
+            return;
+        };
+        let bytes = b"id,name\n".repeat(2000);
+        file.write_all(&bytes).expect("written");
+        if FileSystem::of(file.as_file()) != FileSystem::Memory {
+            eprintln!("not tested: /dev/shm is not in memory");
+            return;
+        }
+        let opened = open_at(file.path(), IoWay::Uring).expect("opens");
+        let expected = if uring::probe().is_ok() {
+            "it cannot be read past the page cache (its file system is in memory)"
+        } else {
+            "the kernel does not allow io_uring"
+        };
+        let is_told = opened.notes.iter().any(|note| note.starts_with(expected));
+        assert!(is_told, "{:?}", opened.notes);
+        assert!(all_bytes(opened) == bytes);
+        let opened = open_at(file.path(), IoWay::Auto).expect("opens");
+        assert_eq!(
+            (opened.way, opened.why.as_str()),
+            (IoWay::Mmap, "its file system is in memory")
+        );
+        assert!(all_bytes(opened) == bytes);
+    }
+
+    #[test]
+    fn auto_says_what_it_took_and_why() {
+        let mut file = tempfile::NamedTempFile::new_in(".").expect("a file");
+        file.write_all(b"id\n1\n").expect("written");
+        let opened = open_at(file.path(), IoWay::Auto).expect("opens");
+        assert_eq!((opened.way, opened.why.as_str()), (IoWay::Mmap, "it is small"));
+        for way in [IoWay::Mmap, IoWay::Read] {
+            let opened = open_at(file.path(), way).expect("opens");
+            assert_eq!((opened.way, opened.why.as_str()), (way, "it was asked for"));
+        }
+        // Large, and nothing of it is in the page cache: a hole has no pages.
+        let large = tempfile::NamedTempFile::new_in(".").expect("a file");
+        large.as_file().set_len(200 << 20).expect("made long");
+        let opened = open_at(large.path(), IoWay::Auto).expect("opens");
+        assert_ne!(opened.why, "it is in the page cache");
+        match (opened.way, &opened.input) {
+            (IoWay::Uring, Input::Blocks(_)) => {
+                assert_eq!(opened.why, "it is not in the page cache");
+            }
+            (IoWay::Mmap, Input::Map(_)) => eprintln!("not direct here: {}", opened.why),
+            (way, _) => panic!("{way:?}: {}", opened.why),
+        }
+    }
+
+    #[test]
     fn an_empty_file_is_the_callers_business() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        for way in [IoWay::Mmap, IoWay::Read, IoWay::Uring] {
+        for way in [IoWay::Auto, IoWay::Mmap, IoWay::Read, IoWay::Uring] {
             let opened = open_at(file.path(), way).expect("opens");
             assert_eq!(opened.length, Some(0));
             assert_eq!(all_bytes(opened), b"");
@@ -296,7 +441,7 @@ mod tests {
     #[test]
     fn a_file_under_proc_is_read_although_it_says_it_is_empty() {
         let path = Path::new("/proc/self/maps");
-        for way in [IoWay::Mmap, IoWay::Read, IoWay::Uring] {
+        for way in [IoWay::Auto, IoWay::Mmap, IoWay::Read, IoWay::Uring] {
             let opened = open_at(path, way).expect("opens");
             assert_eq!(opened.length, None);
             assert!(opened.watch.is_none() && opened.raw.is_none());
@@ -311,7 +456,7 @@ mod tests {
         let path = dir.path().join("fifo");
         let made = std::process::Command::new("mkfifo").arg(&path).status();
         assert!(made.expect("mkfifo runs").success());
-        for way in [IoWay::Mmap, IoWay::Read, IoWay::Uring] {
+        for way in [IoWay::Auto, IoWay::Mmap, IoWay::Read, IoWay::Uring] {
             let writer = std::thread::spawn({
                 let path = path.clone();
                 move || std::fs::write(path, "a,b\nc,d\n")

@@ -40,7 +40,7 @@ pub fn probe() -> io::Result<()> {
         .unwrap_or_else(|_| Err(io::Error::other("its runtime cannot be set up")))
 }
 
-fn new_runtime() -> io::Result<Runtime> {
+pub(super) fn new_runtime() -> io::Result<Runtime> {
     Runtime::new(tokio_uring::builder().entries(RING_ENTRIES))
 }
 
@@ -203,7 +203,7 @@ mod tests {
         read_ahead: usize,
     ) -> BlockFeed {
         let source = Box::new(UringBlocks::new(file, expected_bytes));
-        BlockFeedSource::new(source, block_bytes, false).start(read_ahead).expect("a thread")
+        BlockFeedSource::new(source, block_bytes, false).start(read_ahead)
     }
 
     fn file_of(bytes: &[u8]) -> File {

@@ -216,7 +216,7 @@ fn changed_while_rows_are_committed(io: &str, (name, change, words): Change) {
 
 #[test]
 fn cut_short_before_it_is_read() {
-    for io in ["mmap", "read"] {
+    for io in ["mmap", "read", "uring"] {
         for change in CUTS {
             changed_before_it_is_read(io, change);
         }
@@ -225,7 +225,7 @@ fn cut_short_before_it_is_read() {
 
 #[test]
 fn cut_short_while_rows_are_committed() {
-    for io in ["mmap", "read"] {
+    for io in ["mmap", "read", "uring"] {
         for change in CUTS {
             changed_while_rows_are_committed(io, change);
         }
@@ -234,7 +234,7 @@ fn cut_short_while_rows_are_committed() {
 
 #[test]
 fn changed_otherwise() {
-    for io in ["mmap", "read"] {
+    for io in ["mmap", "read", "uring"] {
         for change in OTHERS {
             changed_before_it_is_read(io, change);
             changed_while_rows_are_committed(io, change);
@@ -247,7 +247,8 @@ fn changed_otherwise() {
 fn a_cut_is_not_taken_for_bad_records() {
     let mut held = Held::start(["a.csv", "pipe"], "mmap");
     held.change(|path| truncate(path, (1 << 20) + 1003));
-    held.pipe.write_all(&rows(0..10)).expect("the load waits for the header");
+    // It may be gone by now: a change is seen at the head of the file, too.
+    let _ = held.pipe.write_all(&rows(0..10));
     let (place, run) = held.end();
     let run = run.expect(66).says(&["its length went from"]);
     assert!(!run.stderr.contains("FL-03"), "{}", run.stderr);

@@ -1,6 +1,8 @@
 //! Every way of input, with one and several parsers, into each target that needs no server: the
 //! rows are those that another reader finds in the file.
 
+use std::fs;
+
 use fastload::generate::accounts_schema;
 
 use crate::support::Place;
@@ -51,7 +53,7 @@ fn every_way_into_every_file() {
     assert_eq!(expected.len(), RECORDS);
     let mut expected_accounts: Vec<&str> = expected.iter().map(|row| row[0].as_str()).collect();
     expected_accounts.sort_unstable();
-    for io in ["mmap", "read", "uring"] {
+    for io in ["auto", "mmap", "read", "uring"] {
         for parsers in ["1", "3"] {
             let load = |more: &[&str]| {
                 let common = ["in.csv", "--io", io, "--parsers", parsers, "--max-errors", "all"];
@@ -76,4 +78,57 @@ fn every_way_into_every_file() {
             assert!(accounts == expected_accounts, "{io} {parsers}");
         }
     }
+}
+
+/// A file that is large enough to be read past the page cache.
+const LARGE_ROWS: usize = 70_000;
+
+/// Rows of a kilobyte each, no two alike.
+fn large_rows() -> Vec<u8> {
+    let row = |id: usize| {
+        let letter = u8::try_from(b'a' as usize + id % 26).expect("a letter");
+        format!("{id},{}\n", char::from(letter).to_string().repeat(1_000))
+    };
+    format!("id,name\n{}", (0..LARGE_ROWS).map(row).collect::<String>()).into_bytes()
+}
+
+#[test]
+fn a_large_file_out_of_the_page_cache() {
+    let place = Place::new();
+    let expected = large_rows();
+    place.write("in.csv", &expected);
+    let drop_pages = || {
+        let file = fs::File::open(place.path("in.csv")).expect("it was written");
+        file.sync_all().expect("on the disk");
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("advice");
+    };
+    let load = |io: &str, more: &[&str]| {
+        drop_pages();
+        let common =
+            ["in.csv", "--io", io, "--header", "-d", ",", "--table", "t", "--parsers", "2"];
+        let schema = ["--schema", "id INTEGER, name VARCHAR(1000)", "--to", "csv:out.csv"];
+        let mode = ["--mode", "truncate", "--yes"];
+        place.run(common.iter().chain(&schema).chain(&mode).chain(more)).expect(0)
+    };
+    // Where the pages cannot be dropped, the file stays mapped and the reason says so.
+    let explained = load("auto", &["--explain"]);
+    let is_mapped = explained.stdout.contains("input: in.csv by mmap (it is in the page cache)");
+    let is_direct =
+        explained.stdout.contains("input: in.csv by uring (it is not in the page cache");
+    let is_refused = explained.stdout.contains("by mmap (it is not in the page cache, and ");
+    assert!(is_mapped || is_direct || is_refused, "{}", explained.stdout);
+    let explained = load("read", &["--explain"]);
+    let by_read = "input: in.csv by read (it was asked for)";
+    assert!(explained.stdout.contains(by_read), "{}", explained.stdout);
+    let expected = lines_sorted(&expected);
+    for io in ["auto", "mmap", "read", "uring"] {
+        load(io, &[]);
+        assert!(lines_sorted(&place.read("out.csv")) == expected, "{io}");
+    }
+}
+
+fn lines_sorted(text: &[u8]) -> Vec<&[u8]> {
+    let mut lines: Vec<&[u8]> = text.split(|&byte| byte == b'\n').collect();
+    lines.sort_unstable();
+    lines
 }

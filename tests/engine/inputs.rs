@@ -245,7 +245,7 @@ fn changed(io: IoWay, change: impl Fn(&Path) + Send + Sync + 'static) -> Outcome
 
 #[test]
 fn a_file_that_changes_while_it_is_read() {
-    for io in [IoWay::Mmap, IoWay::Read] {
+    for io in [IoWay::Auto, IoWay::Mmap, IoWay::Read, IoWay::Uring] {
         changed(io, |path| {
             let mut file = std::fs::File::options().append(true).open(path).expect("it exists");
             file.write_all(b"1,2\n").expect("room");
@@ -258,10 +258,12 @@ fn a_file_that_changes_while_it_is_read() {
         changed(io, |path| std::fs::remove_file(path).expect("it exists"));
     }
     // Over a map the cut is a SIGBUS, and this process has no guard: tests/cli/changing.rs.
-    changed(IoWay::Read, |path| {
-        let file = std::fs::File::options().write(true).open(path).expect("it exists");
-        file.set_len(4_000).expect("shorter");
-    });
+    for io in [IoWay::Read, IoWay::Uring] {
+        changed(io, |path| {
+            let file = std::fs::File::options().write(true).open(path).expect("it exists");
+            file.set_len(4_000).expect("shorter");
+        });
+    }
 }
 
 #[test]

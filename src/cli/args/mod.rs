@@ -440,7 +440,7 @@ pub struct WorkArgs {
     /// Memory for batches and input
     #[arg(long, value_name = "SIZE", value_parser = setting::<Size>)]
     pub memory_limit: Option<Size>,
-    /// How files are read: mmap, read or uring
+    /// How files are read: auto, mmap, read or uring
     #[arg(long, value_name = "WAY", value_parser = setting::<IoWay>)]
     pub io: Option<IoWay>,
     /// Most bytes of input a second, all parsers together, such as 50MB/s

@@ -197,7 +197,7 @@ words! {
 words!(impl Terminator: Auto = "auto", Lf = "lf", CrLf = "crlf", Cr = "cr");
 words!(impl BareQuote: Reject = "reject", Literal = "literal");
 words!(impl FieldsRule: Exact = "exact", Pad = "pad", Truncate = "truncate");
-words!(impl IoWay: Mmap = "mmap", Read = "read", Uring = "uring");
+words!(impl IoWay: Auto = "auto", Mmap = "mmap", Read = "read", Uring = "uring");
 words!(impl InputMode: Single = "single", Multi = "multi");
 words!(impl Mode: Append = "append", Truncate = "truncate", Replace = "replace",
     Upsert = "upsert", Delete = "delete");

@@ -22,8 +22,13 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
+
+pub use bytes::BlockBytes;
+
+mod bytes;
 
 /// Where blocks come from; runs on the feed's thread.
 pub trait BlockSource: Send {
@@ -58,30 +63,20 @@ impl BlockFeedSource {
         Self { source, block_bytes, may_pause }
     }
 
-    /// Starts the reader thread; it keeps up to `read_ahead` blocks (at least one) before the taken
-    /// ones.
-    ///
-    /// # Errors
-    /// When the system gives no thread.
-    pub fn start(self, read_ahead: usize) -> io::Result<BlockFeed> {
-        let read_ahead = read_ahead.max(1);
+    /// Makes it ready to be read: the reader thread starts when the first block is wanted, and
+    /// keeps up to `read_ahead` blocks (at least one) before the taken ones. Until then it costs
+    /// nothing, however many inputs wait for their turn.
+    #[must_use]
+    pub fn start(self, read_ahead: usize) -> BlockFeed {
         let shared = Arc::new(Shared {
             block_bytes: self.block_bytes,
-            read_ahead: read_ahead as u64,
+            read_ahead: read_ahead.max(1) as u64,
             state: Mutex::default(),
             arrived: Condvar::new(),
             room: Condvar::new(),
         });
-        let inlet = Inlet { shared: Arc::clone(&shared) };
-        let source = self.source;
-        let reader = thread::Builder::new().name("fastload-input".into()).spawn(move || {
-            // Ends the feed with an error when the source panics.
-            let ending = EndOnDrop(&inlet.shared);
-            let outcome = source.run(&inlet);
-            inlet.shared.end(outcome);
-            drop(ending);
-        })?;
-        Ok(BlockFeed { shared, reader: Some(reader), may_pause: self.may_pause })
+        let reader = Mutex::new(Reader::Waiting(self.source));
+        BlockFeed { shared, reader, may_pause: self.may_pause }
     }
 }
 
@@ -101,16 +96,67 @@ impl fmt::Debug for BlockFeedSource {
 #[derive(Debug)]
 pub struct BlockFeed {
     shared: Arc<Shared>,
-    reader: Option<JoinHandle<()>>,
+    reader: Mutex<Reader>,
     may_pause: bool,
 }
 
+/// The thread of a feed, and what it is to run.
+enum Reader {
+    Waiting(Box<dyn BlockSource>),
+    Running(JoinHandle<()>),
+    Gone,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Waiting(_) => "Waiting",
+            Self::Running(_) => "Running",
+            Self::Gone => "Gone",
+        })
+    }
+}
+
+impl Reader {
+    /// Starts the thread, unless that was done.
+    fn start(&mut self, shared: &Arc<Shared>) {
+        *self = match mem::replace(self, Self::Gone) {
+            Self::Waiting(source) => {
+                let inlet = Inlet { shared: Arc::clone(shared) };
+                let thread = thread::Builder::new().name("fastload-input".into());
+                match thread.spawn(move || read(source, &inlet)) {
+                    Ok(thread) => Self::Running(thread),
+                    Err(error) => {
+                        shared.end(Err(error));
+                        Self::Gone
+                    }
+                }
+            }
+            started => started,
+        };
+    }
+}
+
+fn read(source: Box<dyn BlockSource>, inlet: &Inlet) {
+    // Ends the feed with an error when the source panics.
+    let ending = EndOnDrop(&inlet.shared);
+    let outcome = source.run(inlet);
+    inlet.shared.end(outcome);
+    drop(ending);
+}
+
 impl BlockFeed {
+    fn reader(&self) -> MutexGuard<'_, Reader> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes the next block that nobody has taken; waits until it is read. `None` is the end.
     ///
     /// # Errors
-    /// The read error behind the last block, each time; that the feed was stopped.
+    /// The read error behind the last block, each time; that the feed was stopped, or has no
+    /// thread.
     pub fn take(&self) -> io::Result<Option<Arc<Block>>> {
+        self.reader().start(&self.shared);
         let mut state = self.shared.lock();
         loop {
             if state.is_cut {
@@ -147,6 +193,7 @@ impl BlockFeed {
     /// # Errors
     /// A read error among these bytes; a first block that is gone already (`InvalidInput`).
     pub fn head(&self, limit_bytes: usize) -> io::Result<Vec<u8>> {
+        self.reader().start(&self.shared);
         let mut head = Vec::new();
         let mut index = 0;
         let mut state = self.shared.lock();
@@ -187,11 +234,11 @@ impl BlockFeed {
 impl Drop for BlockFeed {
     fn drop(&mut self) {
         self.shared.stop();
-        if let Some(reader) = self.reader.take()
+        if let Reader::Running(thread) = mem::replace(&mut *self.reader(), Reader::Gone)
             && !self.may_pause
         {
             // Its panic has already ended the feed with an error.
-            drop(reader.join());
+            drop(thread.join());
         }
     }
 }
@@ -203,7 +250,7 @@ pub struct Block {
     /// Number of the block, from 0.
     pub index: u64,
     length_bytes: usize,
-    bytes: Arc<Vec<u8>>,
+    bytes: BlockBytes,
     shared: Arc<Shared>,
 }
 
@@ -211,7 +258,7 @@ impl Block {
     /// The bytes, at least one; none of a block that was given up before it was taken.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.as_slice()
     }
 
     /// Offset in the input behind its last byte.
@@ -225,14 +272,18 @@ impl Block {
     pub fn pass(&self) {
         let mut state = self.shared.lock();
         if let Some(slot) = state.slot_mut(self.index) {
-            slot.bytes = Arc::default();
+            slot.bytes = BlockBytes::default();
         }
     }
 
-    /// The bytes, to be kept beyond the block: they do not return to the reader then.
+    /// The bytes, to be kept beyond the block: they do not return to the reader then. Lent bytes
+    /// are copied: their pool is small.
     #[must_use]
     pub fn shared_bytes(&self) -> Arc<Vec<u8>> {
-        Arc::clone(&self.bytes)
+        match &self.bytes {
+            BlockBytes::Owned(bytes) => Arc::clone(bytes),
+            BlockBytes::Lent(bytes) => Arc::new(bytes.bytes().to_vec()),
+        }
     }
 
     /// The following block, whoever has taken it; waits until it is read.
@@ -285,7 +336,7 @@ impl Drop for Block {
         let mut state = self.shared.lock();
         let spares_max = self.shared.spares_max();
         // Given back before the state looks whether its slot is the last owner.
-        state.give_back(std::mem::take(&mut self.bytes), spares_max);
+        state.give_back(mem::take(&mut self.bytes), spares_max);
         state.recycle(spares_max);
     }
 }
@@ -347,19 +398,19 @@ impl Inlet {
     ///
     /// An empty one is ignored: blocks have bytes.
     #[must_use]
-    pub fn deliver(&self, bytes: Vec<u8>) -> bool {
+    pub fn deliver(&self, bytes: impl Into<BlockBytes>) -> bool {
         if !self.wait_for_room() {
             return false;
         }
+        let bytes = bytes.into();
         let mut state = self.shared.lock();
-        if bytes.is_empty() {
+        if bytes.as_slice().is_empty() {
             return !state.is_stopped;
         }
         let offset = state.read_bytes;
-        state.read_bytes += bytes.len() as u64;
+        let length_bytes = bytes.as_slice().len();
+        state.read_bytes += length_bytes as u64;
         state.read_count += 1;
-        let length_bytes = bytes.len();
-        let bytes = Arc::new(bytes);
         state.slots.push_back(Slot { offset, length_bytes, bytes, handle: Weak::new() });
         self.shared.arrived.notify_all();
         !state.is_stopped
@@ -431,7 +482,7 @@ struct Slot {
     offset: u64,
     length_bytes: usize,
     /// None once it was given up.
-    bytes: Arc<Vec<u8>>,
+    bytes: BlockBytes,
     /// The one [`Block`] that stands for this slot, while somebody holds it.
     handle: Weak<Block>,
 }
@@ -461,7 +512,7 @@ impl State {
                 offset: slot.offset,
                 index,
                 length_bytes: slot.length_bytes,
-                bytes: Arc::clone(&slot.bytes),
+                bytes: slot.bytes.clone(),
                 shared: Arc::clone(shared),
             });
             slot.handle = Arc::downgrade(&block);
@@ -500,8 +551,8 @@ impl State {
     }
 
     /// Keeps the buffer of a block for the reader, if this is the last owner.
-    fn give_back(&mut self, bytes: Arc<Vec<u8>>, spares_max: usize) {
-        if let Ok(buffer) = Arc::try_unwrap(bytes)
+    fn give_back(&mut self, bytes: BlockBytes, spares_max: usize) {
+        if let Some(buffer) = bytes.into_buffer()
             && buffer.capacity() > 0
             && self.spares.len() < spares_max
         {
