@@ -9,8 +9,10 @@ use std::process::ExitCode;
 
 use fastload::generate::{BadRecords, GenOptions, GenSize, accounts};
 use fastload::parse::simd::Kernel;
+use fastload::sink::null::NullTarget;
 
 #[path = "parsing/mod.rs"]
+#[expect(dead_code, reason = "other benches use the rest of it")]
 mod parsing;
 
 /// Enough that tables and first touches do not count.
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
             continue;
         }
         found = true;
-        let rows = counted_parse(&mut parsing::Parsing::new(kernel), &bytes);
+        let rows = counted_parse(&mut parsing::Parsing::new(kernel, &NullTarget), &bytes);
         assert_eq!(rows, truth.rows);
         println!("{} {}", kernel.name(), bytes.len());
     }

@@ -9,8 +9,10 @@ use fastload::generate::{BadRecords, GenOptions, GenSize, Truth, accounts};
 use fastload::parse::record_reader::{RecordReader, Step};
 use fastload::parse::scan::{Positions, Scanner};
 use fastload::parse::simd::Kernel;
+use fastload::sink::null::NullTarget;
 
 #[path = "parsing/mod.rs"]
+#[expect(dead_code, reason = "other benches use the rest of it")]
 mod parsing;
 
 const BYTES: u64 = 16 << 20;
@@ -78,7 +80,7 @@ fn parse(c: &mut Criterion) {
     let mut group = c.benchmark_group("parse");
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     for kernel in Kernel::available() {
-        let mut parsing = parsing::Parsing::new(kernel);
+        let mut parsing = parsing::Parsing::new(kernel, &NullTarget);
         group.bench_function(format!("accounts into arenas, {}", kernel.name()), |b| {
             b.iter(|| assert_eq!(parsing.parse(&bytes), truth.rows));
         });

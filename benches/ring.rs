@@ -1,4 +1,8 @@
-//! The ring against a queue under a mutex: boxes from one thread to another.
+//! The ring against other bounded queues: boxes from one thread to another.
+//!
+//! The ring and the queue under a mutex put a thread to sleep that has to wait. The two lock-free
+//! queues alone cannot: their waiting threads yield, and would use up a core while a database
+//! works. What the ring takes beyond the array queue, of which it is made, is what sleeping costs.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -6,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use crossbeam_queue::ArrayQueue;
 use fastload::ring::{Sleeper, ring};
 
 const ELEMENTS: usize = 50_000;
@@ -76,11 +81,67 @@ fn through_mutex() -> usize {
     taker.join().expect("the taker does not panic")
 }
 
+/// Calls `attempt` until it gives something, letting others run between.
+fn until<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+    loop {
+        if let Some(value) = attempt() {
+            return value;
+        }
+        thread::yield_now();
+    }
+}
+
+/// Moves the boxes through the array queue of crossbeam, which any number of threads may use.
+fn through_array_queue() -> usize {
+    let queue = Arc::new(ArrayQueue::new(CAPACITY));
+    let taker = thread::spawn({
+        let queue = Arc::clone(&queue);
+        move || {
+            for _ in 0..ELEMENTS {
+                black_box::<Box<[u8]>>(until(|| queue.pop()));
+            }
+            ELEMENTS
+        }
+    });
+    for _ in 0..ELEMENTS {
+        let mut element = Some(vec![0_u8; 64].into_boxed_slice());
+        until(|| match queue.push(element.take().expect("there until it is taken")) {
+            Ok(()) => Some(()),
+            Err(back) => {
+                element = Some(back);
+                None
+            }
+        });
+    }
+    taker.join().expect("the taker does not panic")
+}
+
+/// Moves the boxes through rtrb, a ring for one thread at either end.
+fn through_rtrb() -> usize {
+    let (mut producer, mut consumer) = rtrb::RingBuffer::<Box<[u8]>>::new(CAPACITY);
+    let taker = thread::spawn(move || {
+        for _ in 0..ELEMENTS {
+            black_box(until(|| consumer.pop().ok()));
+        }
+        ELEMENTS
+    });
+    for _ in 0..ELEMENTS {
+        until(|| (!producer.is_full()).then_some(()));
+        producer.push(vec![0_u8; 64].into_boxed_slice()).expect("there is room");
+    }
+    taker.join().expect("the taker does not panic")
+}
+
 fn bench(c: &mut Criterion) {
     let mut group = c.benchmark_group("ring");
     group.throughput(Throughput::Elements(ELEMENTS as u64));
     group.sample_size(10);
-    for (name, through) in [("ring", through_ring as fn() -> usize), ("mutex", through_mutex)] {
+    for (name, through) in [
+        ("ring", through_ring as fn() -> usize),
+        ("array queue", through_array_queue),
+        ("rtrb", through_rtrb),
+        ("deque under a mutex", through_mutex),
+    ] {
         group.bench_function(name, |b| {
             b.iter(|| assert_eq!(through(), ELEMENTS, "boxes came out"));
         });
