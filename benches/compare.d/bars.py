@@ -1,7 +1,8 @@
 """The table of bars: what is held against what, and what is asked.
 
 A bar names contenders (see the cases_*.py) and a figure of their runs. Its value is `over` divided by
-`under`, pair by pair in the order of the rounds; without `under` it is the figure itself. Where `over`
+`under`, pair by pair in the order of the rounds; without `under` it is the figure itself. Where `under`
+has several names, it is the sum of theirs. Where `over`
 has several names, all must meet the bar: the value is that of the one nearest to it.
 """
 import dataclasses
@@ -19,7 +20,7 @@ class Bar:
     name: str
     what: str
     over: tuple
-    under: str | None = None
+    under: str | tuple | None = None
     figure: str = "seconds"
     bar: float | None = None
     aim: float | None = None
@@ -35,8 +36,14 @@ class Bar:
         of_times = self.figure in ("seconds", "seconds_per_gb")
         return of_times and self.bar is not None and self.bar <= CLOSE
 
+    def below(self):
+        """Names of `under`."""
+        if not self.under:
+            return ()
+        return (self.under,) if isinstance(self.under, str) else self.under
+
     def contenders(self):
-        return set(self.over) | ({self.under} if self.under else set())
+        return {*self.over, *self.below()}
 
 
 def faster(name, what, peers, own, bar=None, aim=None):
@@ -88,6 +95,12 @@ SINKS = (
             "postgresql-from-file", "postgresql-from-memory", 1.05, 1.02),
     at_most("mariadb-overlap", "file to MariaDB over the same sink fed from memory",
             "mariadb-from-file", "mariadb-from-memory", 1.05, 1.02),
+    *(Bar(f"idle-{database}",
+          f"CPU of a load into {words} over that of parsing alone and of the sink from memory, added",
+          (f"{database}-from-file",), (f"{database}-null", f"{database}-from-memory"),
+          figure="step_cpu_seconds", bar=1.2, more_is_better=False)
+      for database, words in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL"),
+                              ("mariadb", "MariaDB"))),
     faster("sqlite-import", "SQLite against sqlite3 .import, defaults on both sides",
            ["sqlite3-import"], "fastload-sqlite", 3.0, 3.6),
     faster("sqlite-import-off", "SQLite against sqlite3 .import, journal off, --restart off",

@@ -56,6 +56,13 @@ class Cases:
         return self.checked(name, lambda: self.context.step(
             step, self.path, to=databases.url(self.database)))
 
+    def null(self, name):
+        """The rows as they are bound for the database, into nothing."""
+        databases.new_accounts(self.database)
+        measured = self.context.step("null", self.path, to=databases.url(self.database))
+        check(name, {"rows": measured.figures["records"]}, {"rows": self.truth["rows"]})
+        return measured
+
     def command(self, name, words, **more):
         def load():
             done = self.context.run(words, **more)
@@ -106,6 +113,7 @@ def groups(context):
                 f"{database}-from-file": lambda: cases.step("load", f"{database}-from-file"),
                 f"{database}-from-memory": lambda: cases.step("sink", f"{database}-from-memory"),
             }
+            found[f"{database}-null"] = lambda: cases.null(f"{database}-null")
             one = f"fastload-{database}-1"
             found[one] = lambda: cases.fastload(one, "-w", "1")
             if database == "postgresql":
@@ -132,7 +140,7 @@ def groups(context):
     made = []
     for database, own in (("postgresql", "psql-copy"), ("mariadb", "mariadb-load-data")):
         names = (own, f"fastload-{database}-1", f"fastload-{database}-2", f"{database}-from-file",
-                 f"{database}-from-memory", *(NATIVE if database == "postgresql" else ()))
+                 f"{database}-from-memory", f"{database}-null", *(NATIVE if database == "postgresql" else ()))
         slow = (f"fastload-{database}-slow-peers", f"old-{database}",
                 *(("pgloader",) if database == "postgresql" else ()))
         made += [Group(database, names, quick_start(database), close=True),

@@ -55,6 +55,16 @@ class Cases:
         return self.checked(name, lambda database: self.context.step(
             step, self.path, "--schema", data.ACCOUNTS_SCHEMA, "--to", f"sqlite:{database}"))
 
+    def null(self, name):
+        """The rows as they are bound for the database, into nothing."""
+        database = self.context.work / f"{name}.db"
+        self.remove(database)
+        measured = self.context.step("null", self.path, "--schema", data.ACCOUNTS_SCHEMA,
+                                     "--to", f"sqlite:{database}")
+        self.remove(database)
+        check(name, {"rows": measured.figures["records"]}, {"rows": self.truth["rows"]})
+        return measured
+
     def sqlite3_import(self, name, *pragmas):
         def load(database):
             with contextlib.closing(sqlite3.connect(database)) as connection:
@@ -87,6 +97,7 @@ def groups(context):
             "sqlite3-import-off": lambda: cases.sqlite3_import("sqlite3-import-off", *JOURNAL_OFF),
             "sqlite-from-file": lambda: cases.step("load", "sqlite-from-file"),
             "sqlite-from-memory": lambda: cases.step("sink", "sqlite-from-memory"),
+            "sqlite-null": lambda: cases.null("sqlite-null"),
         }
 
     def start_slow(wanted):
@@ -100,6 +111,6 @@ def groups(context):
         }
 
     names = ("fastload-sqlite", "sqlite3-import", "fastload-sqlite-off", "sqlite3-import-off",
-             "sqlite-from-file", "sqlite-from-memory")
+             "sqlite-from-file", "sqlite-from-memory", "sqlite-null")
     return [Group("sqlite", names, start, close=True),
             Group("sqlite-slow", ("fastload-sqlite-slow-peers", "old-sqlite"), start_slow)]

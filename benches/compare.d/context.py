@@ -152,7 +152,7 @@ class Context:
                         environment={"FASTLOAD_TO": to} if to else None)
         measured = done.json()[0]
         return Run(measured["seconds"], done.cpu_seconds, done.peak_bytes,
-                   {"records": measured["records"]})
+                   {"records": measured["records"], "step_cpu_seconds": measured["cpu_seconds"]})
 
     # --- servers -----------------------------------------------------------------------------
 

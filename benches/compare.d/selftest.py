@@ -65,6 +65,15 @@ class Verdicts(unittest.TestCase):
         self.assertEqual((verdict.against, verdict.word), ("slow", "meets the bar"))
         self.assertIn("is not installed", verdict.note)
 
+    def test_several_names_below_are_added(self):
+        bar = Bar("b", "what", ("all",), ("one", "two"), bar=1.2, more_is_better=False)
+        results = {"all": self.runs(3, 5), "one": self.runs(1, 2), "two": self.runs(2, 2)}
+        verdict = verdicts.judge(bar, results)
+        self.assertEqual((verdict.values, verdict.word), ([1.0, 1.25], "meets the bar"))
+        self.assertEqual(bar.contenders(), {"all", "one", "two"})
+        del results["two"]
+        self.assertEqual(verdicts.judge(bar, results).word, "not run")
+
     def test_what_did_not_run_is_in_the_table(self):
         bar = Bar("b", "what", ("peer",), "own", bar=3.0)
         verdict = verdicts.judge(bar, {"own": self.runs(1), "peer": "NotRun: gone"})

@@ -28,14 +28,15 @@ class Verdict:
 
 def values(bar, over, results):
     """The bar's value of each round, or why there is none."""
-    missing = [results.get(name) for name in (over, bar.under) if name]
+    missing = [results.get(name) for name in (over, *bar.below())]
     for runs in missing:
         if not isinstance(runs, list) or not runs:
             return runs or "was not run"
     above = [run.figure(bar.figure) for run in results[over]]
     if not bar.under:
         return [value / bar.scale for value in above]
-    below = [run.figure(bar.figure) for run in results[bar.under]]
+    rounds = zip(*(results[name] for name in bar.below()))
+    below = [sum(run.figure(bar.figure) for run in runs) for runs in rounds]
     return [high / low for high, low in zip(above, below)]
 
 

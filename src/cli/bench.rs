@@ -2,9 +2,10 @@
 //! from memory.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::from_memory::from_memory;
 use super::load::print;
@@ -56,7 +57,27 @@ pub(super) struct Measured {
     pub(super) records: u64,
     pub(super) bytes: u64,
     pub(super) seconds: f64,
+    /// Of all threads together, the driver's too.
+    pub(super) cpu_seconds: f64,
     pub(super) peak_rss_bytes: u64,
+}
+
+/// When a measurement began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    wall: Instant,
+    cpu: Duration,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self { wall: Instant::now(), cpu: cpu_time() }
+    }
+}
+
+/// Time that cores have spent on the process so far.
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap_or_default()
 }
 
 /// Measures and prints.
@@ -101,7 +122,7 @@ const fn measurement(step: Step) -> (&'static str, Measure) {
 
 /// Every byte is touched once, by one thread, in the way that `--io` says.
 fn input(name: &'static str, resolved: &Resolved, _: &Arc<Control>) -> Result<Measured> {
-    let started = Instant::now();
+    let started = Clock::start();
     let (mut length, mut sum) = (0, 0_u64);
     let io = resolved.work.io();
     for spec in resolved.require_inputs()? {
@@ -139,7 +160,7 @@ fn touch(bytes: &[u8]) -> u64 {
 /// Records and fields are found, by one thread, over a map.
 fn split(name: &'static str, resolved: &Resolved, control: &Arc<Control>) -> Result<Measured> {
     let prepared = prepare(resolved, &NullTarget, control)?;
-    let started = Instant::now();
+    let started = Clock::start();
     let (mut records, mut length) = (0, 0);
     for file in &prepared.inputs {
         let map = map(file)?;
@@ -190,7 +211,7 @@ fn parse(name: &'static str, resolved: &Resolved, control: &Arc<Control>) -> Res
     let work = &config.work;
     let mut shape = Shape::new(&layout, &columns, work.batch_rows, work.batch_bytes);
     let mut rows = row_parser(config, &layout)?;
-    let started = Instant::now();
+    let started = Clock::start();
     let (mut records, mut length) = (0, 0);
     for file in &prepared.inputs {
         let map = map(file)?;
@@ -279,7 +300,7 @@ fn load(
         // The run before has loaded this file: without this there would be nothing to do.
         ledger.restart = Restart::New;
     }
-    let started = Instant::now();
+    let started = Clock::start();
     let target = TargetHandle(target);
     let outcome = Load { config, inputs, target, control: Control::new() }.run();
     let totals = outcome.report.totals;
@@ -290,13 +311,13 @@ fn load(
     }
 }
 
-pub(super) fn measured(name: &'static str, records: u64, bytes: u64, started: Instant) -> Measured {
-    let seconds = started.elapsed().as_secs_f64();
+pub(super) fn measured(name: &'static str, records: u64, bytes: u64, started: Clock) -> Measured {
     Measured {
         name,
         records,
         bytes,
-        seconds,
+        seconds: started.wall.elapsed().as_secs_f64(),
+        cpu_seconds: cpu_time().saturating_sub(started.cpu).as_secs_f64(),
         // Of the process so far: it can only grow from one step to the next.
         peak_rss_bytes: usage::peak_resident_bytes(),
     }
@@ -313,12 +334,13 @@ fn text(all: &[Measured]) -> String {
             one.name.to_owned(),
             grouped(one.records),
             format!("{:.3}", one.seconds),
+            format!("{:.3}", one.cpu_seconds),
             format!("{:.0}", per_second(one.records, one.seconds)),
             format!("{:.3}", per_second(one.bytes, one.seconds) / 1e9),
             bytes(one.peak_rss_bytes),
         ]
     };
-    let headers = ["measured", "records", "seconds", "records/s", "GB/s", "peak memory"];
+    let headers = ["measured", "records", "seconds", "CPU s", "records/s", "GB/s", "peak memory"];
     rates_table(&headers, all.iter().map(row))
 }
 
@@ -329,6 +351,7 @@ fn json(all: &[Measured]) -> serde_json::Value {
             "records": one.records,
             "bytes": one.bytes,
             "seconds": one.seconds,
+            "cpu_seconds": one.cpu_seconds,
             "records_per_second": per_second(one.records, one.seconds),
             "bytes_per_second": per_second(one.bytes, one.seconds),
             "peak_rss_bytes": one.peak_rss_bytes,

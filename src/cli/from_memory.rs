@@ -7,9 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::ScopedJoinHandle;
-use std::time::Instant;
 
-use super::bench::{Measured, map, measured, parse_file};
+use super::bench::{Clock, Measured, map, measured, parse_file};
 use super::prepare::{Prepared, open_target, prepare, settle_for};
 use crate::arena::Batch;
 use crate::config::resolve::Resolved;
@@ -46,7 +45,7 @@ pub(super) fn from_memory(
         commit_rows: prepared.config.work.commit_rows,
     };
     let writers = prepared.config.work.writers.min(layout.writers_max);
-    let started = Instant::now();
+    let started = Clock::start();
     std::thread::scope(|scope| {
         let write = || queue.send(&*target, table, &columns, &action);
         let threads: Vec<_> = (0..writers).map(|_| scope.spawn(write)).collect();

@@ -33,6 +33,7 @@ fn rows_from_memory_are_those_of_a_load() {
     assert_eq!(steps.len(), 1, "{measured}");
     assert_eq!(steps[0]["name"], "sink");
     assert_eq!(steps[0]["records"], rows);
+    assert!(steps[0]["cpu_seconds"].as_f64() > Some(0.0), "{measured}");
     let load = place.path("load.db");
     place.sqlite_run(&format!(
         "ATTACH '{}' AS l; CREATE TABLE both AS SELECT count(*) AS n FROM \
