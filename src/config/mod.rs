@@ -272,6 +272,19 @@ pub struct Work {
     pub retry_budget: Duration,
 }
 
+/// Bounds inside which numbers are found while a load runs; `None`: the number stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tuning {
+    /// Writers, at least and at most.
+    pub writers: Option<(usize, usize)>,
+    /// Rows of a batch.
+    pub batch_rows: Option<(usize, usize)>,
+    /// Rows of a transaction.
+    pub commit_rows: Option<(u64, u64)>,
+    /// Shortest time of a measurement.
+    pub window: Duration,
+}
+
 /// Everything a load is asked to do, after flags, environment, file and defaults are merged, the
 /// dialect is known and the columns are mapped.
 #[derive(Debug, Clone, PartialEq)]

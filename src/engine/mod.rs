@@ -10,6 +10,7 @@ mod arenas;
 mod beginning;
 mod booking;
 mod chunk;
+mod climb;
 mod control;
 mod desk;
 mod duplicates;
