@@ -84,6 +84,13 @@ impl Shape {
         self.rows() * self.row_bytes(self.strides())
     }
 
+    /// From now on an arena holds at most `rows` rows; whether that is another number than before.
+    pub(super) const fn hold_to(&mut self, rows: usize) -> bool {
+        let is_other = rows != self.batch_rows;
+        self.batch_rows = rows;
+        is_other
+    }
+
     /// Lays out an arena.
     pub fn lay_out(&self, batch: &mut Batch) {
         batch.lay_out(self.rows(), self.strides());

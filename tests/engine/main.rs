@@ -21,4 +21,5 @@ mod routing;
 mod staged;
 mod stop;
 mod support;
+mod tuning;
 mod verdict;

@@ -9,7 +9,9 @@
 //! The rate is that of the writers while they are not idle: rows written over the time in writes,
 //! rows committed over the time in commits. So a window need not hold whole transactions.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "work in progress: no engine climbs yet"))]
+mod live;
+
+pub(super) use live::{Climb, STEP};
 
 use crate::config::Tuning;
 
@@ -243,7 +245,21 @@ impl Tuner {
         }
     }
 
+    /// From now on transactions stay what they are: something else, a full log, decides about them.
+    /// The settings, if a trial is taken back.
+    pub(super) fn hold_commits(&mut self) -> Option<Settings> {
+        self.limits.commit_rows = None;
+        match &self.phase {
+            Phase::Trial { before, .. } => {
+                let before = *before;
+                Some(self.take_back(before))
+            }
+            Phase::Base | Phase::Settled { .. } => None,
+        }
+    }
+
     /// One more writer than there were cannot be had: that step is taken back, and not tried again.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no load has spare writers yet"))]
     pub(super) fn refuse_writer(&mut self) -> Settings {
         if let Phase::Trial { before, .. } = &self.phase {
             let before = *before;

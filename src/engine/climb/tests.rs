@@ -108,7 +108,7 @@ fn limits() -> Tuning {
         writers: Some((1, 8)),
         batch_rows: Some((625, 40_000)),
         commit_rows: Some((25_000, 400_000)),
-        window: Duration::from_millis(250),
+        window: Some(Duration::from_millis(250)),
     }
 }
 
