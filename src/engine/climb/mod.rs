@@ -175,6 +175,8 @@ pub(super) struct Tuner {
     climbs: u32,
     /// Of the last window with a commit.
     commit_seconds_per_row: f64,
+    /// Of the last window with a commit.
+    rows_per_commit: Option<f64>,
 }
 
 impl Tuner {
@@ -189,6 +191,7 @@ impl Tuner {
             passes: 1,
             climbs: 1,
             commit_seconds_per_row: 0.0,
+            rows_per_commit: None,
         }
     }
 
@@ -278,6 +281,7 @@ impl Tuner {
 
     /// Rows a second.
     fn rate(&mut self, window: &Window) -> f64 {
+        self.rows_per_commit = window.rows_per_commit().or(self.rows_per_commit);
         if let Some(seconds) = window.commit_seconds_per_row() {
             self.commit_seconds_per_row = seconds;
         }
@@ -335,7 +339,16 @@ impl Tuner {
             Step::LargerBatches => {
                 let (_, high) = self.limits.batch_rows?;
                 let is_full = reaches(window.rows_per_batch(), next.batch_rows as u64);
-                let most = usize::try_from(next.commit_rows).unwrap_or(usize::MAX).min(high);
+                // Log and locks are known to have room for what was committed, and for no more.
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "row counts are positive and far below 2^53"
+                )]
+                let proven =
+                    self.rows_per_commit.map_or(next.batch_rows, |rows| (rows / 2.0) as usize);
+                let most =
+                    usize::try_from(next.commit_rows).unwrap_or(usize::MAX).min(high).min(proven);
                 let larger = (next.batch_rows * 2).min(most);
                 let may = is_full && window.batch_seconds() <= LONG_BATCH_SECONDS;
                 let is_step = larger > next.batch_rows;
@@ -352,7 +365,7 @@ impl Tuner {
             Step::LargerCommits => {
                 let (_, high) = self.limits.commit_rows?;
                 let larger = next.commit_rows.saturating_mul(2).min(high);
-                let is_full = reaches(window.rows_per_commit()?, next.commit_rows);
+                let is_full = reaches(self.rows_per_commit?, next.commit_rows);
                 let is_step = larger > next.commit_rows;
                 next.commit_rows = larger;
                 (is_full && is_step).then_some(next)
@@ -361,7 +374,7 @@ impl Tuner {
                 let (low, _) = self.limits.commit_rows?;
                 let least = low.max(next.batch_rows as u64);
                 let smaller = (next.commit_rows / 2).max(least);
-                let is_full = reaches(window.rows_per_commit()?, next.commit_rows);
+                let is_full = reaches(self.rows_per_commit?, next.commit_rows);
                 let is_step = smaller < next.commit_rows;
                 next.commit_rows = smaller;
                 (is_full && is_step).then_some(next)
