@@ -192,7 +192,7 @@ impl Picker<'_> {
     /// What is found while the load runs: of the numbers that are not given.
     fn tuning(&mut self, batch_rows: usize, most: usize) -> Option<Tuning> {
         let given = &self.layered.options;
-        let tune = self.pick("tune", given.tune, TuneChoice::Auto, "numbers that are not given");
+        let tune = self.pick("tune", given.tune, TuneChoice::Off, "numbers stay");
         let is_off = (tune == TuneChoice::Off).then_some("--tune is off");
         let batch = is_off.or(given.batch_rows.map(|_| "--batch-rows is given"));
         let commit = is_off.or(given.commit_rows.map(|_| "--commit-rows is given"));
@@ -493,17 +493,19 @@ mod tests {
     #[test]
     fn only_numbers_that_are_not_given_are_found() {
         let tuning = |options| settle(options, &around()).unwrap().work.tuning;
-        let both = tuning(Options::default()).unwrap();
-        assert_eq!((both.writers, both.batch_rows), (None, Some((87, 1_000))));
+        assert_eq!(tuning(Options::default()), None);
+        let auto = Options { tune: Some(TuneChoice::Auto), ..Options::default() };
+        let both = tuning(auto.clone()).unwrap();
+        assert_eq!(both.batch_rows, Some((87, 1_000)));
         assert_eq!(both.commit_rows, Some((25_000, 400_000)));
-        let given = Options { batch_rows: Some(5), ..Options::default() };
+        let given = Options { batch_rows: Some(5), ..auto.clone() };
         assert_eq!(tuning(given.clone()).unwrap().batch_rows, None);
         let all = Options { commit_rows: Some(9), ..given };
         assert_eq!(tuning(all), None);
         let off = Options { tune: Some(TuneChoice::Off), ..Options::default() };
         assert_eq!(tuning(off), None);
         let range = Some(RowRange(3, 4));
-        let ranges = Options { tune_batch_rows: range, commit_rows: Some(9), ..Options::default() };
+        let ranges = Options { tune_batch_rows: range, commit_rows: Some(9), ..auto };
         assert_eq!(tuning(ranges.clone()).unwrap().batch_rows, Some((3, 4)));
         let idle = Options { batch_rows: Some(5), ..ranges };
         let settled = settle(idle, &around()).unwrap();

@@ -202,8 +202,6 @@ impl Load {
         let layout = self.target.0.layout(&self.config.table, &columns, &action)?;
         let mut warnings = self.fit_to(&layout);
         warnings.extend(self.hold_to_parts(started.as_ref(), &layout)?);
-        tuned::fit(&mut self.config.work, &layout);
-        self.control.dial.begin(&self.config.work);
         let work = &self.config.work;
         let sharing = Sharing::new(&self.config, &layout, &columns);
         let (sharing, shape) = match sharing {
@@ -303,6 +301,8 @@ impl Load {
         if work.input_mode == InputMode::Multi && work.parsers > self.inputs.len() {
             work.parsers = self.inputs.len().max(1);
         }
+        tuned::fit(work, layout);
+        self.control.dial.begin(work);
         warnings
     }
 

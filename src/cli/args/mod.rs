@@ -446,7 +446,8 @@ pub struct WorkArgs {
     /// Most bytes of input a second, all parsers together, such as 50MB/s
     #[arg(long, value_name = "SIZE/s", value_parser = setting::<Rate>)]
     pub max_rate: Option<Rate>,
-    /// auto: batch and commit rows that are not given are found while the load runs; or off
+    /// auto: batch and commit rows that are not given are found while the load runs; off: they
+    /// stay [default: off]
     #[arg(long, value_name = "WHEN", value_parser = setting::<TuneChoice>)]
     pub tune: Option<TuneChoice>,
     /// Range in which --batch-rows is found
