@@ -84,11 +84,15 @@ impl Shape {
         self.rows() * self.row_bytes(self.strides())
     }
 
-    /// From now on an arena holds at most `rows` rows; whether that is another number than before.
-    pub(super) const fn hold_to(&mut self, rows: usize) -> bool {
-        let is_other = rows != self.batch_rows;
+    /// From now on an arena holds at most `rows` rows.
+    pub(super) const fn hold_to(&mut self, rows: usize) {
         self.batch_rows = rows;
-        is_other
+    }
+
+    /// Bytes that `arena` was laid out for.
+    pub(super) fn bytes_of(&self, arena: &Batch) -> usize {
+        let strides: Vec<usize> = arena.columns.iter().map(ColumnBuffer::stride).collect();
+        arena.capacity() * self.row_bytes(&strides)
     }
 
     /// Lays out an arena.

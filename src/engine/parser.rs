@@ -348,6 +348,7 @@ impl<'s> Parser<'s> {
         let batch = self.open.as_mut().expect("an arena is open while a chunk is parsed");
         let segments = std::mem::take(&mut batch.segments);
         let rejects = std::mem::take(&mut batch.rejects);
+        self.stock.relaid(self.shape.bytes_of(batch), self.shape.bytes());
         self.shape.lay_out(batch);
         batch.segments = segments;
         batch.rejects = rejects;

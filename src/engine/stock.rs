@@ -1,62 +1,51 @@
 //! The arenas of a running parser: how many are made, which one is filled next.
 
-use super::arenas::{self, ARENAS_MIN, Shape};
+use super::arenas::{self, ARENAS_MIN};
 use super::parser::{Halt, NAP, Parser};
 use crate::arena::Batch;
 use crate::config::Work;
 use crate::ring::Consumer;
 
-/// How many arenas a parser has made, and how many it may.
+/// How many arenas a parser has made, and what they take.
+///
+/// Each counts with what it was laid out for last, from then until it comes back: batches become
+/// larger and smaller meanwhile, and texts longer.
 #[derive(Debug)]
 pub(super) struct Stock {
     made: usize,
     most: usize,
+    /// What those that were made take.
+    made_bytes: usize,
     /// What they may take together.
     memory_bytes: usize,
-    /// Arenas that are larger than those laid out now: they were made for batches of more rows,
-    /// and have not come back since.
-    larger: usize,
-    /// What each of them takes, at most.
-    larger_bytes: usize,
 }
 
 impl Stock {
     /// Of a parser that may make `most` arenas.
     pub(super) fn new(most: usize, work: &Work) -> Self {
-        let memory_bytes = arenas::memory_bytes(work);
-        Self { made: 0, most, memory_bytes, larger: 0, larger_bytes: 0 }
+        Self { made: 0, most, made_bytes: 0, memory_bytes: arenas::memory_bytes(work) }
     }
 
-    /// Arenas that there may be now. Texts that grow make arenas larger, so that fewer of them are
-    /// affordable.
-    fn affordable(&self, shape: &Shape) -> usize {
-        let left = self.memory_bytes.saturating_sub(self.larger * self.larger_bytes);
-        let affordable = self.larger + left / shape.bytes().max(1);
-        affordable.max(ARENAS_MIN).min(self.most)
+    /// Counts one more arena of `bytes`, if there is room for it.
+    fn add(&mut self, bytes: usize) -> bool {
+        let fits = self.made < ARENAS_MIN || self.made_bytes + bytes <= self.memory_bytes;
+        let may = fits && self.made < self.most;
+        if may {
+            self.made += 1;
+            self.made_bytes += bytes;
+        }
+        may
     }
 
-    /// From now on batches have at most `rows` rows.
-    fn follow(&mut self, shape: &mut Shape, rows: usize) {
-        let before_bytes = shape.bytes();
-        if !shape.hold_to(rows) {
-            return;
-        }
-        if shape.bytes() < before_bytes {
-            self.larger_bytes = self.larger_bytes.max(before_bytes);
-            self.larger = self.made;
-        } else if shape.bytes() >= self.larger_bytes {
-            (self.larger, self.larger_bytes) = (0, 0);
-        }
+    /// An arena that is not back was laid out again: what it takes is needed, room or not.
+    pub(super) const fn relaid(&mut self, before_bytes: usize, after_bytes: usize) {
+        self.made_bytes = self.made_bytes - before_bytes + after_bytes;
     }
 
-    /// Whether an arena that has come back is one of the larger ones, which is to be let go.
-    fn is_larger(&mut self, arena: &Batch, shape: &Shape) -> bool {
-        let is_larger = self.larger > 0 && arena.capacity() > shape.rows();
-        self.larger -= usize::from(is_larger);
-        if self.larger == 0 {
-            self.larger_bytes = 0;
-        }
-        is_larger
+    /// An arena of `bytes` has come back.
+    const fn remove(&mut self, bytes: usize) {
+        self.made -= 1;
+        self.made_bytes -= bytes;
     }
 }
 
@@ -83,26 +72,27 @@ impl Parser<'_> {
     /// An idle arena, laid out, if there is one now or one more may be made.
     pub(super) fn take_arena(&mut self) -> Option<Batch> {
         if let Some(rows) = self.shared.control.dial.batch_rows() {
-            self.stock.follow(&mut self.shape, rows);
+            self.shape.hold_to(rows);
         }
-        let arenas_max = self.stock.affordable(&self.shape);
-        while let Some(mut arena) = self.idle_arena() {
-            let is_larger = self.stock.is_larger(&arena, &self.shape);
-            if self.stock.made > arenas_max {
-                self.stock.made -= 1;
-                continue;
+        while let Some(arena) = self.idle_arena() {
+            self.stock.remove(self.shape.bytes_of(&arena));
+            if self.stock.add(self.shape.bytes()) {
+                return Some(self.lay_out(arena));
             }
-            if is_larger {
-                arena = self.shape.make_bare(self.id);
-            }
-            self.shape.lay_out(&mut arena);
-            return Some(arena);
         }
-        if self.stock.made < arenas_max {
-            self.stock.made += 1;
-            return Some(self.shape.make(self.id));
+        self.stock.add(self.shape.bytes()).then(|| self.shape.make(self.id))
+    }
+
+    /// Lays out an arena again. Buffers do not give back what they have; where batches have become
+    /// smaller they are new ones.
+    fn lay_out(&self, mut arena: Batch) -> Batch {
+        let has_shrunk = arena.capacity() > self.shape.rows()
+            && self.shape.bytes_of(&arena) > self.shape.bytes();
+        if has_shrunk {
+            return self.shape.make(self.id);
         }
-        None
+        self.shape.lay_out(&mut arena);
+        arena
     }
 
     pub(super) fn wait_for_arena(&mut self) -> Result<Batch, Halt> {
@@ -126,6 +116,7 @@ impl Parser<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::arenas::Shape;
     use super::*;
     use crate::arena::{CellType, IndicatorWidth};
     use crate::config::schema::{Column, SqlType};
@@ -146,34 +137,48 @@ mod tests {
         Shape::new(&layout, &columns, rows, 1 << 20)
     }
 
-    /// Whatever batches were and are, what is made takes no more than the memory there is.
+    /// Batches of sizes that change at random: what is counted is what there is, and no more than
+    /// the memory, but for the fewest arenas that a parser needs.
     #[test]
-    fn smaller_batches_do_not_count_the_memory_of_larger_ones_twice() {
+    fn what_is_counted_is_what_there_is() {
+        let mut random = fastrand::Rng::with_seed(11);
         let mut shape = shape(1_000);
-        let large_bytes = shape.bytes();
-        let mut stock = Stock {
-            made: 0,
-            most: 1_000,
-            memory_bytes: 10 * large_bytes,
-            larger: 0,
-            larger_bytes: 0,
-        };
-        assert_eq!(stock.affordable(&shape), 10);
-        stock.made = 8;
-        stock.follow(&mut shape, 100);
-        // Eight large ones are about; beside them there is room for two, or for twenty small ones.
-        assert_eq!(stock.affordable(&shape), 8 + 20);
-        let mut arena = shape.make_bare(0);
-        for rest in (0..8).rev() {
-            arena.lay_out(1_000, &[0, 0]);
-            assert!(stock.is_larger(&arena, &shape));
-            assert_eq!(stock.affordable(&shape), rest + 10 * (10 - rest));
+        let memory_bytes = 10 * shape.bytes();
+        let mut stock = Stock { made: 0, most: 200, made_bytes: 0, memory_bytes };
+        let mut out: Vec<Batch> = Vec::new();
+        let (mut most, mut refused) = (0, 0);
+        for _ in 0..20_000 {
+            if random.u8(..) < 8 {
+                shape.hold_to(random.usize(20..1_000));
+            }
+            if random.bool() && !out.is_empty() {
+                let arena = out.swap_remove(random.usize(0..out.len()));
+                stock.remove(shape.bytes_of(&arena));
+            } else if stock.add(shape.bytes()) {
+                out.push(shape.make(0));
+            } else {
+                refused += 1;
+            }
+            // Two numbers of eight bytes, their indicators, and where the row comes from.
+            let row_bytes = 2 * (8 + 8) + size_of::<crate::arena::RowSource>();
+            let bytes: usize = out.iter().map(|arena| arena.capacity() * row_bytes).sum();
+            assert_eq!((stock.made, stock.made_bytes), (out.len(), bytes));
+            assert!(bytes <= memory_bytes || out.len() <= ARENAS_MIN);
+            most = most.max(out.len());
         }
-        arena.lay_out(100, &[0, 0]);
-        assert!(!stock.is_larger(&arena, &shape));
-        stock.made = 100;
-        stock.follow(&mut shape, 1_000);
-        // Ninety of the hundred are to go before another is laid out.
-        assert_eq!(stock.affordable(&shape), 10);
+        assert!(most > 10 && refused > 0, "{most} arenas at most, {refused} refused");
+    }
+
+    /// Memory for less than one: the fewest that a parser needs are made all the same.
+    #[test]
+    fn a_parser_always_has_its_fewest_arenas() {
+        let shape = shape(1_000);
+        let mut stock = Stock { made: 0, most: 8, made_bytes: 0, memory_bytes: 1 };
+        for _ in 0..ARENAS_MIN {
+            assert!(stock.add(shape.bytes()));
+        }
+        assert!(!stock.add(shape.bytes()));
+        stock.remove(shape.bytes());
+        assert!(stock.add(shape.bytes()));
     }
 }
