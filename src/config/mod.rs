@@ -277,9 +277,7 @@ pub struct Work {
 /// Bounds inside which numbers are found while a load runs; `None`: the number stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tuning {
-    /// Writers, at least and at most.
-    pub writers: Option<(usize, usize)>,
-    /// Rows of a batch.
+    /// Rows of a batch, at least and at most.
     pub batch_rows: Option<(usize, usize)>,
     /// Rows of a transaction.
     pub commit_rows: Option<(u64, u64)>,

@@ -207,7 +207,6 @@ impl Picker<'_> {
         let batch = batch.map(|RowRange(low, high)| (rows(low), rows(high)));
         let commit = commit.map(|RowRange(low, high)| (low, high));
         (batch.is_some() || commit.is_some()).then_some(Tuning {
-            writers: None,
             batch_rows: batch,
             commit_rows: commit,
             window: Some(TUNING_WINDOW),

@@ -20,6 +20,7 @@ pub(super) struct Tally {
     rows_committed: AtomicU64,
     commit_ns: AtomicU64,
     idle_ns: AtomicU64,
+    largest_unit_rows: AtomicU64,
 }
 
 /// A [`Tally`] at one moment.
@@ -32,6 +33,8 @@ pub(super) struct Done {
     pub(super) rows_committed: u64,
     pub(super) commit_ns: u64,
     pub(super) idle_ns: u64,
+    /// Rows of the largest transaction, ended or not.
+    pub(super) largest_unit_rows: u64,
 }
 
 fn add_time(sum: &AtomicU64, time: Duration) {
@@ -39,14 +42,20 @@ fn add_time(sum: &AtomicU64, time: Duration) {
 }
 
 impl Tally {
-    pub(super) fn wrote(&self, rows: usize, time: Duration) {
+    /// A batch of `rows` rows went in; its transaction has `unit_rows` then.
+    pub(super) fn wrote(&self, rows: usize, unit_rows: u64) {
         self.batches.fetch_add(1, Ordering::Relaxed);
         self.rows_written.fetch_add(rows as u64, Ordering::Relaxed);
+        self.largest_unit_rows.fetch_max(unit_rows, Ordering::Relaxed);
+    }
+
+    /// Time of a write, or of what the ledger is told of its batch.
+    pub(super) fn took_to_write(&self, time: Duration) {
         add_time(&self.write_ns, time);
     }
 
-    /// Time of a commit, or of the ledger's part of a transaction.
-    pub(super) fn took_for_commit(&self, time: Duration) {
+    /// Time of a commit.
+    pub(super) fn took_to_commit(&self, time: Duration) {
         add_time(&self.commit_ns, time);
     }
 
@@ -69,6 +78,7 @@ impl Tally {
             rows_committed: read(&self.rows_committed),
             commit_ns: read(&self.commit_ns),
             idle_ns: read(&self.idle_ns),
+            largest_unit_rows: read(&self.largest_unit_rows),
         }
     }
 }
@@ -186,7 +196,7 @@ mod tests {
         let around = crate::config::work::Surroundings::of_machine(1);
         let mut work = options.settle(&around).unwrap().work;
         (work.batch_rows, work.commit_rows) = (100, 1_000);
-        work.tuning = Some(Tuning { writers: None, batch_rows, commit_rows, window: None });
+        work.tuning = Some(Tuning { batch_rows, commit_rows, window: None });
         let dial = Dial::default();
         dial.begin(&work);
         dial

@@ -308,7 +308,8 @@ impl<'s> Writer<'s> {
         let entered = booking.enter(&mut *self.sink, batch);
         let took = started.elapsed();
         self.times.commit += took;
-        self.shared.control.dial.tally.took_for_commit(took);
+        // It comes with every batch, so that fewer batches make less of it.
+        self.shared.control.dial.tally.took_to_write(took);
         entered
     }
 
@@ -320,7 +321,11 @@ impl<'s> Writer<'s> {
         let written = self.sink.write(batch);
         let took = started.elapsed();
         self.times.write += took;
-        self.shared.control.dial.tally.wrote(batch.rows(), took);
+        let tally = &self.shared.control.dial.tally;
+        tally.took_to_write(took);
+        if written.is_ok() {
+            tally.wrote(batch.rows(), self.unit.rows + batch.rows() as u64);
+        }
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.times.batch_us.saturating_record(micros);
         written
@@ -376,7 +381,7 @@ impl<'s> Writer<'s> {
             let committed = self.sink.commit();
             let took = started.elapsed();
             self.times.commit += took;
-            self.shared.control.dial.tally.took_for_commit(took);
+            self.shared.control.dial.tally.took_to_commit(took);
             if let Err(error) = committed {
                 match self.refused(error)? {
                     Fate::Committed => {}

@@ -20,7 +20,7 @@ const BAD: &[u64] = &[1, 33, 34, 720, 2_999];
 const REFUSED: &[u64] = &[2, 41, 42, 1_500];
 
 const LIMITS: Tuning =
-    Tuning { writers: None, batch_rows: Some((1, 60)), commit_rows: Some((3, 300)), window: None };
+    Tuning { batch_rows: Some((1, 60)), commit_rows: Some((3, 300)), window: None };
 
 /// Sizes that a run has seen: of batches, and of transactions between two commits of the only
 /// writer.
@@ -170,7 +170,6 @@ fn a_climb_ends_with_larger_batches_where_writes_cost_the_same() {
         batch_rows: Some((5, 40)),
         commit_rows: None,
         window: Some(std::time::Duration::from_millis(100)),
-        ..LIMITS
     });
     let inputs = open(&config, 1 << 20);
     let target = TargetHandle(Arc::new(table.clone()));
@@ -179,4 +178,38 @@ fn a_climb_ends_with_larger_batches_where_writes_cost_the_same() {
     let tuning = outcome.report.tuning.expect("batches may change");
     let batches = tuning.batch_rows.expect("they may change");
     assert!(batches.start == 10 && batches.end >= 20, "{tuning:?}");
+}
+
+/// One transaction, whatever its size (`--staging-attributes not-logged`): none is committed before
+/// the end, and batches grow all the same.
+#[test]
+fn a_climb_without_a_commit_ends_with_larger_batches_too() {
+    let file = given(&lines(40_000, BAD));
+    let write_time = std::time::Duration::from_millis(4);
+    let table = MemoryTarget::new(None).with_faults(Faults { write_time, ..Faults::default() });
+    let commits = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&commits);
+    let mut target = Hooked::new(move |call| {
+        seen.fetch_add(u64::from(matches!(call, Call::Commit)), Ordering::Relaxed);
+        Ok(())
+    });
+    target.table = table.clone();
+    // What is not logged cannot be sent again.
+    target.replays = false;
+    let mut config = small(&file.path);
+    config.work.commit_rows = u64::MAX;
+    config.work.tuning = Some(Tuning {
+        batch_rows: Some((5, 40)),
+        commit_rows: Some((3, 300)),
+        window: Some(std::time::Duration::from_millis(100)),
+    });
+    let inputs = open(&config, 1 << 20);
+    let target = TargetHandle(Arc::new(target));
+    let outcome = Load { config, inputs, target, control: Control::new() }.run();
+    check_all(&outcome, &table, &file.path, 40_000, BAD, &[]);
+    assert_eq!(commits.load(Ordering::Relaxed), 1);
+    let tuning = outcome.report.tuning.expect("batches may change");
+    let batches = tuning.batch_rows.expect("they may change");
+    assert!(batches.start == 10 && batches.end >= 20, "{tuning:?}");
+    assert_eq!(tuning.commit_rows, None);
 }

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Settings, Tuner, Window};
+use super::{Limits, Settings, Tuner, Window};
 use crate::engine::dial::Done;
 use crate::engine::shared::Shared;
 
@@ -34,6 +34,8 @@ pub(in crate::engine) struct Climb<'s> {
     awaited: Option<Done>,
     /// How often the log had been full.
     shrinks: u64,
+    /// How often transactions had been undone and sent again.
+    replays: u64,
     was_settled: bool,
 }
 
@@ -41,7 +43,12 @@ impl<'s> Climb<'s> {
     /// `None` where nothing is to be found.
     pub(in crate::engine) fn new(shared: &'s Shared) -> Option<Self> {
         let work = &shared.config.work;
-        let limits = work.tuning?;
+        let tuning = work.tuning?;
+        let limits = Limits {
+            writers: None,
+            batch_rows: tuning.batch_rows,
+            commit_rows: tuning.commit_rows,
+        };
         let settings = Settings {
             writers: work.writers,
             batch_rows: work.batch_rows,
@@ -50,12 +57,13 @@ impl<'s> Climb<'s> {
         let now = Instant::now();
         Some(Self {
             shared,
-            window: limits.window?,
+            window: tuning.window?,
             tuner: Tuner::new(limits, settings),
             started: now,
             since: (now, Done::default()),
             awaited: None,
             shrinks: 0,
+            replays: 0,
             was_settled: false,
         })
     }
@@ -65,16 +73,15 @@ impl<'s> Climb<'s> {
         let now = Instant::now();
         let done = self.shared.control.dial.tally.now();
         let retries = &self.shared.retries;
-        let shrinks = retries.shrinks();
-        if now - self.started < WARM_UP || (retries.is_any_recovering() && shrinks == self.shrinks)
-        {
-            self.since = (now, done);
-            return;
-        }
+        let (shrinks, replays) = (retries.shrinks(), retries.replays());
+        let is_in_trouble = retries.is_any_recovering() || replays > self.replays;
+        self.replays = replays;
         if shrinks > self.shrinks {
             self.shrinks = shrinks;
-            let back = self.tuner.hold_commits();
-            self.change(back, now, done);
+            let fitting = self.tuner.hold_commits();
+            self.change(fitting, now, done);
+        }
+        if now - self.started < WARM_UP || is_in_trouble {
             self.since = (now, done);
             return;
         }
@@ -115,6 +122,7 @@ impl<'s> Climb<'s> {
             rows_committed: done.rows_committed - before.rows_committed,
             commit_seconds: seconds(done.commit_ns, before.commit_ns),
             idle_seconds: seconds(done.idle_ns, before.idle_ns),
+            largest_unit_rows: done.largest_unit_rows,
         })
     }
 

@@ -13,8 +13,6 @@ mod live;
 
 pub(super) use live::{Climb, STEP};
 
-use crate::config::Tuning;
-
 /// Part by which a step must raise the rate to be kept.
 const GAIN: f64 = 0.02;
 
@@ -50,6 +48,15 @@ const DRIFT_WINDOWS: u32 = 20;
 /// Most climbs of a load.
 const CLIMBS: u32 = 4;
 
+/// Bounds of the numbers; `None`: the number stays as it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Of the writers that get batches.
+    pub(super) writers: Option<(usize, usize)>,
+    pub(super) batch_rows: Option<(usize, usize)>,
+    pub(super) commit_rows: Option<(u64, u64)>,
+}
+
 /// The numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Settings {
@@ -73,6 +80,8 @@ pub(super) struct Window {
     pub(super) commit_seconds: f64,
     /// Time in which writers waited for batches.
     pub(super) idle_seconds: f64,
+    /// Rows of the largest transaction of the load so far, ended or not.
+    pub(super) largest_unit_rows: u64,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a window are far below 2^53")]
@@ -162,8 +171,10 @@ enum Phase {
 /// The climb of one load.
 #[derive(Debug)]
 pub(super) struct Tuner {
-    limits: Tuning,
+    limits: Limits,
     settings: Settings,
+    /// Whether a full log has shown that somebody else decides about transactions.
+    is_held: bool,
     phase: Phase,
     /// Rate under the settings, as far as it is known.
     base: Option<f64>,
@@ -180,10 +191,11 @@ pub(super) struct Tuner {
 }
 
 impl Tuner {
-    pub(super) const fn new(limits: Tuning, settings: Settings) -> Self {
+    pub(super) const fn new(limits: Limits, settings: Settings) -> Self {
         Self {
             limits,
             settings,
+            is_held: false,
             phase: Phase::Base,
             base: None,
             step: 0,
@@ -204,7 +216,11 @@ impl Tuner {
     pub(super) fn needs_commits(&self) -> bool {
         let is_about_commits =
             || matches!(STEPS[self.step], Step::LargerCommits | Step::SmallerCommits);
-        self.base.is_none() || matches!(self.phase, Phase::Trial { .. }) && is_about_commits()
+        // Where all is one transaction, none ends before the load.
+        let has_commits = self.settings.commit_rows < u64::MAX;
+        has_commits
+            && (self.base.is_none()
+                || matches!(self.phase, Phase::Trial { .. }) && is_about_commits())
     }
 
     /// Looks at what was done under the present settings; those for the next window, if they are
@@ -232,7 +248,7 @@ impl Tuner {
                 self.propose(window)
             }
             Phase::Settled { drifting } => {
-                let base = self.base.unwrap_or(rate);
+                let base = *self.base.get_or_insert(rate);
                 let has_drifted = (rate / base.max(f64::MIN_POSITIVE) - 1.0).abs() > DRIFT;
                 *drifting = if has_drifted { *drifting + 1 } else { 0 };
                 if *drifting < DRIFT_WINDOWS || self.climbs >= CLIMBS {
@@ -248,28 +264,28 @@ impl Tuner {
         }
     }
 
-    /// From now on transactions stay what they are: something else, a full log, decides about them.
-    /// The settings, if a trial is taken back.
+    /// A log was full: from now on that decides about transactions. A trial is taken back, and
+    /// transactions grow to what is known to have fitted, no more to what the climb had tried. The
+    /// settings, if they are others now.
+    ///
+    /// Smaller transactions are slower ones, so that what comes next is held against a new rate.
     pub(super) fn hold_commits(&mut self) -> Option<Settings> {
-        self.limits.commit_rows = None;
-        match &self.phase {
-            Phase::Trial { before, .. } => {
-                let before = *before;
-                Some(self.take_back(before))
-            }
-            Phase::Base | Phase::Settled { .. } => None,
-        }
-    }
-
-    /// One more writer than there were cannot be had: that step is taken back, and not tried again.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no load has spare writers yet"))]
-    pub(super) fn refuse_writer(&mut self) -> Settings {
+        let present = self.settings;
         if let Phase::Trial { before, .. } = &self.phase {
             let before = *before;
-            self.limits.writers = Some((1, before.writers));
             self.take_back(before);
         }
-        self.settings
+        self.is_held = true;
+        self.base = None;
+        // Later on commits are small because they were made small, which says nothing new.
+        if let Some((low, _)) = self.limits.commit_rows.take()
+            && let Some(rows) = self.rows_per_commit
+        {
+            let least = low.max(self.settings.batch_rows as u64);
+            let fitting = whole(rows).max(least);
+            self.settings.commit_rows = self.settings.commit_rows.min(fitting);
+        }
+        (self.settings != present).then_some(self.settings)
     }
 
     fn take_back(&mut self, before: Settings) -> Settings {
@@ -319,6 +335,14 @@ impl Tuner {
         }
     }
 
+    /// Rows of a transaction for which log and locks are known to have room, and no more: those of
+    /// the last commits; before the first one those that were written without one, unless the log
+    /// was full then.
+    fn proven_rows(&self, window: &Window) -> u64 {
+        let open_rows = if self.is_held { 0 } else { window.largest_unit_rows };
+        self.rows_per_commit.map_or(open_rows, whole)
+    }
+
     fn begin_pass(&mut self) {
         self.step = 0;
         self.kept.clear();
@@ -339,14 +363,7 @@ impl Tuner {
             Step::LargerBatches => {
                 let (_, high) = self.limits.batch_rows?;
                 let is_full = reaches(window.rows_per_batch(), next.batch_rows as u64);
-                // Log and locks are known to have room for what was committed, and for no more.
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "row counts are positive and far below 2^53"
-                )]
-                let proven =
-                    self.rows_per_commit.map_or(next.batch_rows, |rows| (rows / 2.0) as usize);
+                let proven = usize::try_from(self.proven_rows(window) / 2).unwrap_or(usize::MAX);
                 let most =
                     usize::try_from(next.commit_rows).unwrap_or(usize::MAX).min(high).min(proven);
                 let larger = (next.batch_rows * 2).min(most);
@@ -381,6 +398,15 @@ impl Tuner {
             }
         }
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "row counts are positive and far below 2^53"
+)]
+const fn whole(rows: f64) -> u64 {
+    rows as u64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "two values")]

@@ -1,7 +1,5 @@
 //! Against a sink whose best settings are known.
 
-use std::time::Duration;
-
 use super::*;
 
 /// A sink: what a batch, a row and a commit cost, how many writers work side by side, and what one
@@ -67,6 +65,7 @@ impl Sink {
             commits,
             rows_committed: commits * settings.commit_rows,
             commit_seconds: blurred(commit * commits as f64),
+            largest_unit_rows: settings.commit_rows,
             idle_seconds: seconds
                 * settings.writers as f64
                 * (1.0 - self.rate(settings) / unlimited),
@@ -74,7 +73,7 @@ impl Sink {
     }
 
     /// The best rate of all settings inside the limits, with batches that are not too long.
-    fn best(&self, limits: &Tuning) -> f64 {
+    fn best(&self, limits: &Limits) -> f64 {
         let (low, high) = limits.writers.unwrap();
         let mut best = 0.0_f64;
         for writers in low..=high {
@@ -103,12 +102,11 @@ fn doublings_u64((low, high): (u64, u64)) -> Vec<u64> {
         .collect()
 }
 
-fn limits() -> Tuning {
-    Tuning {
+fn limits() -> Limits {
+    Limits {
         writers: Some((1, 8)),
         batch_rows: Some((625, 40_000)),
         commit_rows: Some((25_000, 400_000)),
-        window: Some(Duration::from_millis(250)),
     }
 }
 
@@ -225,12 +223,8 @@ fn another_rate_starts_another_climb() {
 
 #[test]
 fn limits_hold_at_every_moment() {
-    let narrow = Tuning {
-        writers: Some((2, 3)),
-        batch_rows: Some((3_000, 12_000)),
-        commit_rows: None,
-        ..limits()
-    };
+    let narrow =
+        Limits { writers: Some((2, 3)), batch_rows: Some((3_000, 12_000)), commit_rows: None };
     for (seed, sink) in sinks().iter().enumerate() {
         let mut tuner = Tuner::new(narrow, START);
         let mut random = fastrand::Rng::with_seed(seed as u64);
@@ -244,27 +238,10 @@ fn limits_hold_at_every_moment() {
     }
 }
 
-#[test]
-fn a_writer_that_cannot_be_had_is_not_asked_for_again() {
-    let sink = Sink { writers: 6, ..sinks()[0] };
-    let mut tuner = Tuner::new(limits(), START);
-    let mut random = fastrand::Rng::with_seed(1);
-    let mut settings = START;
-    let mut refusals = 0;
-    for _ in 0..200 {
-        settings = tuner.next(&sink.window(&tuner, &mut random, 0.0)).unwrap_or(settings);
-        if settings.writers > 2 {
-            settings = tuner.refuse_writer();
-            refusals += 1;
-        }
-    }
-    assert_eq!((refusals, settings.writers), (1, 2));
-}
-
 /// Batches end by their bytes, transactions by memory: larger bounds would change nothing.
 #[test]
 fn a_bound_that_is_not_reached_is_not_raised() {
-    let mut tuner = Tuner::new(Tuning { writers: None, ..limits() }, START);
+    let mut tuner = Tuner::new(Limits { writers: None, ..limits() }, START);
     let mut raised = Vec::new();
     for _ in 0..50 {
         let window = Window {
@@ -276,10 +253,124 @@ fn a_bound_that_is_not_reached_is_not_raised() {
             rows_committed: 100_000,
             commit_seconds: 0.1,
             idle_seconds: 0.0,
+            largest_unit_rows: 25_000,
         };
         raised.extend(tuner.next(&window).filter(|next| {
             next.batch_rows > START.batch_rows || next.commit_rows > START.commit_rows
         }));
     }
     assert_eq!(raised, []);
+}
+
+/// Batches are full, and take the same time whatever they hold. `seen` is the rows of a commit, if
+/// one ended in the window, and of the largest transaction so far.
+fn steep(tuner: &Tuner, write_seconds: f64, (committed, largest): (Option<u64>, u64)) -> Window {
+    let batch_rows = tuner.settings.batch_rows as u64;
+    Window {
+        seconds: 0.25,
+        batches: 20,
+        rows_written: 20 * batch_rows,
+        write_seconds,
+        commits: u64::from(committed.is_some()),
+        rows_committed: committed.unwrap_or(0),
+        commit_seconds: 0.0,
+        idle_seconds: 0.0,
+        largest_unit_rows: largest,
+    }
+}
+
+/// Rows of the largest batches of 20 windows, the first of which shows `first`, the others `rest`.
+fn largest_batch_rows(
+    tuner: &mut Tuner,
+    first: (Option<u64>, u64),
+    rest: (Option<u64>, u64),
+) -> usize {
+    let mut largest = tuner.settings.batch_rows;
+    for window in 0..20 {
+        let shown = steep(tuner, 0.4, if window == 0 { first } else { rest });
+        tuner.next(&shown);
+        largest = largest.max(tuner.settings.batch_rows);
+    }
+    largest
+}
+
+/// A commit was seen once, and its rows are remembered: batches grow to half of them, however many
+/// rows transactions may have, or had before they were undone.
+#[test]
+fn batches_stay_under_half_of_the_rows_seen_committed() {
+    let mut tuner = Tuner::new(limits(), START);
+    let seen = (Some(24_000), 90_000);
+    assert_eq!(largest_batch_rows(&mut tuner, seen, (None, 90_000)), 12_000);
+}
+
+/// One transaction, whatever its size, and none that is committed before the end: what is written
+/// is what has fitted.
+#[test]
+fn batches_grow_without_a_commit_to_half_of_what_was_written() {
+    let one = Settings { commit_rows: u64::MAX, ..START };
+    for (written, most) in [(8_000, 5_000), (24_000, 12_000), (9_000_000, 40_000)] {
+        let mut tuner = Tuner::new(Limits { commit_rows: None, ..limits() }, one);
+        assert!(!tuner.needs_commits());
+        let seen = (None, written);
+        assert_eq!(largest_batch_rows(&mut tuner, seen, seen), most);
+    }
+    // The log was full before anything was committed.
+    let mut tuner = Tuner::new(limits(), START);
+    assert_eq!(tuner.hold_commits(), None);
+    assert!(tuner.needs_commits());
+    let seen = (None, 9_000_000);
+    assert_eq!(largest_batch_rows(&mut tuner, seen, seen), START.batch_rows);
+}
+
+/// Runs a climb for a sink with slow commits until it tries commits of `rows` rows.
+fn until_commits_of(rows: u64) -> Tuner {
+    let sink = Sink { commit_seconds: 0.05, square_seconds: 2e-9, ..sinks()[0] };
+    let mut tuner = Tuner::new(Limits { writers: None, ..limits() }, START);
+    let mut random = fastrand::Rng::with_seed(1);
+    for _ in 0..100 {
+        if tuner.settings.commit_rows == rows {
+            return tuner;
+        }
+        tuner.next(&sink.window(&tuner, &mut random, 0.0));
+    }
+    panic!("{tuner:?}");
+}
+
+#[test]
+fn after_a_full_log_commits_grow_back_to_what_has_fitted() {
+    // While 400,000 were tried, 200,000 had been committed; and then 400,000 were, too.
+    let mut tuner = until_commits_of(400_000);
+    let held = tuner.hold_commits().expect("the trial is taken back");
+    assert_eq!(held.commit_rows, 200_000);
+    let mut tuner = until_commits_of(400_000);
+    tuner.phase = Phase::Base;
+    // Memory ended transactions before their bound.
+    tuner.next(&steep(&tuner, 0.4, (Some(150_000), 150_000)));
+    let batch_rows = tuner.settings.batch_rows;
+    let held = tuner.hold_commits().expect("there is room for less");
+    assert_eq!(held.commit_rows, 150_000);
+    assert!(held.batch_rows <= batch_rows);
+    // Transactions that are small because the log is full do not make it smaller again.
+    tuner.next(&steep(&tuner, 0.4, (Some(30_000), 150_000)));
+    tuner.hold_commits();
+    assert_eq!(tuner.settings.commit_rows, 150_000);
+}
+
+/// With smaller transactions every row costs twice as much: a step is held against that.
+#[test]
+fn after_a_full_log_steps_are_held_against_the_new_rate() {
+    let seen = (Some(80_000), 80_000);
+    let mut tuner = Tuner::new(Limits { writers: None, ..limits() }, START);
+    tuner.next(&steep(&tuner, 0.4, seen));
+    assert_eq!(tuner.settings.batch_rows, 10_000);
+    tuner.hold_commits();
+    assert_eq!(tuner.settings.batch_rows, 5_000);
+    for _ in 0..30 {
+        let batch_rows = tuner.settings.batch_rows;
+        // Batches of half the size are the better ones now, but far from what there was.
+        let write_seconds = if batch_rows < 5_000 { 0.4 } else { 1.6 };
+        let shown = steep(&tuner, write_seconds, seen);
+        tuner.next(&shown);
+    }
+    assert!(tuner.settings.batch_rows < 5_000, "{tuner:?}");
 }
