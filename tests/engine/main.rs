@@ -22,4 +22,5 @@ mod staged;
 mod stop;
 mod support;
 mod tuning;
+mod tuning_resume;
 mod verdict;
