@@ -23,7 +23,11 @@ pub(super) struct Stock {
 impl Stock {
     /// Of a parser that may make `most` arenas.
     pub(super) fn new(most: usize, work: &Work) -> Self {
-        Self { made: 0, most, made_bytes: 0, memory_bytes: arenas::memory_bytes(work) }
+        // Where batches stay as they are, `most` leaves room for texts that double. Where batches
+        // may become smaller, and more of them, that room is left here.
+        let parts =
+            if work.tuning.is_some_and(|tuning| tuning.batch_rows.is_some()) { 2 } else { 1 };
+        Self { made: 0, most, made_bytes: 0, memory_bytes: arenas::memory_bytes(work) / parts }
     }
 
     /// Counts one more arena of `bytes`, if there is room for it.
