@@ -249,6 +249,29 @@ pub struct RetryReport {
     pub seconds: f64,
 }
 
+/// A number that was found while the load ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+pub struct TunedNumber {
+    /// What it was at the start.
+    pub start: u64,
+    /// What it was at the end.
+    pub end: u64,
+}
+
+/// What became of the numbers that were found while the load ran.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+pub struct TuningReport {
+    /// Most rows of a batch; `None`: that number was given.
+    pub batch_rows: Option<TunedNumber>,
+    /// Most rows of a transaction.
+    pub commit_rows: Option<TunedNumber>,
+    /// How often a number changed; a trial that was taken back changed it twice.
+    pub changes: u64,
+    /// Seconds after which the numbers stayed; `None`: the load ended before, or its writers were
+    /// not what limited it.
+    pub settled_seconds: Option<f64>,
+}
+
 /// Neighbouring records whose rows are all in the table, or none of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct InDoubtRange {
@@ -325,6 +348,8 @@ pub struct Report {
     pub staging: Option<StagingReport>,
     /// What was sent again.
     pub retries: RetryReport,
+    /// Numbers that were found while it ran; `None`: all were given, or none may change.
+    pub tuning: Option<TuningReport>,
     /// Commits whose outcome is unknown.
     pub in_doubt: InDoubtReport,
 }

@@ -270,6 +270,20 @@ pub struct Work {
     pub retry_first_wait: Duration,
     /// Wall time that a load may spend in waits and replays (`--retry-budget`).
     pub retry_budget: Duration,
+    /// Numbers that are found while the load runs (`--tune`); `None`: all stay.
+    pub tuning: Option<Tuning>,
+}
+
+/// Bounds inside which numbers are found while a load runs; `None`: the number stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tuning {
+    /// Rows of a batch, at least and at most.
+    pub batch_rows: Option<(usize, usize)>,
+    /// Rows of a transaction.
+    pub commit_rows: Option<(u64, u64)>,
+    /// Shortest time of a measurement; `None`: nothing is measured, and numbers change only as
+    /// [`crate::engine::Control::retune`] says.
+    pub window: Option<Duration>,
 }
 
 /// Everything a load is asked to do, after flags, environment, file and defaults are merged, the

@@ -16,7 +16,7 @@ use super::legacy;
 use super::setting::{
     ByteRole, ClockTime, ColorMode, ColumnList, ColumnNames, CoreChoice, Delimiter, EmptyAsNull,
     JobName, LedgerTable, LogFormat, OutputFormat, Pair, Preset, Profile, ProgressStyle, Rate,
-    RestartChoice, Setting, Size, Span, StagingAttributes, StagingChoice,
+    RestartChoice, RowRange, Setting, Size, Span, StagingAttributes, StagingChoice, TuneChoice,
 };
 use super::target::TargetText;
 use super::{Duplicates, InputMode, IoWay, Mode, TlsMode};
@@ -253,6 +253,12 @@ options! {
         io "io" "io": IoWay,
         /// `--max-rate`.
         max_rate "max-rate" "max_rate": Rate,
+        /// `--tune`.
+        tune "tune" "tune": TuneChoice,
+        /// `--tune-batch-rows`.
+        tune_batch_rows "tune-batch-rows" "tune_batch_rows": RowRange,
+        /// `--tune-commit-rows`.
+        tune_commit_rows "tune-commit-rows" "tune_commit_rows": RowRange,
         /// `--read-ahead`.
         read_ahead "read-ahead" "read_ahead": usize,
         /// `--input-mode`.

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::options::{Layered, Origin};
-use super::setting::{CoreChoice, Rate, Setting, Size, Span};
-use super::{InputMode, IoWay, Work};
+use super::setting::{CoreChoice, Rate, RowRange, Setting, Size, Span, TuneChoice};
+use super::{InputMode, IoWay, Tuning, Work};
 use crate::error::{Error, Result};
 use crate::limits;
 
@@ -25,6 +25,15 @@ const CHUNKS_PER_SECOND: u64 = 50;
 
 /// Smallest chunk that `--max-rate` leads to by itself.
 const LEAST_PACED_CHUNK_BYTES: u64 = 4 << 10;
+
+/// How far batches are tuned by default: from an eighth of the start to eight times as many rows.
+const TUNED_BATCH_TIMES: u64 = 8;
+
+/// The same for transactions: their rows are what is sent again after an error.
+const TUNED_COMMIT_TIMES: u64 = 4;
+
+/// Shortest time of a measurement.
+const TUNING_WINDOW: Duration = Duration::from_millis(250);
 
 /// Longest wait for a connection, by default.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -180,6 +189,48 @@ impl Picker<'_> {
         given
     }
 
+    /// What is found while the load runs: of the numbers that are not given.
+    fn tuning(&mut self, batch_rows: usize, most: usize) -> Option<Tuning> {
+        let given = &self.layered.options;
+        let tune = self.pick("tune", given.tune, TuneChoice::Off, "numbers stay");
+        let is_off = (tune == TuneChoice::Off).then_some("--tune is off");
+        let batch = is_off.or(given.batch_rows.map(|_| "--batch-rows is given"));
+        let commit = is_off.or(given.commit_rows.map(|_| "--commit-rows is given"));
+        let around = |rows: u64, times: u64| RowRange((rows / times).max(1), rows * times);
+        let RowRange(low, high) = around(batch_rows as u64, TUNED_BATCH_TIMES);
+        let batch_rows = RowRange(low, high.min(most as u64));
+        let commit_rows = around(limits::COMMIT_ROWS, TUNED_COMMIT_TIMES);
+        let given = (given.tune_batch_rows, given.tune_commit_rows);
+        let batch = self.range("tune-batch-rows", given.0, batch_rows, batch);
+        let commit = self.range("tune-commit-rows", given.1, commit_rows, commit);
+        let rows = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
+        let batch = batch.map(|RowRange(low, high)| (rows(low), rows(high)));
+        let commit = commit.map(|RowRange(low, high)| (low, high));
+        (batch.is_some() || commit.is_some()).then_some(Tuning {
+            batch_rows: batch,
+            commit_rows: commit,
+            window: Some(TUNING_WINDOW),
+        })
+    }
+
+    /// The range of one number; `why_not`: it stays as it is, whatever range is given.
+    fn range(
+        &mut self,
+        key: &'static str,
+        given: Option<RowRange>,
+        default: RowRange,
+        why_not: Option<&str>,
+    ) -> Option<RowRange> {
+        let Some(why_not) = why_not else {
+            return Some(self.pick(key, given, default, "around the start"));
+        };
+        if given.is_some() {
+            self.warnings.push(format!("--{key} has no effect: {why_not}"));
+        }
+        self.note(key, "none".to_owned(), Origin::Default(why_not.to_owned()));
+        None
+    }
+
     fn note(&mut self, key: &'static str, value: String, origin: Origin) {
         self.effective.push(Effective { key, value, origin });
     }
@@ -283,6 +334,7 @@ impl WorkOptions {
             retry_backoff: p.pick("retry-backoff", given.retry_backoff, 2.0, "up to 1 s, 2 s, 4 s"),
             retry_budget: p.pick("retry-budget", given.retry_budget, budget, "a restart").0,
             retry_first_wait: limits::RETRY_FIRST_WAIT,
+            tuning: p.tuning(batch_rows, around.batch_rows_max),
         };
         Ok(Settled { work, effective: picker.effective, warnings: picker.warnings })
     }
@@ -435,6 +487,28 @@ mod tests {
             let Origin::Default(origin) = &shown.origin else { panic!("{shown:?}") };
             assert!(shown.value == "1" && origin.starts_with(why), "{shown:?}");
         }
+    }
+
+    #[test]
+    fn only_numbers_that_are_not_given_are_found() {
+        let tuning = |options| settle(options, &around()).unwrap().work.tuning;
+        assert_eq!(tuning(Options::default()), None);
+        let auto = Options { tune: Some(TuneChoice::Auto), ..Options::default() };
+        let both = tuning(auto.clone()).unwrap();
+        assert_eq!(both.batch_rows, Some((87, 1_000)));
+        assert_eq!(both.commit_rows, Some((25_000, 400_000)));
+        let given = Options { batch_rows: Some(5), ..auto.clone() };
+        assert_eq!(tuning(given.clone()).unwrap().batch_rows, None);
+        let all = Options { commit_rows: Some(9), ..given };
+        assert_eq!(tuning(all), None);
+        let off = Options { tune: Some(TuneChoice::Off), ..Options::default() };
+        assert_eq!(tuning(off), None);
+        let range = Some(RowRange(3, 4));
+        let ranges = Options { tune_batch_rows: range, commit_rows: Some(9), ..auto };
+        assert_eq!(tuning(ranges.clone()).unwrap().batch_rows, Some((3, 4)));
+        let idle = Options { batch_rows: Some(5), ..ranges };
+        let settled = settle(idle, &around()).unwrap();
+        assert_eq!(settled.warnings, ["--tune-batch-rows has no effect: --batch-rows is given"]);
     }
 
     #[test]

@@ -84,6 +84,17 @@ impl Shape {
         self.rows() * self.row_bytes(self.strides())
     }
 
+    /// From now on an arena holds at most `rows` rows.
+    pub(super) const fn hold_to(&mut self, rows: usize) {
+        self.batch_rows = rows;
+    }
+
+    /// Bytes that `arena` was laid out for.
+    pub(super) fn bytes_of(&self, arena: &Batch) -> usize {
+        let strides: Vec<usize> = arena.columns.iter().map(ColumnBuffer::stride).collect();
+        arena.capacity() * self.row_bytes(&strides)
+    }
+
     /// Lays out an arena.
     pub fn lay_out(&self, batch: &mut Batch) {
         batch.lay_out(self.rows(), self.strides());

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::dial::Dial;
 use super::monitor::Look;
 
 /// Counters of a running load. Written by the threads of the load, read by anybody at any time;
@@ -72,6 +73,7 @@ type LookHook = Box<dyn Fn(&Look) + Send>;
 #[derive(Default)]
 pub struct Control {
     pub(super) metrics: Metrics,
+    pub(super) dial: Dial,
     signal: AtomicI32,
     /// Signal that [`Self::wind_down`] was given, 0 if none.
     winding_down: AtomicI32,
@@ -133,6 +135,15 @@ impl Control {
             0 => None,
             signal => Some(signal),
         }
+    }
+
+    /// Changes the most rows of the batches and transactions that are begun from now on, as far as
+    /// the load may ([`crate::config::Work::tuning`]); what is in force then. `None`: this load
+    /// changes nothing.
+    ///
+    /// A load that measures ([`crate::config::Tuning::window`]) goes on from its own numbers.
+    pub fn retune(&self, batch_rows: usize, commit_rows: u64) -> Option<(usize, u64)> {
+        self.dial.set(batch_rows, commit_rows)
     }
 
     /// Whether the load is asked to stop, or has failed.

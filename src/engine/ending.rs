@@ -77,6 +77,7 @@ pub(super) fn finish(
     *lost_threads += heartbeat.end();
     report.ledger.ranges = job.map_or(0, committed_ranges);
     report.retries = shared.retries.report();
+    report.tuning = shared.control.dial.report();
     report.warnings.extend(smaller_commits(&report.retries));
     report.in_doubt = in_doubt(error.as_ref());
     report.files = file_reports(&shared, &reject_paths);

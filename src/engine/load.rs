@@ -17,6 +17,7 @@ use super::resume;
 use super::routing::{Sharing, hold_to_order};
 use super::shared::Shared;
 use super::threads::{Rings, Threads, Times};
+use super::tuned;
 use crate::config::schema::Column;
 use crate::config::{
     Duplicates, FieldSource, InputMode, LoadConfig, Mode, StagingAttribute, StagingConfig,
@@ -300,6 +301,8 @@ impl Load {
         if work.input_mode == InputMode::Multi && work.parsers > self.inputs.len() {
             work.parsers = self.inputs.len().max(1);
         }
+        tuned::fit(work, layout);
+        self.control.dial.begin(work);
         warnings
     }
 
@@ -389,15 +392,17 @@ fn open_files(inputs: Vec<InputFile>, config: &LoadConfig, control: &Control) ->
 /// Arenas of each parser: enough to fill the rings and a commit unit, as far as memory allows.
 fn arenas_per_parser(config: &LoadConfig, layout: &Layout, shape: &Shape) -> usize {
     let work = &config.work;
-    let rows = shape.rows() as u64;
-    let unit = if layout.replays { work.commit_rows.div_ceil(rows) } else { 0 };
+    let (rows, commit_rows) = tuned::extremes(work, shape);
+    let unit = if layout.replays { commit_rows.div_ceil(rows) } else { 0 };
     let units = usize::try_from(unit).unwrap_or(usize::MAX).saturating_mul(work.writers);
     let wanted = (work.writers * work.ring_batches)
         .saturating_add(units.div_ceil(work.parsers))
         .saturating_add(2);
     // Texts grow as they are seen, up to the bound of a batch.
     let arena_bytes = (2 * shape.bytes()).min(work.batch_bytes).max(1);
-    let affordable = arenas::memory_bytes(work) / arena_bytes;
+    let smallest_bytes =
+        arena_bytes / (shape.rows() / usize::try_from(rows).unwrap_or(usize::MAX).max(1)).max(1);
+    let affordable = arenas::memory_bytes(work) / smallest_bytes.max(1);
     wanted.min(affordable).max(ARENAS_MIN)
 }
 

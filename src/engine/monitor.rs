@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::climb::{Climb, STEP};
 use super::control::{Control, Snapshot};
 use crate::ring::{Sleeper, Waker};
 
@@ -105,15 +106,27 @@ impl Monitor {
         Self { ended: AtomicBool::new(false), sleeper: Mutex::new(Some(sleeper)), waker }
     }
 
-    /// Watches until [`Self::end`].
-    pub(super) fn watch(&self, control: &Control) {
+    /// Watches until [`Self::end`], and climbs meanwhile where there is a climb.
+    pub(super) fn watch(&self, control: &Control, mut climb: Option<Climb<'_>>) {
         let sleeper = self.sleeper.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         let Some(mut sleeper) = sleeper else { return };
         let started = Instant::now();
         watch_by(control, |interval| {
             let is_ended = || self.ended.load(Ordering::Acquire);
-            let woken = sleeper.sleep_until_or_timeout(interval, is_ended);
-            (!woken).then(|| started.elapsed())
+            let until = Instant::now() + interval;
+            loop {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Some(started.elapsed());
+                }
+                let nap = if climb.is_some() { left.min(STEP) } else { left };
+                if sleeper.sleep_until_or_timeout(nap, is_ended) {
+                    return None;
+                }
+                if let Some(climb) = &mut climb {
+                    climb.look();
+                }
+            }
         });
     }
 
@@ -190,7 +203,7 @@ mod tests {
     fn the_monitor_ends_when_it_is_told() {
         let (monitor, control) = (Monitor::new(), Control::new());
         std::thread::scope(|scope| {
-            let watching = scope.spawn(|| monitor.watch(&control));
+            let watching = scope.spawn(|| monitor.watch(&control, None));
             monitor.end();
             watching.join().expect("no panic");
         });

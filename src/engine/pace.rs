@@ -35,6 +35,16 @@ impl Pace {
         self.rows
     }
 
+    /// From now on `rows` is the size to keep to, or to grow back to.
+    pub(super) fn configure(&mut self, rows: u64) {
+        if rows == self.configured_rows {
+            return;
+        }
+        let is_shrunk = self.rows != self.configured_rows;
+        self.rows = if is_shrunk { self.rows.min(rows) } else { rows };
+        self.configured_rows = rows;
+    }
+
     /// A transaction of `failed_rows` rows was too large; a single batch has at most `batch_rows`.
     ///
     /// The size becomes half of what was really sent, which is less than the bound when the room
@@ -88,6 +98,23 @@ mod tests {
             sizes.push(pace.rows());
         }
         assert_eq!(sizes, [40, 40, 40, 80, 80, 80, 80, 100, 100, 100, 100, 100]);
+    }
+
+    #[test]
+    fn another_size_is_taken_at_once_but_by_one_that_shrank() {
+        let mut pace = Pace::new(100);
+        pace.configure(400);
+        assert_eq!(pace.rows(), 400);
+        pace.configure(50);
+        assert_eq!(pace.rows(), 50);
+        pace.configure(200);
+        pace.shrink(160, 10);
+        pace.configure(400);
+        assert_eq!(pace.rows(), 80);
+        pace.configure(60);
+        assert_eq!(pace.rows(), 60);
+        pace.configure(120);
+        assert_eq!(pace.rows(), 120);
     }
 
     /// Against a database with room for 30 rows: the part of the rows that is sent in vain.

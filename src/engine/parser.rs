@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::arenas::{self, ARENAS_MIN, Shape};
+use super::arenas::Shape;
 use super::files::OpenFile;
 use super::rejecting;
 use super::routing::Router;
 use super::shared::Shared;
+use super::stock::Stock;
 use super::times::ParserTimes;
 use super::usage;
 use crate::arena::{Batch, Segment};
@@ -90,15 +91,12 @@ fn bytes_of(window: Window<'_>, range: ByteRange) -> Option<&[u8]> {
 /// One parser thread's things.
 pub(super) struct Parser<'s> {
     pub(super) shared: &'s Shared,
-    id: usize,
+    pub(super) id: usize,
     pub(super) rows: RowParser,
-    shape: Shape,
+    pub(super) shape: Shape,
     /// Idle arenas.
-    free: Vec<Batch>,
-    arenas_made: usize,
-    arenas_max: usize,
-    /// What its arenas may take together.
-    memory_bytes: usize,
+    pub(super) free: Vec<Batch>,
+    pub(super) stock: Stock,
     /// The arena being filled. Only a stopped load takes it away.
     pub(super) open: Option<Batch>,
     pub(super) out: Vec<Producer<Batch>>,
@@ -109,7 +107,7 @@ pub(super) struct Parser<'s> {
     pub(super) paid_until: u64,
     pub(super) carry: Vec<u8>,
     /// Where each row has its writer; then arenas are shared out and never leave.
-    router: Option<Router>,
+    pub(super) router: Option<Router>,
 }
 
 impl<'s> Parser<'s> {
@@ -127,9 +125,7 @@ impl<'s> Parser<'s> {
             id,
             rows,
             free: Vec::new(),
-            arenas_made: 0,
-            arenas_max: shared.arenas_per_parser,
-            memory_bytes: arenas::memory_bytes(&shared.config.work),
+            stock: Stock::new(shared.arenas_per_parser, &shared.config.work),
             open: None,
             shape,
             out,
@@ -146,7 +142,7 @@ impl<'s> Parser<'s> {
     pub(super) fn sharing(mut self, router: Option<Router>) -> Self {
         if router.is_some() {
             // One that is shared out at once, with nobody to wait for, is enough.
-            self.arenas_max = 1;
+            self.stock = Stock::new(1, &self.shared.config.work);
         }
         self.router = router;
         self
@@ -352,6 +348,7 @@ impl<'s> Parser<'s> {
         let batch = self.open.as_mut().expect("an arena is open while a chunk is parsed");
         let segments = std::mem::take(&mut batch.segments);
         let rejects = std::mem::take(&mut batch.rejects);
+        self.stock.relaid(self.shape.bytes_of(batch), self.shape.bytes());
         self.shape.lay_out(batch);
         batch.segments = segments;
         batch.rejects = rejects;
@@ -375,12 +372,6 @@ impl<'s> Parser<'s> {
         }
         self.open = Some(self.wait_for_arena()?);
         Ok(())
-    }
-
-    /// Returns an arena to the idle ones; there is one then, so nobody need wait for proof.
-    fn keep(&mut self, arena: Batch) -> bool {
-        self.free.push(arena);
-        false
     }
 
     /// Waits until the chunk's left neighbours are done.
@@ -538,57 +529,6 @@ impl<'s> Parser<'s> {
                 shared.is_stopped() || out.iter().any(|ring| !ring.is_full() || ring.is_abandoned())
             });
             self.times.full += started.elapsed();
-        }
-    }
-
-    pub(super) fn keep_idle(&mut self, arena: Batch) {
-        self.free.push(arena);
-    }
-
-    fn idle_arena(&mut self) -> Option<Batch> {
-        let kept = self.free.pop();
-        if self.router.is_some() {
-            // What comes back are shares.
-            return kept;
-        }
-        kept.or_else(|| self.back.iter_mut().find_map(Consumer::pop))
-    }
-
-    /// An idle arena, laid out, if there is one now or one more may be made.
-    fn take_arena(&mut self) -> Option<Batch> {
-        // Texts that grow make arenas larger, so that fewer of them are affordable.
-        let affordable = self.memory_bytes / self.shape.bytes().max(1);
-        let arenas_max = affordable.max(ARENAS_MIN).min(self.arenas_max);
-        while let Some(mut arena) = self.idle_arena() {
-            if self.arenas_made > arenas_max {
-                self.arenas_made -= 1;
-                continue;
-            }
-            self.shape.lay_out(&mut arena);
-            return Some(arena);
-        }
-        if self.arenas_made < arenas_max {
-            self.arenas_made += 1;
-            return Some(self.shape.make(self.id));
-        }
-        None
-    }
-
-    fn wait_for_arena(&mut self) -> Result<Batch, Halt> {
-        loop {
-            if let Some(arena) = self.take_arena() {
-                return Ok(arena);
-            }
-            if self.shared.is_stopped() {
-                return Err(Halt::Stopped);
-            }
-            // A unit larger than memory must not wait for rows that have no arena to come in.
-            self.starve(|parser| {
-                let (shared, back) = (parser.shared, &parser.back);
-                parser.sleeper.sleep_until_or_timeout(NAP, || {
-                    shared.is_stopped() || back.iter().any(|ring| !ring.is_empty())
-                });
-            });
         }
     }
 }

@@ -143,6 +143,16 @@ impl Retries {
         self.smallest_commit_rows.fetch_min(rows, Ordering::Relaxed);
     }
 
+    /// How often transactions were undone to be sent again.
+    pub(super) fn replays(&self) -> u64 {
+        self.replays.load(Ordering::Relaxed)
+    }
+
+    /// How often writers went over to smaller commits.
+    pub(super) fn shrinks(&self) -> u64 {
+        self.shrinks.load(Ordering::Relaxed)
+    }
+
     /// For the report.
     pub(super) fn report(&self) -> RetryReport {
         let smallest = self.smallest_commit_rows.load(Ordering::Relaxed);

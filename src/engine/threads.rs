@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::arenas::Shape;
 use super::booking::Booking;
+use super::climb::Climb;
 use super::desk::Desk;
 use super::load::TargetHandle;
 use super::monitor::Monitor;
@@ -126,9 +127,10 @@ impl Threads<'_> {
         }
         drop(ended);
         thread::scope(|scope| {
-            let watching = thread::Builder::new()
-                .name("fastload-monitor".into())
-                .spawn_scoped(scope, || monitor.watch(&self.shared.control));
+            let watching =
+                thread::Builder::new().name("fastload-monitor".into()).spawn_scoped(scope, || {
+                    monitor.watch(&self.shared.control, Climb::new(self.shared));
+                });
             let mut parsers = Vec::new();
             let ends_of_rings = rings.parser_out.into_iter().zip(rings.parser_back);
             let ends_of_rings = ends_of_rings.zip(parser_sleepers).zip(row_parsers);

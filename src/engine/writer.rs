@@ -242,11 +242,18 @@ impl<'s> Writer<'s> {
                 || (holds_arenas && shared.starving.load(Ordering::Acquire) > 0)
                 || (holds_unit && shared.retries.is_any_recovering())
         });
-        self.times.idle += started.elapsed();
+        let idle = started.elapsed();
+        self.times.idle += idle;
+        self.shared.control.dial.tally.idled(idle);
     }
 
     /// Brings a batch into the transaction, after the commit of one that it would make too large.
     fn take(&mut self, batch: Batch) -> Result<(), Error> {
+        if self.unit.is_empty()
+            && let Some(rows) = self.shared.control.dial.commit_rows()
+        {
+            self.pace.configure(rows);
+        }
         let rows = self.unit.rows + batch.rows() as u64;
         if !self.unit.is_empty() && rows > self.pace.rows() {
             self.queue.push_front(batch);
@@ -299,7 +306,10 @@ impl<'s> Writer<'s> {
         let Some(booking) = &mut self.booking else { return Ok(()) };
         let started = Instant::now();
         let entered = booking.enter(&mut *self.sink, batch);
-        self.times.commit += started.elapsed();
+        let took = started.elapsed();
+        self.times.commit += took;
+        // It comes with every batch, so that fewer batches make less of it.
+        self.shared.control.dial.tally.took_to_write(took);
         entered
     }
 
@@ -311,6 +321,11 @@ impl<'s> Writer<'s> {
         let written = self.sink.write(batch);
         let took = started.elapsed();
         self.times.write += took;
+        let tally = &self.shared.control.dial.tally;
+        tally.took_to_write(took);
+        if written.is_ok() {
+            tally.wrote(batch.rows(), self.unit.rows + batch.rows() as u64);
+        }
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.times.batch_us.saturating_record(micros);
         written
@@ -364,7 +379,9 @@ impl<'s> Writer<'s> {
             self.desk.begin_commit(self.unit.doubt(|file| &self.shared.files[file].path))?;
             failpoint::reach("before-commit");
             let committed = self.sink.commit();
-            self.times.commit += started.elapsed();
+            let took = started.elapsed();
+            self.times.commit += took;
+            self.shared.control.dial.tally.took_to_commit(took);
             if let Err(error) = committed {
                 match self.refused(error)? {
                     Fate::Committed => {}
@@ -373,6 +390,7 @@ impl<'s> Writer<'s> {
             }
             failpoint::reach("after-commit");
             self.pace.committed();
+            self.shared.control.dial.tally.committed(self.unit.rows);
             self.attempts.start_over();
         }
         self.count_committed()

@@ -82,6 +82,7 @@ pub(crate) fn work() -> Work {
         retry_backoff: 2.0,
         retry_first_wait: Duration::from_millis(1),
         retry_budget: Duration::from_secs(600),
+        tuning: None,
     }
 }
 

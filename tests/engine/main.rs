@@ -21,4 +21,6 @@ mod routing;
 mod staged;
 mod stop;
 mod support;
+mod tuning;
+mod tuning_resume;
 mod verdict;

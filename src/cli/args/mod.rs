@@ -12,8 +12,8 @@ use crate::config::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
 use crate::config::options::Options;
 use crate::config::setting::{
     ByteRole, ColorMode, ColumnList, ColumnNames, CoreChoice, Delimiter, EmptyAsNull, JobName,
-    LogFormat, OutputFormat, Pair, Preset, ProgressStyle, Rate, Setting, Size, Span,
-    StagingAttributes, StagingChoice,
+    LogFormat, OutputFormat, Pair, Preset, ProgressStyle, Rate, RowRange, Setting, Size, Span,
+    StagingAttributes, StagingChoice, TuneChoice,
 };
 use crate::config::target::TargetText;
 use crate::config::{Duplicates, InputMode, IoWay, Mode, RejectLimit};
@@ -446,6 +446,16 @@ pub struct WorkArgs {
     /// Most bytes of input a second, all parsers together, such as 50MB/s
     #[arg(long, value_name = "SIZE/s", value_parser = setting::<Rate>)]
     pub max_rate: Option<Rate>,
+    /// auto: batch and commit rows that are not given are found while the load runs; off: they
+    /// stay [default: off]
+    #[arg(long, value_name = "WHEN", value_parser = setting::<TuneChoice>)]
+    pub tune: Option<TuneChoice>,
+    /// Range in which --batch-rows is found
+    #[arg(long, value_name = "MIN..MAX", value_parser = setting::<RowRange>)]
+    pub tune_batch_rows: Option<RowRange>,
+    /// Range in which --commit-rows is found
+    #[arg(long, value_name = "MIN..MAX", value_parser = setting::<RowRange>)]
+    pub tune_commit_rows: Option<RowRange>,
     /// Chunks in flight before the parsers
     #[arg(long, value_name = "N", value_parser = setting::<usize>)]
     pub read_ahead: Option<usize>,
@@ -674,6 +684,9 @@ impl WorkArgs {
         flags.memory_limit = self.memory_limit;
         flags.io = self.io;
         flags.max_rate = self.max_rate;
+        flags.tune = self.tune;
+        flags.tune_batch_rows = self.tune_batch_rows;
+        flags.tune_commit_rows = self.tune_commit_rows;
         flags.read_ahead = self.read_ahead;
         flags.input_mode = self.input_mode;
         flags.max_retries = self.max_retries;

@@ -12,9 +12,11 @@ use super::{Duplicates, InputMode, IoWay, Mode, RejectLimit, StagingAttribute, T
 
 mod job;
 mod table;
+mod tune;
 
 pub use job::{ClockTime, JobName, LedgerTable};
 pub use table::{ColumnNames, StagingAttributes, StagingChoice};
+pub use tune::RowRange;
 
 /// A value that is read from text and shown as text that reads back to the same value.
 pub trait Setting: Sized {
@@ -192,6 +194,14 @@ words! {
     /// Gives an unfinished run up and loads nothing.
     Terminate = "terminate",
     /// Keeps no ledger.
+    Off = "off",
+}
+words! {
+    /// Whether numbers that are not given are found while the load runs (`--tune`).
+    TuneChoice:
+    /// They are.
+    Auto = "auto",
+    /// They stay.
     Off = "off",
 }
 words!(impl Terminator: Auto = "auto", Lf = "lf", CrLf = "crlf", Cr = "cr");
