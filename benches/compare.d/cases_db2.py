@@ -29,7 +29,8 @@ def groups(context):
         return {
             "db2-bare-loop": lambda: as_run(context.run(
                 ["cargo", "bench", "--locked", "--quiet", "--manifest-path", REPOSITORY / "Cargo.toml",
-                 "--bench", "odbc", "--", "--rounds", rounds, "--batches", "8"],
+                 "--features", "postgresql-copy", "--bench", "odbc", "--",
+                 "--rounds", rounds, "--batches", "8"],
                 statuses=(0, 1, 101))),
             "db2-ibm-db": lambda: as_run(context.run(
                 [REPOSITORY / "benches/peers-db2", "--rows", rows, "--pairs", "3", "--python",

@@ -71,6 +71,8 @@ pub(super) fn start(output: &OutputOptions, colored: bool) -> Result<()> {
         .with_env_filter(filter(output))
         .with_ansi(colored && output.log_file.is_none())
         .with_target(false)
+        // The library would tell standard error, and panic where that is on the same full disk.
+        .log_internal_errors(false)
         .with_writer(writer);
     let started = match output.log_format {
         LogFormat::Text => builder.try_init(),

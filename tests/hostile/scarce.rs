@@ -102,6 +102,15 @@ fn a_full_disk_under_log_and_events() {
     assert_eq!(output.status.code(), Some(8));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("the result");
     assert_eq!(report["totals"]["rows_loaded"], 135);
+    // Standard error itself on the full disk, as a nightly job's log is.
+    let place = Place::new();
+    place.write("in.csv", SMALL);
+    for (more, status) in [("all", 2), ("0", 5)] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full opens");
+        let options = [more, "-vv", "--rejects", more, "--restart", "new", "--pin-cores"];
+        Run::of(place.command().args(LOAD).args(options).stderr(full)).expect(status);
+    }
+    assert_eq!(place.sqlite_value("SELECT count(*) FROM t"), "2");
     // A load that fails says why, whatever becomes of its events and of its result.
     let place = Place::new();
     place.write("in.csv", "id\n1\nx\n");
