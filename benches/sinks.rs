@@ -74,8 +74,17 @@ fn sinks(c: &mut Criterion) {
     let path = folder.path().join("out.csv");
     let csv = CsvTarget::new(&path);
     let for_csv = batches(&csv, &bytes);
-    group.bench_function("CSV file", |b| b.iter(|| send(&csv, &for_csv)));
-    csv.finish().expect("the last run's file takes its name");
+    group.bench_function("CSV file", |b| {
+        // A file has one writer, and takes no other's place.
+        let fresh = || {
+            drop(fs::remove_file(&path));
+            CsvTarget::new(&path)
+        };
+        b.iter_with_setup(fresh, |csv| {
+            send(&csv, &for_csv);
+            csv.finish().expect("the file takes its name");
+        });
+    });
     let written = fs::read(&path).expect("it is there");
     let lines = |bytes: &[u8]| bytes.iter().filter(|&&byte| byte == b'\n').count();
     assert_eq!(lines(&written), lines(&bytes) + 1, "as the input, and a header");
