@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fastload::arena::{Batch, CellRef, KeyNumbers};
-use fastload::generate::{BadRecords, GenOptions, GenSize, accounts};
+use fastload::generate::GenSize;
 use fastload::parse::simd::Kernel;
 use fastload::sink::null::NullTarget;
 
@@ -17,14 +17,7 @@ const ROWS: usize = 4_000;
 
 /// One batch, and its values without text, counted in the file.
 fn filled() -> (parsing::Parsing, usize) {
-    let mut bytes = Vec::new();
-    let options = GenOptions {
-        size: GenSize::Records(ROWS as u64),
-        seed: 7,
-        header: false,
-        bad: BadRecords::None,
-    };
-    accounts(&options, &mut bytes).expect("memory takes all bytes");
+    let (bytes, _) = parsing::sample(GenSize::Records(ROWS as u64));
     let kernel = *Kernel::available().last().expect("the portable one at least");
     let mut parsing = parsing::Parsing::new(kernel, &NullTarget);
     assert_eq!(parsing.parse(&bytes), ROWS as u64);

@@ -7,7 +7,7 @@
 
 use std::process::ExitCode;
 
-use fastload::generate::{BadRecords, GenOptions, GenSize, accounts};
+use fastload::generate::GenSize;
 use fastload::parse::simd::Kernel;
 use fastload::sink::null::NullTarget;
 
@@ -27,10 +27,7 @@ fn counted_parse(parsing: &mut parsing::Parsing, bytes: &[u8]) -> u64 {
 fn main() -> ExitCode {
     // Under `cargo test --benches` the arguments are the harness's.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let mut bytes = Vec::new();
-    let options =
-        GenOptions { size: GenSize::Bytes(BYTES), seed: 7, header: false, bad: BadRecords::None };
-    let truth = accounts(&options, &mut bytes).expect("memory takes all bytes");
+    let (bytes, truth) = parsing::sample(GenSize::Bytes(BYTES));
     let mut found = false;
     for kernel in Kernel::available() {
         if wanted.as_ref().is_some_and(|wanted| wanted != kernel.name()) {

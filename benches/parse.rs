@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fastload::config::dialect::Dialect;
-use fastload::generate::{BadRecords, GenOptions, GenSize, Truth, accounts};
+use fastload::generate::GenSize;
 use fastload::parse::record_reader::{RecordReader, Step};
 use fastload::parse::scan::{Positions, Scanner};
 use fastload::parse::simd::Kernel;
@@ -18,16 +18,8 @@ mod parsing;
 const BYTES: u64 = 16 << 20;
 const WINDOW_BYTES: usize = 16 << 10;
 
-fn sample() -> (Vec<u8>, Truth) {
-    let mut bytes = Vec::new();
-    let options =
-        GenOptions { size: GenSize::Bytes(BYTES), seed: 7, header: false, bad: BadRecords::None };
-    let truth = accounts(&options, &mut bytes).expect("memory takes all bytes");
-    (bytes, truth)
-}
-
 fn scan(c: &mut Criterion) {
-    let (bytes, _) = sample();
+    let (bytes, _) = parsing::sample(GenSize::Bytes(BYTES));
     let needles = b",\n\"";
     let expected = bytes.iter().filter(|byte| needles.contains(byte)).count();
     let mut group = c.benchmark_group("scan");
@@ -50,7 +42,7 @@ fn scan(c: &mut Criterion) {
 }
 
 fn split(c: &mut Criterion) {
-    let (bytes, truth) = sample();
+    let (bytes, truth) = parsing::sample(GenSize::Bytes(BYTES));
     let mut group = c.benchmark_group("split");
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     let mut reader = RecordReader::new(&Dialect::default(), 10);
@@ -76,7 +68,7 @@ fn split(c: &mut Criterion) {
 }
 
 fn parse(c: &mut Criterion) {
-    let (bytes, truth) = sample();
+    let (bytes, truth) = parsing::sample(GenSize::Bytes(BYTES));
     let mut group = c.benchmark_group("parse");
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     for kernel in Kernel::available() {

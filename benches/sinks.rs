@@ -7,7 +7,7 @@ use std::fs;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fastload::arena::Batch;
-use fastload::generate::{BadRecords, GenOptions, GenSize, accounts};
+use fastload::generate::GenSize;
 use fastload::parse::simd::Kernel;
 use fastload::sink::csv::CsvTarget;
 use fastload::sink::null::NullTarget;
@@ -19,18 +19,6 @@ use fastload::sink::{RowAction, Target};
 mod parsing;
 
 const ROWS: usize = 40_960;
-
-fn sample() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let options = GenOptions {
-        size: GenSize::Records(ROWS as u64),
-        seed: 7,
-        header: false,
-        bad: BadRecords::None,
-    };
-    accounts(&options, &mut bytes).expect("memory takes all bytes");
-    bytes
-}
 
 /// Batches in the layout of a target.
 fn batches(target: &dyn Target, bytes: &[u8]) -> Vec<Batch> {
@@ -63,7 +51,7 @@ fn send(target: &dyn Target, batches: &[Batch]) {
 }
 
 fn sinks(c: &mut Criterion) {
-    let bytes = sample();
+    let (bytes, _) = parsing::sample(GenSize::Records(ROWS as u64));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut group = c.benchmark_group("sinks");
     group.throughput(Throughput::Elements(ROWS as u64)).sample_size(10);

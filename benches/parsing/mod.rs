@@ -8,7 +8,7 @@ use fastload::config::dialect::Dialect;
 use fastload::config::schema::Column;
 use fastload::config::schema_text::parse_schema;
 use fastload::config::{DateFormats, FieldSource, LoadColumn};
-use fastload::generate::accounts_schema;
+use fastload::generate::{BadRecords, GenOptions, GenSize, Truth, accounts, accounts_schema};
 use fastload::input::RawSource;
 use fastload::parse::convert::Converter;
 use fastload::parse::record_reader::RecordReader;
@@ -26,6 +26,14 @@ const STRIDES: [usize; 10] = [0, 0, 32, 17, 3, 10, 26, 1, 0, 128];
 /// Columns of the file.
 pub(crate) fn columns() -> Vec<Column> {
     parse_schema(accounts_schema()).expect("the generator's own schema")
+}
+
+/// A file in memory without bad records or a header, and the truth about it.
+pub(crate) fn sample(size: GenSize) -> (Vec<u8>, Truth) {
+    let mut bytes = Vec::new();
+    let options = GenOptions { size, seed: 7, header: false, bad: BadRecords::None };
+    let truth = accounts(&options, &mut bytes).expect("memory takes all bytes");
+    (bytes, truth)
 }
 
 /// A parser and its arena.

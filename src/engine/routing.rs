@@ -345,15 +345,7 @@ impl Parser<'_> {
             if let Some(share) = router.take(&mut self.back, batch) {
                 return Ok(share);
             }
-            if self.shared.is_stopped() {
-                return Err(Halt::Stopped);
-            }
-            self.starve(|parser| {
-                let (shared, back) = (parser.shared, &parser.back);
-                parser.sleeper.sleep_until_or_timeout(NAP, || {
-                    shared.is_stopped() || back.iter().any(|ring| !ring.is_empty())
-                });
-            });
+            self.wait_for_return()?;
         }
     }
 

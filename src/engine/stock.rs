@@ -104,17 +104,23 @@ impl Parser<'_> {
             if let Some(arena) = self.take_arena() {
                 return Ok(arena);
             }
-            if self.shared.is_stopped() {
-                return Err(Halt::Stopped);
-            }
-            // A unit larger than memory must not wait for rows that have no arena to come in.
-            self.starve(|parser| {
-                let (shared, back) = (parser.shared, &parser.back);
-                parser.sleeper.sleep_until_or_timeout(NAP, || {
-                    shared.is_stopped() || back.iter().any(|ring| !ring.is_empty())
-                });
-            });
+            self.wait_for_return()?;
         }
+    }
+
+    /// Waits a while for an arena, or a share of one, to come back from a writer.
+    pub(super) fn wait_for_return(&mut self) -> Result<(), Halt> {
+        if self.shared.is_stopped() {
+            return Err(Halt::Stopped);
+        }
+        // A unit larger than memory must not wait for rows that have no arena to come in.
+        self.starve(|parser| {
+            let (shared, back) = (parser.shared, &parser.back);
+            parser.sleeper.sleep_until_or_timeout(NAP, || {
+                shared.is_stopped() || back.iter().any(|ring| !ring.is_empty())
+            });
+        });
+        Ok(())
     }
 }
 

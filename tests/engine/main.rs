@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod beginning;
 mod bounds;
 mod inputs;
 mod limits;

@@ -126,7 +126,7 @@ fn commit_sizes(
         match call {
             Call::Write(batch) => _ = open.fetch_add(batch.rows() as u64, Ordering::Relaxed),
             Call::Commit => seen.lock().unwrap().push(open.swap(0, Ordering::Relaxed)),
-            Call::Rollback | Call::Reconnect => {}
+            Call::Columns | Call::Rollback | Call::Reconnect => {}
         }
         Ok(())
     }));

@@ -165,7 +165,7 @@ fn not_replaying(fails_at: impl Fn(&Call<'_>) -> bool + Send + Sync + 'static) -
         }
         Ok(())
     });
-    target.replays = false;
+    target.replays = Some(false);
     Arc::new(target)
 }
 

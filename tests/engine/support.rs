@@ -3,23 +3,26 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use fastload::arena::Batch;
-use fastload::config::LoadConfig;
 use fastload::config::dialect::Dialect;
 use fastload::config::schema::Column;
+use fastload::config::{LedgerConfig, LoadConfig, Restart};
 use fastload::engine::Outcome;
 use fastload::report::Counts;
 use fastload::sink::memory::MemoryTarget;
 use fastload::sink::{
-    ErrorClass, Layout, RowAction, RowReject, Sink, SinkError, Target, TargetInfo,
+    ErrorClass, Holding, JobHold, Layout, LedgerForm, RowAction, RowReject, Sink, SinkError,
+    SqlSession, Target, TargetInfo,
 };
 use tempfile::TempDir;
 
 use crate::common::{config, open, reject_path, run, text};
 
-/// A call of the engine to a sink.
+/// A call of the engine to a sink, and the one question to a target that is asked in between.
 pub enum Call<'a> {
+    Columns,
     Write(&'a Batch),
     Commit,
     Rollback,
@@ -28,10 +31,12 @@ pub enum Call<'a> {
 
 type Hook = dyn Fn(&Call<'_>) -> Result<(), SinkError> + Send + Sync;
 
-/// A table in memory whose every call first runs a hook; it may fail, wait, panic or look.
-pub struct Hooked {
-    pub table: MemoryTarget,
-    pub replays: bool,
+/// A table, in memory or elsewhere, whose every call first runs a hook; it may fail, wait, panic or
+/// look.
+pub struct Hooked<T = MemoryTarget> {
+    pub table: T,
+    /// `None`: as the table does.
+    pub replays: Option<bool>,
     /// Calls that are said not to come back.
     pub stuck: Arc<Mutex<Vec<SinkError>>>,
     hook: Arc<Hook>,
@@ -39,12 +44,16 @@ pub struct Hooked {
 
 impl Hooked {
     pub fn new(hook: impl Fn(&Call<'_>) -> Result<(), SinkError> + Send + Sync + 'static) -> Self {
-        Self {
-            table: MemoryTarget::new(None),
-            replays: true,
-            stuck: Arc::default(),
-            hook: Arc::new(hook),
-        }
+        Self { replays: Some(true), ..Self::over(MemoryTarget::new(None), hook) }
+    }
+}
+
+impl<T> Hooked<T> {
+    pub fn over(
+        table: T,
+        hook: impl Fn(&Call<'_>) -> Result<(), SinkError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { table, replays: None, stuck: Arc::default(), hook: Arc::new(hook) }
     }
 }
 
@@ -52,11 +61,12 @@ pub fn failure(class: ErrorClass) -> SinkError {
     SinkError { class, ..SinkError::permanent("on demand") }
 }
 
-impl Target for Hooked {
+impl<T: Target> Target for Hooked<T> {
     fn info(&self) -> TargetInfo {
         self.table.info()
     }
     fn columns(&self, table: &str) -> Result<Option<Vec<Column>>, SinkError> {
+        (self.hook)(&Call::Columns)?;
         self.table.columns(table)
     }
     fn has_tables(&self) -> bool {
@@ -81,7 +91,7 @@ impl Target for Hooked {
         action: &RowAction,
     ) -> Result<Layout, SinkError> {
         let mut layout = self.table.layout(table, columns, action)?;
-        layout.replays = self.replays;
+        layout.replays = self.replays.unwrap_or(layout.replays);
         Ok(layout)
     }
     fn open(
@@ -94,6 +104,18 @@ impl Target for Hooked {
             inner: self.table.open(table, columns, action)?,
             hook: Arc::clone(&self.hook),
         }))
+    }
+    fn session(&self) -> Result<Box<dyn SqlSession>, SinkError> {
+        self.table.session()
+    }
+    fn ledger(&self) -> Option<LedgerForm> {
+        self.table.ledger()
+    }
+    fn hold_job(&self, job: &str) -> Result<(Holding, Option<Box<dyn JobHold>>), SinkError> {
+        self.table.hold_job(job)
+    }
+    fn table_sql(&self, table: &str) -> Result<String, SinkError> {
+        self.table.table_sql(table)
     }
     fn stuck_calls(&self) -> Vec<SinkError> {
         self.stuck.lock().expect("no panic").clone()
@@ -112,6 +134,9 @@ impl Sink for HookedSink {
     fn write(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
         (self.hook)(&Call::Write(batch))?;
         self.inner.write(batch)
+    }
+    fn execute(&mut self, sql: &str) -> Result<Option<u64>, SinkError> {
+        self.inner.execute(sql)
     }
     fn commit(&mut self) -> Result<(), SinkError> {
         (self.hook)(&Call::Commit)?;
@@ -160,6 +185,17 @@ pub fn small(path: &Path) -> LoadConfig {
     config.work.batch_rows = 10;
     config.work.commit_rows = 50;
     config
+}
+
+/// A job in the target's own ledger.
+pub const fn ledger() -> LedgerConfig {
+    LedgerConfig {
+        job: None,
+        restart: Restart::Auto,
+        table: None,
+        lease: Duration::from_secs(60),
+        retry_of: None,
+    }
 }
 
 pub fn load(config: LoadConfig, target: Arc<dyn Target>) -> Outcome {

@@ -43,7 +43,7 @@ impl Seen {
                 self.units.lock().unwrap().push(rows);
             }
             Call::Rollback => self.unit_rows.store(0, Ordering::Relaxed),
-            Call::Reconnect => {}
+            Call::Columns | Call::Reconnect => {}
         }
     }
 }
@@ -195,7 +195,7 @@ fn a_climb_without_a_commit_ends_with_larger_batches_too() {
     });
     target.table = table.clone();
     // What is not logged cannot be sent again.
-    target.replays = false;
+    target.replays = Some(false);
     let mut config = small(&file.path);
     config.work.commit_rows = u64::MAX;
     config.work.tuning = Some(Tuning {

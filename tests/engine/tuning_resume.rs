@@ -3,21 +3,17 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use fastload::arena::Batch;
-use fastload::config::schema::Column;
-use fastload::config::{LedgerConfig, LoadConfig, Restart, Tuning};
+use fastload::config::{LoadConfig, Tuning};
 use fastload::engine::{Control, Load, Outcome, TargetHandle};
 use fastload::report::Status;
 use fastload::sink::sqlite::SqliteTarget;
-use fastload::sink::{
-    ErrorClass, Holding, JobHold, Layout, LedgerForm, RowAction, RowReject, Sink, SinkError,
-    SqlSession, Target, TargetInfo,
-};
+use fastload::sink::{ErrorClass, SinkError};
 
 use crate::common::open;
-use crate::support::{check_reject_file, check_report, failure, given, line, lines, small};
+use crate::support::{
+    Call, Hooked, check_reject_file, check_report, failure, given, ledger, line, lines, small,
+};
 
 const RECORDS: u64 = 3_000;
 const BAD: &[u64] = &[1, 33, 34, 720, 2_999];
@@ -70,106 +66,10 @@ impl Thrower {
     }
 }
 
-/// SQLite with a thrower before its writes and commits.
-struct Thrown {
-    inner: SqliteTarget,
-    thrower: Arc<Thrower>,
-}
-
-impl Target for Thrown {
-    fn info(&self) -> TargetInfo {
-        self.inner.info()
-    }
-    fn columns(&self, table: &str) -> Result<Option<Vec<Column>>, SinkError> {
-        self.inner.columns(table)
-    }
-    fn has_tables(&self) -> bool {
-        self.inner.has_tables()
-    }
-    fn create_table_sql(&self, table: &str, columns: &[Column]) -> String {
-        self.inner.create_table_sql(table, columns)
-    }
-    fn create_table(&self, table: &str, columns: &[Column]) -> Result<(), SinkError> {
-        self.inner.create_table(table, columns)
-    }
-    fn truncate(&self, table: &str) -> Result<(), SinkError> {
-        self.inner.truncate(table)
-    }
-    fn run_sql(&self, sql: &str) -> Result<(), SinkError> {
-        self.inner.run_sql(sql)
-    }
-    fn layout(
-        &self,
-        table: &str,
-        columns: &[Column],
-        action: &RowAction,
-    ) -> Result<Layout, SinkError> {
-        self.inner.layout(table, columns, action)
-    }
-    fn open(
-        &self,
-        table: &str,
-        columns: &[Column],
-        action: &RowAction,
-    ) -> Result<Box<dyn Sink>, SinkError> {
-        let inner = self.inner.open(table, columns, action)?;
-        Ok(Box::new(ThrownSink { inner, thrower: Arc::clone(&self.thrower) }))
-    }
-    fn session(&self) -> Result<Box<dyn SqlSession>, SinkError> {
-        self.inner.session()
-    }
-    fn ledger(&self) -> Option<LedgerForm> {
-        self.inner.ledger()
-    }
-    fn hold_job(&self, job: &str) -> Result<(Holding, Option<Box<dyn JobHold>>), SinkError> {
-        self.inner.hold_job(job)
-    }
-    fn table_sql(&self, table: &str) -> Result<String, SinkError> {
-        self.inner.table_sql(table)
-    }
-    fn finish(&self) -> Result<(), SinkError> {
-        self.inner.finish()
-    }
-}
-
-struct ThrownSink {
-    inner: Box<dyn Sink>,
-    thrower: Arc<Thrower>,
-}
-
-impl Sink for ThrownSink {
-    fn write(&mut self, batch: &Batch) -> Result<Vec<RowReject>, SinkError> {
-        self.thrower.before_write()?;
-        self.inner.write(batch)
-    }
-    fn execute(&mut self, sql: &str) -> Result<Option<u64>, SinkError> {
-        self.inner.execute(sql)
-    }
-    fn commit(&mut self) -> Result<(), SinkError> {
-        if let Err(error) = self.thrower.before_commit() {
-            self.inner.rollback()?;
-            return Err(error);
-        }
-        self.inner.commit()
-    }
-    fn rollback(&mut self) -> Result<(), SinkError> {
-        self.inner.rollback()
-    }
-    fn reconnect(&mut self) -> Result<(), SinkError> {
-        self.inner.reconnect()
-    }
-}
-
 /// One start of the job, which ends by itself if fewer batches are left than `writes`.
 fn start(path: &std::path::Path, random: &mut fastrand::Rng, end: End, writes: u64) -> Outcome {
     let mut config: LoadConfig = small(path);
-    config.ledger = Some(LedgerConfig {
-        job: None,
-        restart: Restart::Auto,
-        table: None,
-        lease: Duration::from_secs(60),
-        retry_of: None,
-    });
+    config.ledger = Some(ledger());
     config.work.tuning =
         Some(Tuning { batch_rows: Some((1, 60)), commit_rows: Some((3, 300)), window: None });
     config.work.parsers = random.usize(1..4);
@@ -183,8 +83,13 @@ fn start(path: &std::path::Path, random: &mut fastrand::Rng, end: End, writes: u
         writes_left: AtomicU64::new(writes),
         end,
     };
-    let inner = SqliteTarget::open(path.with_extension("db")).expect("a database");
-    let target = TargetHandle(Arc::new(Thrown { inner, thrower: Arc::new(thrower) }));
+    let database = SqliteTarget::open(path.with_extension("db")).expect("a database");
+    let target = Hooked::over(database, move |call| match call {
+        Call::Write(_) => thrower.before_write(),
+        Call::Commit => thrower.before_commit(),
+        Call::Columns | Call::Rollback | Call::Reconnect => Ok(()),
+    });
+    let target = TargetHandle(Arc::new(target));
     let inputs = open(&config, usize::try_from(config.work.chunk_bytes).unwrap());
     Load { config, inputs, target, control }.run()
 }
