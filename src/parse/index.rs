@@ -13,7 +13,7 @@ use crate::config::dialect::{Dialect, Terminator};
 
 /// Bytes of a stretch: small enough that bytes and index stay in cache until the fields are
 /// converted.
-const STRETCH_BYTES: usize = 16 << 10;
+pub(super) const STRETCH_BYTES: usize = 16 << 10;
 
 /// Bytes of the stretch behind a record that the index did not take in: another may be near.
 const SHORT_STRETCH_BYTES: usize = 1 << 10;
@@ -68,6 +68,8 @@ struct Needles {
 struct Found {
     ends: usize,
     records: usize,
+    /// Not 0: there is a CR, which may belong to a record end.
+    crs: u64,
 }
 
 impl Index {
@@ -109,7 +111,8 @@ impl Index {
         let end = window.len().min(start + self.stretch_bytes);
         self.stretch_bytes = STRETCH_BYTES.min(2 * self.stretch_bytes);
         let kernel = self.kernel;
-        self.found = kernel.run(Scan { index: self, bytes: &window[start..end] });
+        let ahead = &window[end..window.len().min(end + STRETCH_BYTES)];
+        self.found = kernel.run(Scan { index: self, bytes: &window[start..end], ahead });
     }
 
     /// Records of the stretch that are complete.
@@ -122,6 +125,11 @@ impl Index {
         &self.ends[..=self.found.ends]
     }
 
+    /// Whether a record may end in CR LF.
+    pub(super) const fn may_hold_cr_lf(&self) -> bool {
+        self.found.crs != 0
+    }
+
     /// The quoted fields.
     pub(super) fn quoted(&self) -> &[QuotedField] {
         &self.quoted
@@ -132,6 +140,8 @@ impl Index {
 struct Scan<'a> {
     index: &'a mut Index,
     bytes: &'a [u8],
+    /// The next stretch: it is brought near while this one is taken in.
+    ahead: &'a [u8],
 }
 
 /// What one step hands to the next: whether the byte before has a role, as the lowest bit.
@@ -165,12 +175,16 @@ impl Work for Scan<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Found {
-        let Self { index, bytes } = self;
+        let Self { index, bytes, ahead } = self;
         let needles = index.needles;
         let (steps, rest) = bytes.as_chunks::<STEP_BYTES>();
         let mut found = Found::default();
         let mut carry = Carry { quoted: 0, ended: 1, closed: 0, cr: 0, newlines: 0, offset: 0 };
-        for bytes in steps {
+        let (ahead, _) = ahead.as_chunks::<STEP_BYTES>();
+        for (step, bytes) in steps.iter().enumerate() {
+            if let Some(ahead) = ahead.get(step) {
+                lanes.prefetch(ahead);
+            }
             let roles = needles.roles(lanes, bytes);
             if !index.step(lanes, needles.double_quote, roles, &mut carry, &mut found) {
                 return found;
@@ -221,6 +235,7 @@ impl Index {
     ) -> bool {
         let Roles { delimiters, newlines, quotes, crs } = roles;
         let either = delimiters | newlines;
+        found.crs |= crs;
         let mut structural = either & !carry.quoted;
         let mut sound = true;
         if quotes | carry.closed | carry.cr != 0 {

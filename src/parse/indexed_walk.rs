@@ -5,7 +5,7 @@
 //! behind it.
 
 use super::fields::FieldRef;
-use super::index::{Index, QuotedField, RecordEnd};
+use super::index::{Index, QuotedField, RecordEnd, STRETCH_BYTES};
 use super::record_reader::RecordReader;
 use super::simd::Kernel;
 use crate::config::dialect::{Dialect, Terminator};
@@ -32,6 +32,8 @@ struct Shape {
     takes_cr: bool,
     comment: Option<u8>,
     max_record_bytes: usize,
+    /// Whether the number of field ends says all about a record of a stretch.
+    is_told_by_ends: bool,
 }
 
 /// Records of an indexed stretch that follow each other.
@@ -43,6 +45,7 @@ pub(super) struct Run<'a> {
     /// The end of the record before.
     before: RecordEnd,
     records: &'a [RecordEnd],
+    may_hold_cr_lf: bool,
 }
 
 /// Where one record of a run stands in the window.
@@ -109,6 +112,10 @@ impl Indexed {
                 takes_cr: dialect.terminator == Terminator::Auto,
                 comment: dialect.comment,
                 max_record_bytes: dialect.max_record_bytes,
+                is_told_by_ends: field_count > 1
+                    && !dialect.trailing_delimiter
+                    && dialect.comment.is_none()
+                    && dialect.max_record_bytes >= STRETCH_BYTES,
             },
         }
     }
@@ -169,18 +176,30 @@ impl Indexed {
         let before = self.record_before(self.taken);
         let first = self.taken;
         let ends = self.index.ends();
-        let (mut fields, mut start) = (before.fields, at);
-        for record in self.index.records()[first..].iter().take(room) {
-            let end = start_behind(stretch, ends, *record);
-            let own_ends = &ends[fields as usize..=record.fields as usize];
-            if start > until || !self.shape.holds(own_ends, &window[start..end]) {
-                break;
-            }
-            self.taken += 1;
-            (fields, start) = (record.fields, end);
+        let next = &self.index.records()[first..];
+        let next = &next[..next.len().min(room)];
+        let begins_at = |record: usize| match record.checked_sub(1) {
+            Some(last) => start_behind(stretch, ends, next[last]),
+            None => at,
+        };
+        let mut taken = if self.shape.is_told_by_ends {
+            self.shape.hold_by_ends(before, next)
+        } else {
+            let own_ends = |record: usize| {
+                let first = record.checked_sub(1).map_or(before, |last| next[last]).fields;
+                &ends[first as usize..=next[record].fields as usize]
+            };
+            let bytes = |record| &window[begins_at(record)..begins_at(record + 1)];
+            let holds = |&record: &usize| self.shape.holds(own_ends(record), bytes(record));
+            (0..next.len()).take_while(holds).count()
+        };
+        if taken > 0 && begins_at(taken - 1) > until {
+            taken = (0..taken).take_while(|&record| begins_at(record) <= until).count();
         }
+        self.taken += taken;
         let records = &self.index.records()[first..self.taken];
-        let run = Run { stretch, ends, before, records };
+        let may_hold_cr_lf = self.index.may_hold_cr_lf();
+        let run = Run { stretch, ends, before, records, may_hold_cr_lf };
         let first_field = out.len();
         self.shape.append_fields(&run, window, base, out);
         let quoted = &self.index.quoted()[self.quoted_taken..];
@@ -209,6 +228,18 @@ impl RecordReader {
 impl Shape {
     const fn ends_of_record(&self) -> usize {
         self.field_count + if self.trailing_delimiter { 1 } else { 0 }
+    }
+
+    /// How many of the next records can be taken as they are, where their field ends say all.
+    fn hold_by_ends(&self, before: RecordEnd, next: &[RecordEnd]) -> usize {
+        let Ok(ends_of_record) = u32::try_from(self.ends_of_record()) else { return 0 };
+        let mut expected = before.fields;
+        next.iter()
+            .take_while(|record| {
+                expected += ends_of_record;
+                record.fields == expected
+            })
+            .count()
     }
 
     /// Whether a record can be taken as it is. `ends` begins with the end before its first field.
@@ -253,7 +284,7 @@ impl Shape {
         }
         let first_field = out.len();
         out.extend(ends.iter().zip(&ends[1..]).map(field));
-        if self.takes_cr {
+        if self.takes_cr && run.may_hold_cr_lf {
             let bytes = &window[base..];
             for record in out[first_field..].chunks_exact_mut(self.field_count) {
                 let last = &mut record[self.field_count - 1];

@@ -5,7 +5,7 @@ use crate::arena::{Batch, CellType, IndicatorWidth};
 use crate::config::schema::{Column, SqlType};
 
 /// Rows in a batch: large enough that the hand-over costs nothing, small enough for the cache.
-const BATCH_ROWS: usize = 4_096;
+const BATCH_ROWS: usize = 2_048;
 
 /// The target `null:`: takes any number of columns and of writers.
 #[derive(Debug, Clone, Copy, Default)]

@@ -72,6 +72,9 @@ impl Limit {
     }
 }
 
+/// Most bytes of a row whose texts are copied a word of 16 bytes at a time.
+const NARROW_STRIDE: usize = 16;
+
 /// 0 when each byte is ASCII and not NUL.
 #[inline(always)]
 const fn unusual_bytes(word: u128) -> u64 {
@@ -128,9 +131,15 @@ fn copy_short<L: Lanes>(
     row: &mut [u8],
     stride: usize,
 ) -> Option<usize> {
+    let fits = value.len <= limit.max && value.len <= stride;
     if L::IS_WIDE {
-        // Not the length but the stride decides: that is the same for all rows.
-        if stride > STEP_BYTES
+        // Not the length but the stride decides: that is the same for all rows. In narrow ones a
+        // step would write over lines of rows far behind.
+        if stride <= NARROW_STRIDE {
+            if fits && copy_short_ascii(value, row) {
+                return Some(value.len);
+            }
+        } else if stride > STEP_BYTES
             && let Some(len) = copy_two_steps(lanes, value, limit, row, stride)
         {
             return Some(len);
@@ -139,7 +148,6 @@ fn copy_short<L: Lanes>(
             return Some(len);
         }
     }
-    let fits = value.len <= limit.max && value.len <= stride;
     (fits && copy_short_ascii(value, row)).then_some(value.len)
 }
 
@@ -222,7 +230,7 @@ fn unusual<L: Lanes>(lanes: L, block: L::Block, limit: Limit) -> u64 {
 /// `None` when they are not UTF-8 (RFC 3629, section 4).
 #[inline(always)]
 fn utf8_characters<L: Lanes>(lanes: L, block: L::Block, text: u64) -> Option<usize> {
-    // No closures: see `parse/simd.rs`.
+    // No closures: see `parse/simd/x86.rs`.
     macro_rules! at_least {
         ($byte:expr) => {
             lanes.at_least(block, $byte) & text
