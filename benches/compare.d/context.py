@@ -39,7 +39,7 @@ class Sizes:
     close_pairs: int = CLOSE_PAIRS
 
 
-FULL = Sizes("full", GB, 10 * MB, 1_000_000, 200_000, GB // 2, 1, (GB, 4 * GB, 10 * GB),
+FULL = Sizes("full", GB, 10 * MB, 1_000_000, 500_000, GB // 2, 1, (GB, 4 * GB, 10 * GB),
              (100 * MB, GB), (100 * MB, 10 * GB), 9, 50_000)
 QUICK = Sizes("quick", 200 * MB, 10 * MB, 200_000, 50_000, 100 * MB, 0.1, (100 * MB, 400 * MB),
               (20 * MB, 100 * MB), (100 * MB, 400 * MB), 5, 10_000)

@@ -5,9 +5,10 @@ use crate::arena::column::NULL_INDICATOR;
 use crate::config::dialect::Dialect;
 use crate::limits;
 use crate::parse::fields::FieldRef;
-use crate::parse::simd::{Lanes, Portable, Work};
+use crate::parse::simd::{Lanes, Portable, STEP_BYTES, Work};
 use crate::record::Fault;
 
+use super::swar::halves;
 use super::{FieldBlock, NeedStride};
 
 /// One value: `len` bytes at `start` of `window`, with no quotes and no escapes left in it.
@@ -35,6 +36,16 @@ impl<'a> Value<'a> {
         match end.checked_sub(16).and_then(|start| self.window.get(start..end)) {
             Some(bytes) => u128::from_le_bytes(bytes.try_into().expect("a slice of 16 bytes")),
             None => last16_alone(self.bytes()),
+        }
+    }
+
+    /// The last 8 bytes up to the value's end, as [`Self::last16`].
+    #[inline(always)]
+    pub(super) fn last8(self) -> u64 {
+        let end = self.start + self.len;
+        match end.checked_sub(8).and_then(|start| self.window.get(start..end)) {
+            Some(bytes) => u64::from_le_bytes(bytes.try_into().expect("a slice of 8 bytes")),
+            None => halves(last16_alone(self.bytes())).1,
         }
     }
 
@@ -127,6 +138,22 @@ pub(super) trait Render {
         stride: usize,
     ) -> Result<usize, Stop>;
 
+    /// Whether [`Self::quick`] does something else for each [`copy_bytes`].
+    const GOES_BY_STRIDE: bool = false;
+
+    /// As [`Self::render`] where that is quick; `None`: it is not, or there is a fault, and the
+    /// front of `row` is anything. `COPY` is the stride's [`copy_bytes`].
+    #[inline(always)]
+    fn quick<L: Lanes, const COPY: usize>(
+        &self,
+        lanes: L,
+        value: Value<'_>,
+        row: &mut [u8],
+        stride: usize,
+    ) -> Option<usize> {
+        self.render(lanes, value, row, stride).ok()
+    }
+
     /// As [`Self::render`] for a field with escapes; `None` where it has to be unescaped first.
     fn render_escaped(
         &self,
@@ -139,6 +166,22 @@ pub(super) trait Render {
         None
     }
 }
+
+/// Bytes that a text is copied by: a word, a step, or two. They go by the stride, which is the same
+/// for all rows of a block, because the length of the next text cannot be predicted.
+const fn copy_bytes(stride: usize) -> usize {
+    match stride {
+        ..=WORD_BYTES => WORD_BYTES,
+        ..=STEP_BYTES => STEP_BYTES,
+        _ => TWO_STEPS_BYTES,
+    }
+}
+
+/// Bytes of a word.
+pub(super) const WORD_BYTES: usize = 16;
+
+/// Bytes of two steps.
+pub(super) const TWO_STEPS_BYTES: usize = 2 * STEP_BYTES;
 
 /// Length-or-NULL word of either width.
 pub(super) trait Word: Copy {
@@ -443,6 +486,20 @@ impl<R: Render, W: Word> Work for RenderBlock<'_, R, W> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Self::Output {
+        if !R::GOES_BY_STRIDE {
+            return self.each::<L, WORD_BYTES>(lanes);
+        }
+        match copy_bytes(self.stride) {
+            WORD_BYTES => self.each::<L, WORD_BYTES>(lanes),
+            STEP_BYTES => self.each::<L, STEP_BYTES>(lanes),
+            _ => self.each::<L, TWO_STEPS_BYTES>(lanes),
+        }
+    }
+}
+
+impl<R: Render, W: Word> RenderBlock<'_, R, W> {
+    #[inline(always)]
+    fn each<L: Lanes, const COPY: usize>(self, lanes: L) -> Result<(), NeedStride> {
         let Self { render, rules, block, rows, data, stride, faults } = self;
         let Rows { index, words } = rows;
         let mut at = index;
@@ -457,34 +514,25 @@ impl<R: Render, W: Word> Work for RenderBlock<'_, R, W> {
             } else {
                 rules.is_common(field)
             };
-            let rendered = if common {
-                render.render(lanes, block.value(field), row, stride)
+            if common
+                && let Some(len) = render.quick::<L, COPY>(lanes, block.value(field), row, stride)
+            {
+                // No branch: which texts are missing cannot be predicted.
+                let is_missing = u8::from(R::TAKES_EMPTY) & u8::from(len == 0) != 0;
+                *word = if is_missing { W::NULL } else { W::length(len) };
             } else if rules.is_missing(field) {
                 *word = W::NULL;
-                continue;
             } else {
                 match render_uncommon(render, rules, &block, field, row, stride) {
-                    Ok(Some(len)) => Ok(len),
-                    Ok(None) => {
+                    Ok(len) => *word = len.map_or(W::NULL, W::length),
+                    Err(Stop::Fault(fault)) => {
                         *word = W::NULL;
-                        continue;
+                        push_fault(faults, record, fault);
                     }
-                    Err(stop) => Err(stop),
-                }
-            };
-            match rendered {
-                Ok(len) => {
-                    // No branch: which texts are missing cannot be predicted.
-                    let is_missing = u8::from(R::TAKES_EMPTY & common) & u8::from(len == 0) != 0;
-                    *word = if is_missing { W::NULL } else { W::length(len) };
-                }
-                Err(Stop::Fault(fault)) => {
-                    *word = W::NULL;
-                    push_fault(faults, record, fault);
-                }
-                Err(Stop::NeedStride(bytes)) => {
-                    let record = record_index(record);
-                    return Err(NeedStride { record, bytes });
+                    Err(Stop::NeedStride(bytes)) => {
+                        let record = record_index(record);
+                        return Err(NeedStride { record, bytes });
+                    }
                 }
             }
         }
@@ -492,7 +540,8 @@ impl<R: Render, W: Word> Work for RenderBlock<'_, R, W> {
     }
 }
 
-/// Length of the text of a field that is not [`Rules::is_common`]; `None` is NULL.
+/// Length of the text of a field that is not [`Rules::is_common`], or not a quick one; `None` is
+/// NULL.
 #[cold]
 #[inline(never)]
 fn render_uncommon<R: Render>(

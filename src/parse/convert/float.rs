@@ -10,7 +10,7 @@ use crate::parse::simd::Lanes;
 use crate::record::Fault;
 
 use super::field::{Decode, Value};
-use super::swar::{KEEP_LAST, non_digits16, splat16};
+use super::swar::{KEEP_LAST, keep_last8, non_digits8, non_digits16, number8, splat8, splat16};
 
 /// Powers of ten that are exact in 64 bits of float.
 const POWERS_F64: [f64; 23] = [
@@ -44,14 +44,21 @@ struct Scaled {
 /// Up to 16 bytes of digits, a point, and a short negative exponent (`e-5`), as a scaled integer;
 /// `None` when they are anything else.
 #[inline(always)]
+fn scaled<L: Lanes>(lanes: L, digits: Value<'_>) -> Option<Scaled> {
+    match digits.len {
+        1..=8 => scaled8(digits),
+        9..=16 => scaled16(lanes, digits),
+        _ => None,
+    }
+}
+
+/// As [`scaled`] for 9 to 16 bytes.
+#[inline(always)]
 fn scaled16<L: Lanes>(lanes: L, digits: Value<'_>) -> Option<Scaled> {
     const POINT: u128 = (b'.' ^ b'0') as u128;
     const EXPONENT: u128 =
         u128::from_le_bytes([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b'E', b'-', 0]);
     const LETTER_CASE: u128 = 0x20 << (8 * 13);
-    if digits.len == 0 || digits.len > 16 {
-        return None;
-    }
     let text = digits.last16();
     // Which numbers have an exponent cannot be predicted: no branch, but a shift by 3 bytes or 0.
     let last = (text >> 120) as u8;
@@ -75,6 +82,34 @@ fn scaled16<L: Lanes>(lanes: L, digits: Value<'_>) -> Option<Scaled> {
     let fraction = values & KEEP_LAST[from_end];
     let integer = (values & !KEEP_LAST[from_end + 1]) << 8;
     Some(Scaled { mantissa: lanes.number16(integer | fraction), scale: from_end + exponent })
+}
+
+/// As [`scaled`] for 1 to 8 bytes.
+#[inline(always)]
+fn scaled8(digits: Value<'_>) -> Option<Scaled> {
+    const POINT: u64 = (b'.' ^ b'0') as u64;
+    const EXPONENT: u64 = u64::from_le_bytes([0, 0, 0, 0, 0, b'E', b'-', 0]);
+    const LETTER_CASE: u64 = 0x20 << (8 * 5);
+    let text = digits.last8();
+    let last = (text >> 56) as u8;
+    let is_exponent = (text & !LETTER_CASE) >> 40 & 0xffff == EXPONENT >> 40;
+    let exponent = usize::from(last.wrapping_sub(b'0'));
+    let negative_exponent =
+        u8::from(is_exponent) & u8::from(digits.len > 4) & u8::from(exponent <= 9) != 0;
+    let (exponent, cut) = if negative_exponent { (exponent, 3) } else { (0, 0) };
+    let values = ((text ^ splat8(b'0')) & keep_last8(digits.len)) << (8 * cut);
+    let others = non_digits8(values);
+    if others == 0 {
+        return Some(Scaled { mantissa: number8(values), scale: exponent });
+    }
+    let from_end = others.leading_zeros() as usize / 8;
+    let point = values << (8 * from_end) >> 56;
+    if !others.is_power_of_two() || point != POINT || digits.len - cut == 1 {
+        return None;
+    }
+    let fraction = values & !(u64::MAX >> (8 * from_end));
+    let integer = (values & !keep_last8(from_end + 1)) << 8;
+    Some(Scaled { mantissa: number8(integer | fraction), scale: from_end + exponent })
 }
 
 /// Whether the text is a decimal number with optional point and exponent, as far as its bytes
@@ -108,7 +143,7 @@ impl Decode<f64> for Double {
     #[inline(always)]
     fn decode<L: Lanes>(&self, lanes: L, value: Value<'_>, cell: &mut f64) -> Result<(), Fault> {
         let (digits, negative) = value.split_sign();
-        match scaled16(lanes, digits) {
+        match scaled(lanes, digits) {
             Some(scaled) => {
                 #[expect(clippy::cast_precision_loss, reason = "see below")]
                 let mantissa = scaled.mantissa as f64;
@@ -128,7 +163,7 @@ impl Decode<f32> for Real {
     #[inline(always)]
     fn decode<L: Lanes>(&self, lanes: L, value: Value<'_>, cell: &mut f32) -> Result<(), Fault> {
         let (digits, negative) = value.split_sign();
-        match scaled16(lanes, digits) {
+        match scaled(lanes, digits) {
             Some(scaled) if scaled.mantissa < 1 << 24 && scaled.scale <= 10 => {
                 #[expect(clippy::cast_precision_loss, reason = "exact under 2^24")]
                 let mantissa = scaled.mantissa as f32;

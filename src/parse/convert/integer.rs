@@ -4,7 +4,7 @@ use crate::parse::simd::Lanes;
 use crate::record::Fault;
 
 use super::field::{Decode, Value};
-use super::swar::{KEEP_LAST, all_digits8, halves, number8, splat8, splat16};
+use super::swar::{KEEP_LAST, all_digits8, keep_last8, number8, splat8, splat16};
 
 /// Integers up to the limit of their SQL type, whatever the width of the cell.
 #[derive(Debug, Clone, Copy)]
@@ -23,10 +23,9 @@ impl Integer {
     fn parse<L: Lanes>(self, lanes: L, value: Value<'_>) -> Result<i64, Fault> {
         let (digits, negative) = value.split_sign();
         let magnitude = match digits.len {
-            1..=8 if !L::IS_WIDE => {
-                let (_, last) = halves(digits.last16());
-                let kept = u64::MAX << (64 - 8 * digits.len);
-                let values = (last ^ splat8(b'0')) & kept;
+            // Of a short type longer ones are rare; of others the length cannot be predicted.
+            1..=8 if !L::IS_WIDE || self.max < 100_000_000 => {
+                let values = (digits.last8() ^ splat8(b'0')) & keep_last8(digits.len);
                 if !all_digits8(values) {
                     return Err(Fault::Syntax);
                 }

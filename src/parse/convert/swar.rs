@@ -36,6 +36,12 @@ pub(super) const KEEP_FIRST: [u128; 17] = {
     masks
 };
 
+/// Keeps the last `n` bytes of an 8-byte word, 1 to 8.
+#[inline(always)]
+pub(super) const fn keep_last8(n: usize) -> u64 {
+    u64::MAX << (64 - 8 * n)
+}
+
 /// Whether each byte is at most 9. Exact.
 #[inline(always)]
 pub(super) const fn all_digits8(values: u64) -> bool {
@@ -47,6 +53,12 @@ pub(super) const fn all_digits8(values: u64) -> bool {
 #[inline(always)]
 pub(super) const fn non_digits16(values: u128) -> u128 {
     (((values & splat16(0x7f)) + splat16(0x76)) | values) & splat16(0x80)
+}
+
+/// 0x80 in each byte that is over 9. Exact in each byte.
+#[inline(always)]
+pub(super) const fn non_digits8(values: u64) -> u64 {
+    (((values & splat8(0x7f)) + splat8(0x76)) | values) & splat8(0x80)
 }
 
 /// Bit `i` is set where byte `i` is `byte` or more.
@@ -119,6 +131,8 @@ mod tests {
                 text[place] = byte;
                 let word = u64::from_le_bytes(text) ^ splat8(b'0');
                 assert_eq!(all_digits8(word), byte.is_ascii_digit(), "{byte:#x} at {place}");
+                let expected = if byte.is_ascii_digit() { 0 } else { 0x80 << (8 * place) };
+                assert_eq!(non_digits8(word), expected, "{byte:#x} at {place}");
             }
             for place in 0..16 {
                 let mut text = *b"0198765012345678";

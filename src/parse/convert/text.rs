@@ -8,7 +8,7 @@ use crate::config::schema::{LengthUnit, TextLength};
 use crate::parse::simd::{Lanes, STEP_BYTES};
 use crate::record::Fault;
 
-use super::field::{Render, Rules, Stop, Value};
+use super::field::{Render, Rules, Stop, TWO_STEPS_BYTES, Value, WORD_BYTES};
 use super::swar::{KEEP_FIRST, halves, splat8, splat16};
 
 /// UTF-8 text of a column.
@@ -72,9 +72,6 @@ impl Limit {
     }
 }
 
-/// Most bytes of a row whose texts are copied a word of 16 bytes at a time.
-const NARROW_STRIDE: usize = 16;
-
 /// 0 when each byte is ASCII and not NUL.
 #[inline(always)]
 const fn unusual_bytes(word: u128) -> u64 {
@@ -120,10 +117,10 @@ fn copy_short_ascii(value: Value<'_>, row: &mut [u8]) -> bool {
     seen == 0
 }
 
-/// Copies and checks short text in the way that suits the kernel; `None` where the text is not
-/// short, or at fault, or (unless `takes_utf8`) not ASCII. The front of `row` is anything then.
+/// Copies and checks short text in the way that suits kernel and stride; `None` where the text is
+/// not short, or at fault, or (unless `takes_utf8`) not ASCII. The front of `row` is anything then.
 #[inline(always)]
-fn copy_short<L: Lanes>(
+fn copy_short<L: Lanes, const COPY: usize>(
     lanes: L,
     value: Value<'_>,
     limit: Limit,
@@ -131,23 +128,16 @@ fn copy_short<L: Lanes>(
     row: &mut [u8],
     stride: usize,
 ) -> Option<usize> {
-    let fits = value.len <= limit.max && value.len <= stride;
-    if L::IS_WIDE {
-        // Not the length but the stride decides: that is the same for all rows. In narrow ones a
-        // step would write over lines of rows far behind.
-        if stride <= NARROW_STRIDE {
-            if fits && copy_short_ascii(value, row) {
-                return Some(value.len);
-            }
-        } else if stride > STEP_BYTES
+    // In narrow rows a step would write over lines of rows far behind.
+    if L::IS_WIDE && COPY >= STEP_BYTES {
+        if COPY > STEP_BYTES
             && let Some(len) = copy_two_steps(lanes, value, limit, row, stride)
         {
             return Some(len);
         }
-        if let Some(len) = copy_step(lanes, value, limit, takes_utf8, row, stride) {
-            return Some(len);
-        }
+        return copy_step(lanes, value, limit, takes_utf8, row, stride);
     }
+    let fits = value.len <= limit.max && value.len <= stride;
     (fits && copy_short_ascii(value, row)).then_some(value.len)
 }
 
@@ -195,11 +185,10 @@ fn copy_two_steps<L: Lanes>(
     row: &mut [u8],
     stride: usize,
 ) -> Option<usize> {
-    const BOTH: usize = 2 * STEP_BYTES;
     let Value { window, start, len } = value;
-    let from: &[u8; BOTH] = window.get(start..)?.first_chunk()?;
-    let to: &mut [u8; BOTH] = row.first_chunk_mut()?;
-    if len > stride || len > BOTH || len > limit.max {
+    let from: &[u8; TWO_STEPS_BYTES] = window.get(start..)?.first_chunk()?;
+    let to: &mut [u8; TWO_STEPS_BYTES] = row.first_chunk_mut()?;
+    if len > stride || len > TWO_STEPS_BYTES || len > limit.max {
         return None;
     }
     let first = lanes.load(from.first_chunk()?);
@@ -283,6 +272,18 @@ impl Utf8 {
 
 impl Render for Utf8 {
     const TAKES_EMPTY: bool = true;
+    const GOES_BY_STRIDE: bool = true;
+
+    #[inline(always)]
+    fn quick<L: Lanes, const COPY: usize>(
+        &self,
+        lanes: L,
+        value: Value<'_>,
+        row: &mut [u8],
+        stride: usize,
+    ) -> Option<usize> {
+        copy_short::<L, COPY>(lanes, value, self.limit, true, row, stride)
+    }
 
     #[inline(always)]
     fn render<L: Lanes>(
@@ -292,7 +293,8 @@ impl Render for Utf8 {
         row: &mut [u8],
         stride: usize,
     ) -> Result<usize, Stop> {
-        if let Some(len) = copy_short(lanes, value, self.limit, true, row, stride) {
+        if let Some(len) = copy_short::<L, WORD_BYTES>(lanes, value, self.limit, true, row, stride)
+        {
             return Ok(len);
         }
         self.render_checked(value.bytes(), row, stride)
@@ -384,6 +386,18 @@ fn windows_1252(byte: u8) -> char {
 
 impl Render for SingleByte {
     const TAKES_EMPTY: bool = true;
+    const GOES_BY_STRIDE: bool = true;
+
+    #[inline(always)]
+    fn quick<L: Lanes, const COPY: usize>(
+        &self,
+        lanes: L,
+        value: Value<'_>,
+        row: &mut [u8],
+        stride: usize,
+    ) -> Option<usize> {
+        copy_short::<L, COPY>(lanes, value, self.limit, false, row, stride)
+    }
 
     #[inline(always)]
     fn render<L: Lanes>(
@@ -393,7 +407,8 @@ impl Render for SingleByte {
         row: &mut [u8],
         stride: usize,
     ) -> Result<usize, Stop> {
-        if let Some(len) = copy_short(lanes, value, self.limit, false, row, stride) {
+        if let Some(len) = copy_short::<L, WORD_BYTES>(lanes, value, self.limit, false, row, stride)
+        {
             return Ok(len);
         }
         self.render_transcoded(value.bytes(), row, stride)
