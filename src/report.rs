@@ -261,6 +261,8 @@ pub struct TunedNumber {
 /// What became of the numbers that were found while the load ran.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
 pub struct TuningReport {
+    /// Writers that get batches; `None`: that number was given, or there can be one only.
+    pub writers: Option<TunedNumber>,
     /// Most rows of a batch; `None`: that number was given.
     pub batch_rows: Option<TunedNumber>,
     /// Most rows of a transaction.

@@ -274,16 +274,46 @@ pub struct Work {
     pub tuning: Option<Tuning>,
 }
 
+impl Work {
+    /// Most writers that there may be at a time.
+    #[must_use]
+    pub fn writers_max(&self) -> usize {
+        let tuned = self.tuning.and_then(|tuning| tuning.writers);
+        tuned.map_or(self.writers, |(_, most)| most.max(self.writers))
+    }
+}
+
+/// The numbers that may change while a load runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbers {
+    /// Writers that get batches.
+    pub writers: usize,
+    /// Most rows of a batch.
+    pub batch_rows: usize,
+    /// Most rows of a transaction.
+    pub commit_rows: u64,
+}
+
 /// Bounds inside which numbers are found while a load runs; `None`: the number stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tuning {
-    /// Rows of a batch, at least and at most.
+    /// Writers that get batches, at least and at most.
+    pub writers: Option<(usize, usize)>,
+    /// Rows of a batch.
     pub batch_rows: Option<(usize, usize)>,
     /// Rows of a transaction.
     pub commit_rows: Option<(u64, u64)>,
     /// Shortest time of a measurement; `None`: nothing is measured, and numbers change only as
     /// [`crate::engine::Control::retune`] says.
     pub window: Option<Duration>,
+}
+
+impl Tuning {
+    /// Whether any number may change.
+    #[must_use]
+    pub const fn is_any(&self) -> bool {
+        self.writers.is_some() || self.batch_rows.is_some() || self.commit_rows.is_some()
+    }
 }
 
 /// Everything a load is asked to do, after flags, environment, file and defaults are merged, the

@@ -14,9 +14,10 @@ use super::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
 use super::dialect_options::DialectOptions;
 use super::legacy;
 use super::setting::{
-    ByteRole, ClockTime, ColorMode, ColumnList, ColumnNames, CoreChoice, Delimiter, EmptyAsNull,
-    JobName, LedgerTable, LogFormat, OutputFormat, Pair, Preset, Profile, ProgressStyle, Rate,
-    RestartChoice, RowRange, Setting, Size, Span, StagingAttributes, StagingChoice, TuneChoice,
+    ByteRole, ClockTime, ColorMode, ColumnList, ColumnNames, CoreChoice, CountRange, Delimiter,
+    EmptyAsNull, JobName, LedgerTable, LogFormat, OutputFormat, Pair, Preset, Profile,
+    ProgressStyle, Rate, RestartChoice, Setting, Size, Span, StagingAttributes, StagingChoice,
+    TuneChoice,
 };
 use super::target::TargetText;
 use super::{Duplicates, InputMode, IoWay, Mode, TlsMode};
@@ -255,10 +256,12 @@ options! {
         max_rate "max-rate" "max_rate": Rate,
         /// `--tune`.
         tune "tune" "tune": TuneChoice,
+        /// `--tune-writers`.
+        tune_writers "tune-writers" "tune_writers": CountRange,
         /// `--tune-batch-rows`.
-        tune_batch_rows "tune-batch-rows" "tune_batch_rows": RowRange,
+        tune_batch_rows "tune-batch-rows" "tune_batch_rows": CountRange,
         /// `--tune-commit-rows`.
-        tune_commit_rows "tune-commit-rows" "tune_commit_rows": RowRange,
+        tune_commit_rows "tune-commit-rows" "tune_commit_rows": CountRange,
         /// `--read-ahead`.
         read_ahead "read-ahead" "read_ahead": usize,
         /// `--input-mode`.

@@ -161,6 +161,7 @@ const WORK_KEYS: &[&str] = &[
     "io",
     "max-rate",
     "tune",
+    "tune-writers",
     "tune-batch-rows",
     "tune-commit-rows",
     "input-mode",

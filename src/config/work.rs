@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::options::{Layered, Origin};
-use super::setting::{CoreChoice, Rate, RowRange, Setting, Size, Span, TuneChoice};
+use super::setting::{CoreChoice, CountRange, Rate, Setting, Size, Span, TuneChoice};
 use super::{InputMode, IoWay, Tuning, Work};
 use crate::error::{Error, Result};
 use crate::limits;
@@ -31,6 +31,13 @@ const TUNED_BATCH_TIMES: u64 = 8;
 
 /// The same for transactions: their rows are what is sent again after an error.
 const TUNED_COMMIT_TIMES: u64 = 4;
+
+/// Why ranges of rows are what they are by default.
+const AROUND_START: &str = "around the start";
+
+/// Most writers that are tried by default, as far as there are as many for each core.
+const TUNED_WRITERS: usize = 8;
+const TUNED_WRITERS_PER_CORE: usize = 2;
 
 /// Shortest time of a measurement.
 const TUNING_WINDOW: Duration = Duration::from_millis(250);
@@ -190,39 +197,59 @@ impl Picker<'_> {
     }
 
     /// What is found while the load runs: of the numbers that are not given.
-    fn tuning(&mut self, batch_rows: usize, most: usize) -> Option<Tuning> {
+    fn tuning(
+        &mut self,
+        (writers, batch_rows): (usize, usize),
+        around: &Surroundings,
+    ) -> Option<Tuning> {
         let given = &self.layered.options;
         let tune = self.pick("tune", given.tune, TuneChoice::Off, "numbers stay");
         let is_off = (tune == TuneChoice::Off).then_some("--tune is off");
         let batch = is_off.or(given.batch_rows.map(|_| "--batch-rows is given"));
         let commit = is_off.or(given.commit_rows.map(|_| "--commit-rows is given"));
-        let around = |rows: u64, times: u64| RowRange((rows / times).max(1), rows * times);
-        let RowRange(low, high) = around(batch_rows as u64, TUNED_BATCH_TIMES);
-        let batch_rows = RowRange(low, high.min(most as u64));
-        let commit_rows = around(limits::COMMIT_ROWS, TUNED_COMMIT_TIMES);
-        let given = (given.tune_batch_rows, given.tune_commit_rows);
-        let batch = self.range("tune-batch-rows", given.0, batch_rows, batch);
-        let commit = self.range("tune-commit-rows", given.1, commit_rows, commit);
-        let rows = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
-        let batch = batch.map(|RowRange(low, high)| (rows(low), rows(high)));
-        let commit = commit.map(|RowRange(low, high)| (low, high));
-        (batch.is_some() || commit.is_some()).then_some(Tuning {
-            batch_rows: batch,
-            commit_rows: commit,
+        let near = |rows: u64, times: u64| CountRange((rows / times).max(1), rows * times);
+        let CountRange(low, high) = near(batch_rows as u64, TUNED_BATCH_TIMES);
+        let batch_rows = (CountRange(low, high.min(around.batch_rows_max as u64)), AROUND_START);
+        let commit_rows = (near(limits::COMMIT_ROWS, TUNED_COMMIT_TIMES), AROUND_START);
+        let per_core = around.core_ids.len().saturating_mul(TUNED_WRITERS_PER_CORE);
+        let most = TUNED_WRITERS.min(per_core).max(writers).min(around.writers_max);
+        let writers = (CountRange(1, most as u64), "two a core, at most 8");
+        let fixed = is_off.map(str::to_owned).or_else(|| self.fixed_writers(around));
+        let writers = self.range("tune-writers", given.tune_writers, writers, fixed.as_deref());
+        let batch = self.range("tune-batch-rows", given.tune_batch_rows, batch_rows, batch);
+        let commit = self.range("tune-commit-rows", given.tune_commit_rows, commit_rows, commit);
+        let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let counts = |CountRange(low, high)| (count(low), count(high));
+        let tuning = Tuning {
+            writers: writers.map(counts),
+            batch_rows: batch.map(counts),
+            commit_rows: commit.map(|CountRange(low, high)| (low, high)),
             window: Some(TUNING_WINDOW),
-        })
+        };
+        tuning.is_any().then_some(tuning)
+    }
+
+    /// Why the number of writers is not one to be found.
+    fn fixed_writers(&self, around: &Surroundings) -> Option<String> {
+        if self.layered.options.writers.is_some() {
+            return Some("--writers is given".to_owned());
+        }
+        if let Some(why) = around.one_writer.as_ref().or(around.one_parser.as_ref()) {
+            return Some(why.clone());
+        }
+        (around.writers_max == 1).then(|| "the target takes one".to_owned())
     }
 
     /// The range of one number; `why_not`: it stays as it is, whatever range is given.
     fn range(
         &mut self,
         key: &'static str,
-        given: Option<RowRange>,
-        default: RowRange,
+        given: Option<CountRange>,
+        (default, why): (CountRange, &str),
         why_not: Option<&str>,
-    ) -> Option<RowRange> {
+    ) -> Option<CountRange> {
         let Some(why_not) = why_not else {
-            return Some(self.pick(key, given, default, "around the start"));
+            return Some(self.pick(key, given, default, why));
         };
         if given.is_some() {
             self.warnings.push(format!("--{key} has no effect: {why_not}"));
@@ -251,12 +278,16 @@ impl WorkOptions {
     /// A usage error for a number that cannot be.
     pub fn new(layered: &Layered) -> Result<Self> {
         let options = &layered.options;
+        let most = |range: Option<CountRange>| {
+            range.map(|CountRange(_, most)| usize::try_from(most).unwrap_or(usize::MAX))
+        };
         let counts = [
             ("writers", options.writers, MOST_THREADS),
             ("parsers", options.parsers, MOST_THREADS),
             ("batch-rows", options.batch_rows, 10_000_000),
             ("ring-batches", options.ring_batches, 65_536),
             ("read-ahead", options.read_ahead, 65_536),
+            ("tune-writers", most(options.tune_writers), MOST_THREADS),
         ];
         for (key, count, most) in counts {
             if count.is_some_and(|count| count == 0 || count > most) {
@@ -334,7 +365,7 @@ impl WorkOptions {
             retry_backoff: p.pick("retry-backoff", given.retry_backoff, 2.0, "up to 1 s, 2 s, 4 s"),
             retry_budget: p.pick("retry-budget", given.retry_budget, budget, "a restart").0,
             retry_first_wait: limits::RETRY_FIRST_WAIT,
-            tuning: p.tuning(batch_rows, around.batch_rows_max),
+            tuning: p.tuning((writers, batch_rows), around),
         };
         Ok(Settled { work, effective: picker.effective, warnings: picker.warnings })
     }
@@ -491,24 +522,55 @@ mod tests {
 
     #[test]
     fn only_numbers_that_are_not_given_are_found() {
-        let tuning = |options| settle(options, &around()).unwrap().work.tuning;
+        let around = Surroundings { writers_max: 99, ..around() };
+        let tuning = |options| settle(options, &around).unwrap().work.tuning;
         assert_eq!(tuning(Options::default()), None);
         let auto = Options { tune: Some(TuneChoice::Auto), ..Options::default() };
         let both = tuning(auto.clone()).unwrap();
         assert_eq!(both.batch_rows, Some((87, 1_000)));
         assert_eq!(both.commit_rows, Some((25_000, 400_000)));
+        assert_eq!(both.writers, Some((1, 8)));
         let given = Options { batch_rows: Some(5), ..auto.clone() };
         assert_eq!(tuning(given.clone()).unwrap().batch_rows, None);
-        let all = Options { commit_rows: Some(9), ..given };
+        let writers = Options { writers: Some(2), ..given };
+        assert_eq!(tuning(writers.clone()).unwrap().writers, None);
+        let all = Options { commit_rows: Some(9), ..writers };
         assert_eq!(tuning(all), None);
         let off = Options { tune: Some(TuneChoice::Off), ..Options::default() };
         assert_eq!(tuning(off), None);
-        let range = Some(RowRange(3, 4));
-        let ranges = Options { tune_batch_rows: range, commit_rows: Some(9), ..auto };
+        let range = Some(CountRange(3, 4));
+        let ranges = Options { tune_batch_rows: range, commit_rows: Some(9), ..auto.clone() };
         assert_eq!(tuning(ranges.clone()).unwrap().batch_rows, Some((3, 4)));
         let idle = Options { batch_rows: Some(5), ..ranges };
-        let settled = settle(idle, &around()).unwrap();
+        let settled = settle(idle, &around).unwrap();
         assert_eq!(settled.warnings, ["--tune-batch-rows has no effect: --batch-rows is given"]);
+        let all_writers = Options { tune_writers: Some(CountRange(3, 1_025)), ..auto };
+        assert!(settle(all_writers, &around).is_err());
+    }
+
+    /// From one to as many as two for each core, eight at most, and never fewer than at the start;
+    /// not where there can be one only, or where each row has its writer.
+    #[test]
+    fn writers_are_found_where_any_may_take_any_row() {
+        let auto = Options { tune: Some(TuneChoice::Auto), ..Options::default() };
+        let free = Surroundings { writers_max: usize::MAX, ..around() };
+        for (cores, most) in [(1, 2), (2, 4), (3, 6), (4, 8), (64, 8)] {
+            let around = Surroundings { core_ids: (0..cores).collect(), ..free.clone() };
+            let work = settle(auto.clone(), &around).unwrap().work;
+            assert_eq!((work.writers, work.writers_max()), (2, most));
+        }
+        let three = Surroundings { writers_max: 3, ..free.clone() };
+        assert_eq!(settle(auto.clone(), &three).unwrap().work.writers_max(), 3);
+        let ranged = Options { tune_writers: Some(CountRange(2, 5)), ..auto };
+        let work = settle(ranged.clone(), &free).unwrap().work;
+        assert_eq!(work.tuning.unwrap().writers, Some((2, 5)));
+        let by_key = Surroundings { one_parser: Some("rows stay in order".to_owned()), ..free };
+        for (around, why) in [(around(), "the target takes one"), (by_key, "rows stay in order")] {
+            let settled = settle(ranged.clone(), &around).unwrap();
+            assert_eq!(settled.work.tuning.unwrap().writers, None);
+            assert_eq!(settled.work.writers_max(), settled.work.writers);
+            assert_eq!(settled.warnings, [format!("--tune-writers has no effect: {why}")]);
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Load {
             }
         };
         if let Some(started) = preparation.started {
-            let counts = (self.config.work.writers, preparation.parts);
+            let counts = (self.config.work.writers_max(), preparation.parts);
             let headers = headers(&self.inputs, started.run.epoch);
             started.job.prepare_loading(counts, &headers, state < State::Loading)?;
         }

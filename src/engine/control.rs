@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::dial::Dial;
 use super::monitor::Look;
+use crate::config::Numbers;
 
 /// Counters of a running load. Written by the threads of the load, read by anybody at any time;
 /// each number is right by itself, the set of them may be a moment apart.
@@ -17,10 +18,18 @@ pub struct Metrics {
     pub(super) rows_rejected: AtomicU64,
     pub(super) ring_batches: AtomicUsize,
     pub(super) ring_capacity: AtomicUsize,
+    /// Batches that fit in the rings of one writer.
+    pub(super) writer_capacity: AtomicUsize,
     pub(super) ring_high_water: AtomicUsize,
 }
 
 impl Metrics {
+    /// So many writers get batches, and so many wait for each at most.
+    pub(super) fn note_capacity(&self, writers: usize, batches_each: usize) {
+        self.writer_capacity.store(batches_each, Ordering::Relaxed);
+        self.ring_capacity.store(writers * batches_each, Ordering::Relaxed);
+    }
+
     /// Counts a batch that a parser tries to put in a ring; returns how many there are.
     pub(super) fn batch_queued(&self) -> usize {
         self.ring_batches.fetch_add(1, Ordering::Relaxed) + 1
@@ -52,7 +61,7 @@ pub struct Snapshot {
     pub rows_rejected: u64,
     /// Full batches waiting in all rings.
     pub ring_batches: usize,
-    /// Batches that fit in all rings.
+    /// Batches that fit in the rings of the writers that get batches.
     pub ring_capacity: usize,
     /// Most batches seen waiting.
     pub ring_high_water: usize,
@@ -80,6 +89,7 @@ pub struct Control {
     stop: AtomicBool,
     hooks: Mutex<Vec<StopHook>>,
     wind_down_hooks: Mutex<Vec<StopHook>>,
+    retune_hooks: Mutex<Vec<StopHook>>,
     depths: Mutex<Option<DepthsHook>>,
     observers: Mutex<Vec<LookHook>>,
 }
@@ -137,13 +147,37 @@ impl Control {
         }
     }
 
-    /// Changes the most rows of the batches and transactions that are begun from now on, as far as
-    /// the load may ([`crate::config::Work::tuning`]); what is in force then. `None`: this load
-    /// changes nothing.
+    /// Changes the writers that get batches, and the most rows of the batches and transactions that
+    /// are begun from now on, as far as the load may ([`crate::config::Work::tuning`]); what is in
+    /// force then. `None`: this load changes nothing.
     ///
     /// A load that measures ([`crate::config::Tuning::window`]) goes on from its own numbers.
-    pub fn retune(&self, batch_rows: usize, commit_rows: u64) -> Option<(usize, u64)> {
-        self.dial.set(batch_rows, commit_rows)
+    pub fn retune(&self, numbers: Numbers) -> Option<Numbers> {
+        let set = self.dial.set(numbers);
+        self.renumbered();
+        set
+    }
+
+    /// There cannot be more than `most` writers.
+    pub(super) fn hold_writers(&self, most: usize) {
+        self.dial.hold_writers(most);
+        self.renumbered();
+    }
+
+    /// Lets everybody know of the numbers that are in force now.
+    fn renumbered(&self) {
+        if let Some(writers) = self.dial.writers() {
+            let batches_each = self.metrics.writer_capacity.load(Ordering::Relaxed);
+            self.metrics.note_capacity(writers, batches_each);
+        }
+        for hook in lock(&self.retune_hooks).iter() {
+            hook();
+        }
+    }
+
+    /// Runs `hook` after each change of the numbers.
+    pub(super) fn on_retune(&self, hook: StopHook) {
+        lock(&self.retune_hooks).push(hook);
     }
 
     /// Whether the load is asked to stop, or has failed.
@@ -206,6 +240,7 @@ impl Control {
     pub(super) fn forget_hooks(&self) {
         lock(&self.hooks).clear();
         lock(&self.wind_down_hooks).clear();
+        lock(&self.retune_hooks).clear();
         *lock(&self.depths) = None;
     }
 

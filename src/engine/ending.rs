@@ -44,7 +44,7 @@ pub(super) fn finish(
         error = read_well(&shared, staging.is_some()).err();
     }
     if let Some(staging) = &staging {
-        let mut segment = rejects.segment(shared.config.work.writers);
+        let mut segment = rejects.segment(shared.config.work.writers_max());
         let run = run.as_ref().map(|started| &started.run);
         let mut staged = Staged::new(&shared, staging, target, (run, &rejects));
         error = staged.run(error.map_or(Ok(()), Err), &mut segment);
@@ -79,6 +79,7 @@ pub(super) fn finish(
     report.retries = shared.retries.report();
     report.tuning = shared.control.dial.report();
     report.warnings.extend(smaller_commits(&report.retries));
+    report.warnings.extend(shared.crew.warning());
     report.in_doubt = in_doubt(error.as_ref());
     report.files = file_reports(&shared, &reject_paths);
     for file in &report.files {
@@ -295,6 +296,7 @@ fn situation(shared: &Shared, times: &Times, report: &Report) -> Situation {
         load_seconds: times.took.as_secs_f64(),
         parsers: times.parsers.len(),
         writers: times.writers.len(),
+        writers_away_seconds: times.writers.iter().map(|times| times.away.as_secs_f64()).sum(),
         cores: topology::parallelism(),
         writers_max: layout.writers_max,
         one_parser: (layout.routing != Routing::Any)

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::abort::RUN_ID;
-use super::arenas::{self, ARENAS_MIN, Shape};
+use super::arenas::Shape;
 use super::beginning::{Preparation, already_loaded, terminated};
 use super::control::Control;
 use super::ending::{finish, status};
@@ -16,6 +16,7 @@ use super::notes::noted_parts;
 use super::resume;
 use super::routing::{Sharing, hold_to_order};
 use super::shared::Shared;
+use super::stock::Supply;
 use super::threads::{Rings, Threads, Times};
 use super::tuned;
 use crate::config::schema::Column;
@@ -225,20 +226,19 @@ impl Load {
         });
         let skipped = skipped.transpose()?.unwrap_or_default();
         let parser_sleepers: Vec<_> = (0..work.parsers).map(|_| Sleeper::new()).collect();
-        let writer_sleepers: Vec<_> = (0..work.writers).map(|_| Sleeper::new()).collect();
-        let arenas = sharing.as_ref().map_or_else(
-            || arenas_per_parser(&self.config, &layout, &shape),
-            |sharing| sharing.arenas_max,
-        );
+        let writer_sleepers: Vec<_> = (0..work.writers_max()).map(|_| Sleeper::new()).collect();
+        let supply = Supply::new(&work, &layout, &shape);
+        let arenas = sharing
+            .as_ref()
+            .map_or_else(|| supply.most(work.writers_max()), |sharing| sharing.arenas_max);
         let rings = Rings::new(&parser_sleepers, &writer_sleepers, work.ring_batches, arenas);
-        let capacity = work.parsers * work.writers * work.ring_batches;
-        self.control.metrics.ring_capacity.store(capacity, Ordering::Relaxed);
+        self.control.metrics.note_capacity(work.writers, work.parsers * work.ring_batches);
         let shared = Arc::new(Shared::new(
             self.config,
             layout,
             files.into_iter().map(Arc::new).collect(),
             Arc::clone(&self.control),
-            arenas,
+            supply,
             writer_sleepers.iter().map(Sleeper::waker).collect(),
             (started.as_ref().map(|started| Arc::clone(&started.job)), skipped),
         ));
@@ -389,23 +389,6 @@ fn open_files(inputs: Vec<InputFile>, config: &LoadConfig, control: &Control) ->
         .collect()
 }
 
-/// Arenas of each parser: enough to fill the rings and a commit unit, as far as memory allows.
-fn arenas_per_parser(config: &LoadConfig, layout: &Layout, shape: &Shape) -> usize {
-    let work = &config.work;
-    let (rows, commit_rows) = tuned::extremes(work, shape);
-    let unit = if layout.replays { commit_rows.div_ceil(rows) } else { 0 };
-    let units = usize::try_from(unit).unwrap_or(usize::MAX).saturating_mul(work.writers);
-    let wanted = (work.writers * work.ring_batches)
-        .saturating_add(units.div_ceil(work.parsers))
-        .saturating_add(2);
-    // Texts grow as they are seen, up to the bound of a batch.
-    let arena_bytes = (2 * shape.bytes()).min(work.batch_bytes).max(1);
-    let smallest_bytes =
-        arena_bytes / (shape.rows() / usize::try_from(rows).unwrap_or(usize::MAX).max(1)).max(1);
-    let affordable = arenas::memory_bytes(work) / smallest_bytes.max(1);
-    wanted.min(affordable).max(ARENAS_MIN)
-}
-
 /// Lets the monitor know what is read ahead of the parsers.
 fn tell_depths(shared: &Shared) {
     let files = shared.files.clone();
@@ -414,7 +397,7 @@ fn tell_depths(shared: &Shared) {
     shared.control.on_depths(Box::new(depths));
 }
 
-/// Wakes every thread of the load when it is stopped.
+/// Wakes every thread of the load when it is stopped, and the writers when its numbers change.
 fn stop_wakes(shared: &Arc<Shared>, parsers: &[Sleeper], writers: &[Sleeper]) {
     let wakers: Vec<Waker> = parsers.iter().chain(writers).map(Sleeper::waker).collect();
     let files = shared.files.clone();
@@ -424,6 +407,8 @@ fn stop_wakes(shared: &Arc<Shared>, parsers: &[Sleeper], writers: &[Sleeper]) {
         }
     }));
     let files = shared.files.clone();
+    let writers: Vec<Waker> = writers.iter().map(Sleeper::waker).collect();
+    shared.control.on_retune(Box::new(move || writers.iter().for_each(Waker::wake)));
     shared.control.on_stop(Box::new(move || {
         for file in &files {
             file.abort();

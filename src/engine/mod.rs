@@ -12,6 +12,7 @@ mod booking;
 mod chunk;
 mod climb;
 mod control;
+mod crew;
 mod desk;
 mod dial;
 mod duplicates;

@@ -125,7 +125,7 @@ impl<'s> Parser<'s> {
             id,
             rows,
             free: Vec::new(),
-            stock: Stock::new(shared.arenas_per_parser, &shared.config.work),
+            stock: Stock::new(shared.supply.most(shared.writers()), &shared.config.work),
             open: None,
             shape,
             out,
@@ -500,15 +500,18 @@ impl<'s> Parser<'s> {
         sent
     }
 
-    /// Gives a batch to the writer with the shortest queue.
+    /// Gives a batch to the writer with the shortest queue, of those that get batches.
     fn send_to_any(&mut self, batch: Batch) -> Result<(), Halt> {
         let mut batch = batch;
         loop {
             if self.shared.is_stopped() {
                 return Err(Halt::Stopped);
             }
-            let shortest = self.out.iter_mut().filter(|ring| !ring.is_abandoned());
-            let Some(ring) = shortest.min_by_key(|ring| ring.len()) else {
+            let shared = self.shared;
+            let rings = self.out.iter_mut().enumerate();
+            let rings = rings.filter(|(writer, _)| shared.may_have_batches(*writer));
+            let open = rings.map(|(_, ring)| ring).filter(|ring| !ring.is_abandoned());
+            let Some(ring) = open.min_by_key(|ring| ring.len()) else {
                 return Err(Halt::Stopped);
             };
             // Counted before the push: the writer may take it at once.
@@ -524,9 +527,13 @@ impl<'s> Parser<'s> {
                 }
             }
             let started = Instant::now();
-            let (shared, out) = (self.shared, &self.out);
+            let out = &self.out;
             self.sleeper.sleep_until_or_timeout(NAP, || {
-                shared.is_stopped() || out.iter().any(|ring| !ring.is_full() || ring.is_abandoned())
+                let mut rings = out.iter().enumerate();
+                shared.is_stopped()
+                    || rings.any(|(writer, ring)| {
+                        shared.may_have_batches(writer) && (!ring.is_full() || ring.is_abandoned())
+                    })
             });
             self.times.full += started.elapsed();
         }

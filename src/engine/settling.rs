@@ -34,7 +34,8 @@ impl Staged<'_> {
         let segment_text = job.as_ref().map(|job| {
             let mark = segment.mark();
             let lengths = (0..files).map(|file| self.files.lengths(&mark, file));
-            let id = SegmentId { epoch: job.epoch(), writer: self.shared.config.work.writers };
+            let writer = self.shared.config.work.writers_max();
+            let id = SegmentId { epoch: job.epoch(), writer };
             segment_text(id, lengths)
         });
         let rows = self.attempt(watch, |staging, session| {

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::control::{Control, Metrics};
+use super::crew::Crew;
 use super::files::{Chunk, OpenFile};
 use super::job::Job;
 use super::limit::RejectCounter;
 use super::rate::RateLimit;
 use super::retry::Retries;
+use super::stock::Supply;
 use super::unit::Doubt;
 use crate::config::{InputMode, LoadConfig};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,7 +30,8 @@ pub(super) struct Shared {
     pub(super) retries: Retries,
     /// Of the input, where there is one.
     pub(super) rate: Option<RateLimit>,
-    pub(super) arenas_per_parser: usize,
+    pub(super) supply: Supply,
+    pub(super) crew: Crew,
     /// The run in the ledger; `None`: there is none.
     pub(super) job: Option<Arc<Job>>,
     /// Where rows are shared among writers by key: up to which file and byte each writer's rows
@@ -48,7 +51,7 @@ impl Shared {
         layout: Layout,
         files: Vec<Arc<OpenFile>>,
         control: Arc<Control>,
-        arenas_per_parser: usize,
+        supply: Supply,
         writer_wakers: Vec<Waker>,
         (job, skipped): (Option<Arc<Job>>, Vec<(usize, u64)>),
     ) -> Self {
@@ -56,11 +59,12 @@ impl Shared {
             counter: RejectCounter::new(config.max_errors),
             retries: Retries::new(config.work.retry_budget),
             rate: config.work.max_rate.map(RateLimit::new),
+            crew: Crew::new(&config.work),
             config,
             layout,
             files,
             control,
-            arenas_per_parser,
+            supply,
             job,
             skipped,
             starving: AtomicUsize::new(0),

@@ -1,10 +1,51 @@
 //! The arenas of a running parser: how many are made, which one is filled next.
 
-use super::arenas::{self, ARENAS_MIN};
+use super::arenas::{self, ARENAS_MIN, Shape};
 use super::parser::{Halt, NAP, Parser};
+use super::tuned;
 use crate::arena::Batch;
 use crate::config::Work;
 use crate::ring::Consumer;
+use crate::sink::Layout;
+
+/// What the number of a parser's arenas follows from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Supply {
+    parsers: usize,
+    ring_batches: usize,
+    /// Arenas of a transaction that are kept until its commit.
+    unit_arenas: usize,
+    /// As many as memory is there for.
+    affordable: usize,
+}
+
+impl Supply {
+    /// Of a load whose first arenas are of this shape.
+    pub(super) fn new(work: &Work, layout: &Layout, shape: &Shape) -> Self {
+        let (rows, commit_rows) = tuned::extremes(work, shape);
+        let unit = if layout.replays { commit_rows.div_ceil(rows) } else { 0 };
+        // Texts grow as they are seen, up to the bound of a batch.
+        let arena_bytes = (2 * shape.bytes()).min(work.batch_bytes).max(1);
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX).max(1);
+        let smallest_bytes = arena_bytes / (shape.rows() / rows).max(1);
+        Self {
+            parsers: work.parsers,
+            ring_batches: work.ring_batches,
+            unit_arenas: usize::try_from(unit).unwrap_or(usize::MAX),
+            affordable: arenas::memory_bytes(work) / smallest_bytes.max(1),
+        }
+    }
+
+    /// Arenas of each parser: enough to fill the rings and the transactions of `writers` writers,
+    /// as far as memory allows.
+    pub(super) fn most(&self, writers: usize) -> usize {
+        let units = self.unit_arenas.saturating_mul(writers);
+        let wanted = (writers * self.ring_batches)
+            .saturating_add(units.div_ceil(self.parsers))
+            .saturating_add(2);
+        wanted.min(self.affordable).max(ARENAS_MIN)
+    }
+}
 
 /// How many arenas a parser has made, and what they take.
 ///
@@ -39,6 +80,11 @@ impl Stock {
             self.made_bytes += bytes;
         }
         may
+    }
+
+    /// From now on there are at most `most`; what is beyond is let go when it comes back.
+    const fn hold_to(&mut self, most: usize) {
+        self.most = most;
     }
 
     /// An arena that is not back was laid out again: what it takes is needed, room or not.
@@ -77,6 +123,9 @@ impl Parser<'_> {
     pub(super) fn take_arena(&mut self) -> Option<Batch> {
         if let Some(rows) = self.shared.control.dial.batch_rows() {
             self.shape.hold_to(rows);
+        }
+        if let Some(writers) = self.shared.control.dial.writers() {
+            self.stock.hold_to(self.shared.supply.most(writers));
         }
         while let Some(arena) = self.idle_arena() {
             self.stock.remove(self.shape.bytes_of(&arena));
@@ -126,7 +175,6 @@ impl Parser<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::arenas::Shape;
     use super::*;
     use crate::arena::{CellType, IndicatorWidth};
     use crate::config::schema::{Column, SqlType};

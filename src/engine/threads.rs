@@ -183,15 +183,31 @@ impl Threads<'_> {
         let part = if self.sharing.is_some() { id } else { 0 };
         let booking = self.shared.job.as_ref().map(|job| Booking::new(Arc::clone(job), id, part));
         let body = move || {
-            let work = &shared.config.work;
+            let (started, work) = (Instant::now(), &shared.config.work);
             pin(&work.pin_cores, work.parsers + id);
+            let is_later = id >= work.writers;
             let times = guarded(&shared, || {
-                let open = target.0.open(&shared.config.table, &columns, &action);
-                let written = open.map_err(Error::from).and_then(|sink| {
-                    let keeping = (booking, rejects);
-                    Ok(Writer::new(&shared, sink, inbox, back, sleeper, &own_desk, keeping)?.run())
-                });
-                written.map_err(|error| shared.fail(error)).ok()
+                let mut sleeper = sleeper;
+                if is_later && !shared.wait_for_call(id, &inbox, &mut sleeper) {
+                    return None;
+                }
+                let sink = match target.0.open(&shared.config.table, &columns, &action) {
+                    Ok(sink) => sink,
+                    Err(error) if is_later => {
+                        shared.refuse_writer(id, error);
+                        return None;
+                    }
+                    Err(error) => {
+                        shared.fail(error.into());
+                        return None;
+                    }
+                };
+                let away = if is_later { started.elapsed() } else { Duration::ZERO };
+                let (own, keeping) = ((&*shared, id), (booking, rejects));
+                let writer = Writer::new(own, sink, inbox, back, sleeper, &own_desk, keeping);
+                let writer = writer.map_err(|error| shared.fail(error)).ok()?;
+                shared.writer_is_ready(id);
+                Some(writer.run_after(away))
             });
             // Nobody listens any more where the load has ended without this writer.
             drop(ended.send((id, times)));

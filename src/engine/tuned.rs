@@ -1,7 +1,7 @@
 //! Which numbers of a load may change while it runs, and how far.
 
 use super::arenas::Shape;
-use crate::config::Work;
+use crate::config::{Tuning, Work};
 use crate::sink::{Layout, Routing};
 
 /// Holds what may change to what load and target allow, and the numbers of the start to it.
@@ -12,9 +12,18 @@ pub(super) fn fit(work: &mut Work, layout: &Layout) {
         return;
     }
     if work.commit_rows == u64::MAX {
-        // One transaction, whatever its size.
-        tuning.commit_rows = None;
+        // One transaction, whatever its size, and so one writer.
+        (tuning.commit_rows, tuning.writers) = (None, None);
     }
+    if layout.routing != Routing::Any {
+        tuning.writers = None;
+    }
+    if let Some((low, high)) = &mut tuning.writers {
+        *high = (*high).min(layout.writers_max).max(1);
+        *low = (*low).clamp(1, *high);
+        work.writers = work.writers.clamp(*low, *high);
+    }
+    tuning.writers = tuning.writers.filter(|(low, high)| low < high);
     if let Some((low, high)) = &mut tuning.commit_rows {
         *low = (*low).max(1);
         *high = (*high).max(*low);
@@ -29,8 +38,7 @@ pub(super) fn fit(work: &mut Work, layout: &Layout) {
         work.batch_rows = work.batch_rows.clamp(*low, (*high).min(now));
         work.commit_rows = work.commit_rows.max(work.batch_rows as u64);
     }
-    work.tuning =
-        Some(tuning).filter(|tuning| tuning.batch_rows.is_some() || tuning.commit_rows.is_some());
+    work.tuning = Some(tuning).filter(Tuning::is_any);
 }
 
 /// Least rows of a batch and most rows of a transaction that there may be.

@@ -15,6 +15,8 @@ pub(super) struct Situation {
     pub(super) load_seconds: f64,
     pub(super) parsers: usize,
     pub(super) writers: usize,
+    /// Time of writers in which they were not to get batches.
+    pub(super) writers_away_seconds: f64,
     /// Threads that can run at the same time.
     pub(super) cores: usize,
     /// Connections that make sense.
@@ -88,7 +90,8 @@ fn parsers_share(stages: &Stages, situation: &Situation) -> f64 {
 fn writers_share(stages: &Stages, situation: &Situation) -> f64 {
     let busy = stages.write.busy_seconds + stages.commit.busy_seconds;
     let busy = busy.max(if is_replaying(situation) { situation.retry_seconds } else { 0.0 });
-    share(busy, (situation.load_seconds * count(situation.writers)).max(busy))
+    let all = situation.load_seconds * count(situation.writers) - situation.writers_away_seconds;
+    share(busy, all.max(busy))
 }
 
 /// Whether most of the time went into transactions that were sent again, and into waits before.

@@ -40,6 +40,8 @@ pub(super) struct WriterTimes {
     pub(super) write: Duration,
     pub(super) commit: Duration,
     pub(super) idle: Duration,
+    /// In which it was not to get batches, and had none.
+    pub(super) away: Duration,
     /// Microseconds of one batch.
     pub(super) batch_us: Histogram<u64>,
     /// Why its transactions ended.
@@ -60,6 +62,7 @@ impl WriterTimes {
             write: Duration::ZERO,
             commit: Duration::ZERO,
             idle: Duration::ZERO,
+            away: Duration::ZERO,
             batch_us: new_histogram(),
             ends: UnitEnds::default(),
         }
@@ -69,6 +72,7 @@ impl WriterTimes {
 /// One writer thread's things.
 pub(super) struct Writer<'s> {
     pub(super) shared: &'s Shared,
+    id: usize,
     pub(super) sink: Box<dyn Sink>,
     inbox: Vec<Consumer<Batch>>,
     back: Vec<Producer<Batch>>,
@@ -90,7 +94,7 @@ pub(super) struct Writer<'s> {
 
 impl<'s> Writer<'s> {
     pub(super) fn new(
-        shared: &'s Shared,
+        (shared, id): (&'s Shared, usize),
         sink: Box<dyn Sink>,
         inbox: Vec<Consumer<Batch>>,
         back: Vec<Producer<Batch>>,
@@ -101,6 +105,7 @@ impl<'s> Writer<'s> {
         let unit = Unit::new(desk.rejects(|segment| Ok(segment.mark()))?);
         Ok(Self {
             shared,
+            id,
             sink,
             inbox,
             back,
@@ -117,8 +122,10 @@ impl<'s> Writer<'s> {
         })
     }
 
-    /// Writes until all parsers are done or the load is stopped.
-    pub(super) fn run(mut self) -> WriterTimes {
+    /// Writes until all parsers are done or the load is stopped; before it was not needed for
+    /// `away`.
+    pub(super) fn run_after(mut self, away: Duration) -> WriterTimes {
+        self.times.away = away;
         // A panic must not take the rejects of committed units with it.
         match catch_unwind(AssertUnwindSafe(|| self.write_all())) {
             Ok(Ok(())) => {
@@ -182,9 +189,7 @@ impl<'s> Writer<'s> {
                     return Ok(());
                 }
             } else if self.must_commit_early() {
-                let is_due = self.is_due();
-                let ends = &mut self.times.ends;
-                *(if is_due { &mut ends.age } else { &mut ends.memory }) += 1;
+                self.note_early_end();
                 self.commit()?;
             } else {
                 self.sleep();
@@ -207,14 +212,31 @@ impl<'s> Writer<'s> {
         None
     }
 
-    /// With nothing to write: a parser that waits for an arena, the age of the unit, or another
-    /// writer in trouble, which may wait for a lock or for log space that this one holds.
+    /// Whether it is to get batches.
+    fn is_counted_in(&self) -> bool {
+        self.id < self.shared.writers()
+    }
+
+    /// With nothing to write: a parser that waits for an arena, the age of the unit, another writer
+    /// in trouble, which may wait for a lock or for log space that this one holds, or that no more
+    /// batches are to come.
     fn must_commit_early(&self) -> bool {
         let starved = self.shared.starving.load(Ordering::Acquire) > 0;
         !self.unit.is_empty()
             && (starved && !self.unit.batches.is_empty()
                 || self.is_due()
-                || self.shared.retries.is_any_recovering())
+                || self.shared.retries.is_any_recovering()
+                || !self.is_counted_in())
+    }
+
+    fn note_early_end(&mut self) {
+        let (is_due, is_counted_in) = (self.is_due(), self.is_counted_in());
+        let ends = &mut self.times.ends;
+        if is_due {
+            ends.age += 1;
+        } else if is_counted_in {
+            ends.memory += 1;
+        }
     }
 
     fn is_due(&self) -> bool {
@@ -232,7 +254,8 @@ impl<'s> Writer<'s> {
             .work
             .commit_every
             .map_or(NAP, |every| every.clamp(SHORTEST_NAP, NAP));
-        let (shared, inbox) = (self.shared, &self.inbox);
+        let (shared, id, inbox) = (self.shared, self.id, &self.inbox);
+        let is_counted_in = self.is_counted_in();
         let holds_arenas = !self.unit.batches.is_empty();
         let holds_unit = !self.unit.is_empty();
         self.sleeper.sleep_until_or_timeout(nap, || {
@@ -241,10 +264,15 @@ impl<'s> Writer<'s> {
                 || inbox.iter().all(Consumer::is_finished)
                 || (holds_arenas && shared.starving.load(Ordering::Acquire) > 0)
                 || (holds_unit && shared.retries.is_any_recovering())
+                || (id < shared.writers()) != is_counted_in
         });
-        let idle = started.elapsed();
-        self.times.idle += idle;
-        self.shared.control.dial.tally.idled(idle);
+        let slept = started.elapsed();
+        if is_counted_in {
+            self.times.idle += slept;
+            self.shared.control.dial.tally.idled(slept);
+        } else {
+            self.times.away += slept;
+        }
     }
 
     /// Brings a batch into the transaction, after the commit of one that it would make too large.

@@ -119,11 +119,15 @@ fn the_bank_into_servers() {
         let place = Place::new();
         let truth = bank(&place);
         server.drop_table("cli_bank");
-        for writers in ["1", "2"] {
-            let more = ["--table", "cli_bank", "--schema", accounts_schema(), "--writers", writers];
-            let more = more.iter().chain(&["--create", "--mode", "truncate", "--yes"]);
+        let tuned = ["--tune", "auto", "--tune-writers", "1..4"];
+        for writers in [&["--writers", "1"], &["--writers", "2"], &tuned[..]] {
+            let more = ["--table", "cli_bank", "--schema", accounts_schema()];
+            let more =
+                more.iter().chain(writers).chain(&["--create", "--mode", "truncate", "--yes"]);
             let run = server.run(&place, LOAD.iter().chain(more)).expect(2);
             check_report(&place, &run, &truth);
+            let tuning = &run.json()["tuning"];
+            assert_eq!(tuning["writers"]["start"].as_u64(), (writers == tuned).then_some(2));
             let answer = server.query(
                 "SELECT count(*), sum(balance), sum(account_id), min(account_id), sum(branch), \
                  count(*) - count(memo) FROM cli_bank",

@@ -24,4 +24,5 @@ mod stop;
 mod support;
 mod tuning;
 mod tuning_resume;
+mod tuning_writers;
 mod verdict;

@@ -20,9 +20,11 @@ use tempfile::TempDir;
 
 use crate::common::{config, open, reject_path, run, text};
 
-/// A call of the engine to a sink, and the one question to a target that is asked in between.
+/// A call of the engine to a sink, and of those to a target the one that makes sinks and the one
+/// question that is asked in between.
 pub enum Call<'a> {
     Columns,
+    Open,
     Write(&'a Batch),
     Commit,
     Rollback,
@@ -100,6 +102,7 @@ impl<T: Target> Target for Hooked<T> {
         columns: &[Column],
         action: &RowAction,
     ) -> Result<Box<dyn Sink>, SinkError> {
+        (self.hook)(&Call::Open)?;
         Ok(Box::new(HookedSink {
             inner: self.table.open(table, columns, action)?,
             hook: Arc::clone(&self.hook),

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use fastload::config::{LoadConfig, Tuning};
+use fastload::config::{LoadConfig, Numbers, Tuning};
 use fastload::engine::{Control, Load, Outcome, TargetHandle};
 use fastload::record::RejectClass;
 use fastload::sink::ErrorClass::Transient;
@@ -20,7 +20,7 @@ const BAD: &[u64] = &[1, 33, 34, 720, 2_999];
 const REFUSED: &[u64] = &[2, 41, 42, 1_500];
 
 const LIMITS: Tuning =
-    Tuning { batch_rows: Some((1, 60)), commit_rows: Some((3, 300)), window: None };
+    Tuning { writers: None, batch_rows: Some((1, 60)), commit_rows: Some((3, 300)), window: None };
 
 /// Sizes that a run has seen: of batches, and of transactions between two commits of the only
 /// writer.
@@ -43,7 +43,7 @@ impl Seen {
                 self.units.lock().unwrap().push(rows);
             }
             Call::Rollback => self.unit_rows.store(0, Ordering::Relaxed),
-            Call::Columns | Call::Reconnect => {}
+            Call::Columns | Call::Open | Call::Reconnect => {}
         }
     }
 }
@@ -65,7 +65,8 @@ fn run_wildly(
         if matches!(call, Call::Write(_)) {
             let mut random = random.lock().unwrap();
             let commit_rows = if random.bool() { random.u64(0..10) } else { random.u64(0..500) };
-            own.retune(random.usize(0..100), commit_rows);
+            let (writers, batch_rows) = (random.usize(0..7), random.usize(0..100));
+            own.retune(Numbers { writers, batch_rows, commit_rows });
             let write = writes.fetch_add(1, Ordering::Relaxed) + 1;
             if fails_every > 0 && write.is_multiple_of(fails_every) {
                 return Err(failure(Transient));
@@ -97,8 +98,9 @@ fn every_record_once_whatever_changes_when() {
         let fails_every = if seed % 3 == 2 { 41 } else { 0 };
         let table = table(log_rows);
         let mut config = small(&file.path);
-        config.work.tuning = Some(LIMITS);
         config.work.writers = random.usize(1..4);
+        let writers = random.bool().then_some((1, 5));
+        config.work.tuning = Some(Tuning { writers, ..LIMITS });
         config.work.parsers = random.usize(1..4);
         config.work.chunk_bytes = random.u64(50..5_000);
         config.work.ring_batches = random.usize(1..4);
@@ -106,7 +108,8 @@ fn every_record_once_whatever_changes_when() {
         config.work.max_retries = 1_000;
         let (outcome, _) = run_wildly(config, &table, seed, fails_every);
         check_all(&outcome, &table, &file.path, RECORDS, BAD, REFUSED);
-        let tuning = outcome.report.tuning.expect("both may change");
+        let tuning = outcome.report.tuning.expect("they may change");
+        assert_eq!(tuning.writers.is_some(), writers.is_some());
         assert!(tuning.changes > 10, "seed {seed}: {tuning:?}");
         assert_eq!(
             outcome.report.retries.replays > 0,
@@ -167,6 +170,7 @@ fn a_climb_ends_with_larger_batches_where_writes_cost_the_same() {
     let mut config = small(&file.path);
     config.work.commit_rows = 1_000;
     config.work.tuning = Some(Tuning {
+        writers: None,
         batch_rows: Some((5, 40)),
         commit_rows: None,
         window: Some(std::time::Duration::from_millis(100)),
@@ -199,6 +203,7 @@ fn a_climb_without_a_commit_ends_with_larger_batches_too() {
     let mut config = small(&file.path);
     config.work.commit_rows = u64::MAX;
     config.work.tuning = Some(Tuning {
+        writers: None,
         batch_rows: Some((5, 40)),
         commit_rows: Some((3, 300)),
         window: Some(std::time::Duration::from_millis(100)),

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use fastload::config::{LoadConfig, Tuning};
+use fastload::config::{LoadConfig, Numbers, Tuning};
 use fastload::engine::{Control, Load, Outcome, TargetHandle};
 use fastload::report::Status;
 use fastload::sink::sqlite::SqliteTarget;
@@ -44,7 +44,8 @@ impl Thrower {
     fn before_write(&self) -> Result<(), SinkError> {
         let mut random = self.random.lock().unwrap();
         let commit_rows = if random.bool() { random.u64(0..10) } else { random.u64(0..500) };
-        let in_force = self.control.retune(random.usize(0..100), commit_rows);
+        let batch_rows = random.usize(0..100);
+        let in_force = self.control.retune(Numbers { writers: 1, batch_rows, commit_rows });
         assert!(in_force.is_some(), "both may change");
         let left = self.writes_left.load(Ordering::Relaxed);
         self.writes_left.store(left.saturating_sub(1), Ordering::Relaxed);
@@ -70,8 +71,12 @@ impl Thrower {
 fn start(path: &std::path::Path, random: &mut fastrand::Rng, end: End, writes: u64) -> Outcome {
     let mut config: LoadConfig = small(path);
     config.ledger = Some(ledger());
-    config.work.tuning =
-        Some(Tuning { batch_rows: Some((1, 60)), commit_rows: Some((3, 300)), window: None });
+    config.work.tuning = Some(Tuning {
+        writers: None,
+        batch_rows: Some((1, 60)),
+        commit_rows: Some((3, 300)),
+        window: None,
+    });
     config.work.parsers = random.usize(1..4);
     config.work.chunk_bytes = random.u64(50..5_000);
     config.work.memory_limit = random.usize(20_000..4_000_000);
@@ -87,7 +92,7 @@ fn start(path: &std::path::Path, random: &mut fastrand::Rng, end: End, writes: u
     let target = Hooked::over(database, move |call| match call {
         Call::Write(_) => thrower.before_write(),
         Call::Commit => thrower.before_commit(),
-        Call::Columns | Call::Rollback | Call::Reconnect => Ok(()),
+        Call::Columns | Call::Open | Call::Rollback | Call::Reconnect => Ok(()),
     });
     let target = TargetHandle(Arc::new(target));
     let inputs = open(&config, usize::try_from(config.work.chunk_bytes).unwrap());

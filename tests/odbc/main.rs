@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps what is not there has failed")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod bad_rows;
 mod catalog;
 mod connections;
@@ -10,6 +13,7 @@ mod connections;
 mod copy;
 mod support;
 mod timeouts;
+mod tuned;
 mod values;
 
 use bad_rows::*;
@@ -18,6 +22,7 @@ use connections::*;
 use fastload::sink::odbc::ProfileName;
 use support::Server;
 use timeouts::*;
+use tuned::*;
 use values::*;
 
 macro_rules! for_all {
@@ -68,4 +73,5 @@ for_all!(
     a_row_larger_than_a_request,
     generic_profile,
     session_statements,
+    writers_that_come_and_go,
 );

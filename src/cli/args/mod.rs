@@ -11,8 +11,8 @@ use super::bench::Step;
 use crate::config::dialect::{BareQuote, Encoding, FieldsRule, Terminator};
 use crate::config::options::Options;
 use crate::config::setting::{
-    ByteRole, ColorMode, ColumnList, ColumnNames, CoreChoice, Delimiter, EmptyAsNull, JobName,
-    LogFormat, OutputFormat, Pair, Preset, ProgressStyle, Rate, RowRange, Setting, Size, Span,
+    ByteRole, ColorMode, ColumnList, ColumnNames, CoreChoice, CountRange, Delimiter, EmptyAsNull,
+    JobName, LogFormat, OutputFormat, Pair, Preset, ProgressStyle, Rate, Setting, Size, Span,
     StagingAttributes, StagingChoice, TuneChoice,
 };
 use crate::config::target::TargetText;
@@ -446,16 +446,19 @@ pub struct WorkArgs {
     /// Most bytes of input a second, all parsers together, such as 50MB/s
     #[arg(long, value_name = "SIZE/s", value_parser = setting::<Rate>)]
     pub max_rate: Option<Rate>,
-    /// auto: batch and commit rows that are not given are found while the load runs; off: they
-    /// stay [default: off]
+    /// auto: writers, batch and commit rows that are not given are found while the load runs; off:
+    /// they stay [default: off]
     #[arg(long, value_name = "WHEN", value_parser = setting::<TuneChoice>)]
     pub tune: Option<TuneChoice>,
+    /// Range in which --writers is found
+    #[arg(long, value_name = "MIN..MAX", value_parser = setting::<CountRange>)]
+    pub tune_writers: Option<CountRange>,
     /// Range in which --batch-rows is found
-    #[arg(long, value_name = "MIN..MAX", value_parser = setting::<RowRange>)]
-    pub tune_batch_rows: Option<RowRange>,
+    #[arg(long, value_name = "MIN..MAX", value_parser = setting::<CountRange>)]
+    pub tune_batch_rows: Option<CountRange>,
     /// Range in which --commit-rows is found
-    #[arg(long, value_name = "MIN..MAX", value_parser = setting::<RowRange>)]
-    pub tune_commit_rows: Option<RowRange>,
+    #[arg(long, value_name = "MIN..MAX", value_parser = setting::<CountRange>)]
+    pub tune_commit_rows: Option<CountRange>,
     /// Chunks in flight before the parsers
     #[arg(long, value_name = "N", value_parser = setting::<usize>)]
     pub read_ahead: Option<usize>,
@@ -685,6 +688,7 @@ impl WorkArgs {
         flags.io = self.io;
         flags.max_rate = self.max_rate;
         flags.tune = self.tune;
+        flags.tune_writers = self.tune_writers;
         flags.tune_batch_rows = self.tune_batch_rows;
         flags.tune_commit_rows = self.tune_commit_rows;
         flags.read_ahead = self.read_ahead;

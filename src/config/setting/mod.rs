@@ -16,7 +16,7 @@ mod tune;
 
 pub use job::{ClockTime, JobName, LedgerTable};
 pub use table::{ColumnNames, StagingAttributes, StagingChoice};
-pub use tune::RowRange;
+pub use tune::CountRange;
 
 /// A value that is read from text and shown as text that reads back to the same value.
 pub trait Setting: Sized {

@@ -2,11 +2,11 @@
 
 use super::{Setting, number};
 
-/// `MIN..MAX` of `--tune-batch-rows` and `--tune-commit-rows`: both belong to it.
+/// `MIN..MAX` of `--tune-writers`, `--tune-batch-rows` and `--tune-commit-rows`: both belong to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RowRange(pub u64, pub u64);
+pub struct CountRange(pub u64, pub u64);
 
-impl Setting for RowRange {
+impl Setting for CountRange {
     fn parse(text: &str) -> Result<Self, String> {
         let ends = text.split_once("..").map(|(low, high)| (number(low), number(high)));
         match ends {
@@ -26,12 +26,12 @@ mod tests {
     #[test]
     fn ranges_have_two_ends() {
         for (text, range) in [("1..1", (1, 1)), ("1_000..20000", (1_000, 20_000))] {
-            let read = RowRange::parse(text).unwrap();
-            assert_eq!(read, RowRange(range.0, range.1));
-            assert_eq!(RowRange::parse(&read.show()).unwrap(), read);
+            let read = CountRange::parse(text).unwrap();
+            assert_eq!(read, CountRange(range.0, range.1));
+            assert_eq!(CountRange::parse(&read.show()).unwrap(), read);
         }
         for bad in ["", "5", "..5", "5..", "0..5", "6..5", "1...5", "-1..5", "a..b"] {
-            assert!(RowRange::parse(bad).is_err(), "{bad}");
+            assert!(CountRange::parse(bad).is_err(), "{bad}");
         }
     }
 }

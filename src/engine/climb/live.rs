@@ -6,7 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Limits, Settings, Tuner, Window};
+use super::{Limits, Tuner, Window};
+use crate::config::Numbers;
 use crate::engine::dial::Done;
 use crate::engine::shared::Shared;
 
@@ -45,11 +46,11 @@ impl<'s> Climb<'s> {
         let work = &shared.config.work;
         let tuning = work.tuning?;
         let limits = Limits {
-            writers: None,
+            writers: tuning.writers,
             batch_rows: tuning.batch_rows,
             commit_rows: tuning.commit_rows,
         };
-        let settings = Settings {
+        let settings = Numbers {
             writers: work.writers,
             batch_rows: work.batch_rows,
             commit_rows: work.commit_rows,
@@ -81,6 +82,15 @@ impl<'s> Climb<'s> {
             let fitting = self.tuner.hold_commits();
             self.change(fitting, now, done);
         }
+        if let Some(most) = self.shared.writers_refused() {
+            let fewer = self.tuner.hold_writers(most);
+            self.change(fewer, now, done);
+        }
+        if !self.shared.is_crew_ready() {
+            // A connection is being made.
+            self.await_begun(now, done, 0);
+            return;
+        }
         if now - self.started < WARM_UP || is_in_trouble {
             self.since = (now, done);
             return;
@@ -104,7 +114,7 @@ impl<'s> Climb<'s> {
     /// What was done since the window began, if that is enough.
     fn window(&self, elapsed: Duration, done: &Done) -> Option<Window> {
         let before = &self.since.1;
-        let writers = self.shared.config.work.writers as u64;
+        let writers = self.shared.writers() as u64;
         let (batches, commits) = (done.batches - before.batches, done.commits - before.commits);
         let is_enough = batches >= BATCHES * writers
             && (commits >= writers || !self.tuner.needs_commits())
@@ -127,26 +137,29 @@ impl<'s> Climb<'s> {
     }
 
     /// Lets `next` be in force, and waits until what was begun before is through.
-    fn change(&mut self, next: Option<Settings>, now: Instant, done: Done) {
+    fn change(&mut self, next: Option<Numbers>, now: Instant, done: Done) {
         let Some(next) = next else { return };
         let control = &self.shared.control;
         let commits_before = control.dial.commit_rows();
-        control.dial.set(next.batch_rows, next.commit_rows);
+        control.retune(next);
         tracing::debug!(
+            writers = next.writers,
             batch_rows = next.batch_rows,
             commit_rows = next.commit_rows,
             "numbers changed"
         );
-        let work = &self.shared.config.work;
-        // In the rings, and with each parser one that is being filled.
-        let begun = control.snapshot().ring_batches + work.parsers;
         let has_other_commits = commits_before != control.dial.commit_rows();
-        let units = if has_other_commits { work.writers as u64 } else { 0 };
-        self.awaited = Some(Done {
-            batches: done.batches + begun as u64,
-            commits: done.commits + units,
-            ..done
-        });
+        let units = if has_other_commits { self.shared.writers() as u64 } else { 0 };
+        self.await_begun(now, done, units);
+    }
+
+    /// Waits until the batches that are begun are through, and `units` transactions.
+    fn await_begun(&mut self, now: Instant, done: Done, units: u64) {
+        // In the rings, and with each parser one that is being filled.
+        let in_rings = self.shared.control.snapshot().ring_batches;
+        let begun = (in_rings + self.shared.config.work.parsers) as u64;
+        self.awaited =
+            Some(Done { batches: done.batches + begun, commits: done.commits + units, ..done });
         self.since = (now, done);
     }
 
@@ -161,6 +174,7 @@ impl<'s> Climb<'s> {
         dial.settle(is_settled.then_some(elapsed));
         if is_settled {
             tracing::info!(
+                writers = dial.writers(),
                 batch_rows = dial.batch_rows(),
                 commit_rows = dial.commit_rows(),
                 seconds = elapsed.as_secs_f64(),

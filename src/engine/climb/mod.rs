@@ -1,17 +1,21 @@
 //! Finds the numbers of a load while it runs: a climb in steps, one number at a time.
 //!
 //! The climb is a function of what was measured: it reads no clock and knows no thread. A step is
-//! tried for a window or two and kept if the rate of rows rose by more than noise would, else taken
-//! back. A pass tries every number upwards and downwards; after a pass that changed nothing, or
-//! the last one, the numbers stay. Only a rate that has become another one for good starts the
-//! climb again, and not often.
+//! tried for as many windows as it takes to see, through the noise of windows that were alike,
+//! whether the rate of rows rose; then it is kept, or taken back. A pass tries every number upwards
+//! and downwards; after a pass that changed nothing, or the last one, the numbers stay. Only a rate
+//! that has become another one for good starts the climb again, and not often.
 //!
 //! The rate is that of the writers while they are not idle: rows written over the time in writes,
 //! rows committed over the time in commits. So a window need not hold whole transactions.
 
+mod estimate;
 mod live;
 
+use estimate::{Answer, Estimate, Noise};
 pub(super) use live::{Climb, STEP};
+
+use crate::config::Numbers;
 
 /// Part by which a step must raise the rate to be kept.
 const GAIN: f64 = 0.02;
@@ -21,9 +25,6 @@ const WRITER_GAIN: f64 = 0.05;
 
 /// Part that the rate may fall by for a writer less.
 const WRITER_LOSS: f64 = 0.01;
-
-/// Windows of a step that seems to be one up. One is enough to see that it is none.
-const TRIAL_WINDOWS: usize = 2;
 
 /// Part of their time that writers must be busy: below it something else is the limit, and there
 /// is nothing to gain.
@@ -55,17 +56,6 @@ pub(super) struct Limits {
     pub(super) writers: Option<(usize, usize)>,
     pub(super) batch_rows: Option<(usize, usize)>,
     pub(super) commit_rows: Option<(u64, u64)>,
-}
-
-/// The numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Settings {
-    /// Writers that get batches.
-    pub(super) writers: usize,
-    /// Most rows of a batch.
-    pub(super) batch_rows: usize,
-    /// Most rows of a transaction.
-    pub(super) commit_rows: u64,
 }
 
 /// What all writers did in a stretch of time under the same settings.
@@ -163,7 +153,7 @@ enum Phase {
     /// The settings stay for a window, so that what comes next has something to be held against.
     Base,
     /// A step is tried.
-    Trial { before: Settings, rates: Vec<f64> },
+    Trial { before: Numbers, rate: Estimate },
     /// The climb is over.
     Settled { drifting: u32 },
 }
@@ -172,12 +162,13 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Tuner {
     limits: Limits,
-    settings: Settings,
+    settings: Numbers,
     /// Whether a full log has shown that somebody else decides about transactions.
     is_held: bool,
     phase: Phase,
     /// Rate under the settings, as far as it is known.
-    base: Option<f64>,
+    base: Option<Estimate>,
+    noise: Noise,
     /// Index in [`STEPS`].
     step: usize,
     /// Steps of this pass that were kept.
@@ -191,13 +182,14 @@ pub(super) struct Tuner {
 }
 
 impl Tuner {
-    pub(super) const fn new(limits: Limits, settings: Settings) -> Self {
+    pub(super) const fn new(limits: Limits, settings: Numbers) -> Self {
         Self {
             limits,
             settings,
             is_held: false,
             phase: Phase::Base,
             base: None,
+            noise: Noise::new(),
             step: 0,
             kept: Vec::new(),
             passes: 1,
@@ -225,31 +217,32 @@ impl Tuner {
 
     /// Looks at what was done under the present settings; those for the next window, if they are
     /// others.
-    pub(super) fn next(&mut self, window: &Window) -> Option<Settings> {
+    pub(super) fn next(&mut self, window: &Window) -> Option<Numbers> {
         let rate = self.rate(window);
         match &mut self.phase {
             Phase::Base => {
-                self.base = Some(self.base.map_or(rate, |known| f64::midpoint(known, rate)));
-                self.propose(window)
+                let base = self.base.get_or_insert_default();
+                base.add(rate, &mut self.noise);
+                if base.is_known(&self.noise) { self.propose(window) } else { None }
             }
-            Phase::Trial { before, rates } => {
-                rates.push(rate);
-                let bar = self.base.unwrap_or(0.0) * STEPS[self.step].bar();
-                let before = *before;
-                let mean = mean(rates);
-                if rate >= bar && rates.len() < TRIAL_WINDOWS {
-                    return None;
+            Phase::Trial { before, rate: trial } => {
+                trial.add(rate, &mut self.noise);
+                let (before, trial) = (*before, *trial);
+                let base = self.base.unwrap_or_default();
+                match trial.reaches(&base, STEPS[self.step].bar(), &self.noise) {
+                    Answer::Unknown => None,
+                    Answer::No => Some(self.take_back(before)),
+                    Answer::Yes => {
+                        self.base = Some(trial);
+                        self.kept.push(STEPS[self.step]);
+                        self.phase = Phase::Base;
+                        if trial.is_known(&self.noise) { self.propose(window) } else { None }
+                    }
                 }
-                if mean < bar || rate < bar {
-                    return Some(self.take_back(before));
-                }
-                self.base = Some(mean);
-                self.kept.push(STEPS[self.step]);
-                self.propose(window)
             }
             Phase::Settled { drifting } => {
-                let base = *self.base.get_or_insert(rate);
-                let has_drifted = (rate / base.max(f64::MIN_POSITIVE) - 1.0).abs() > DRIFT;
+                let base = *self.base.get_or_insert_with(|| Estimate::of(rate));
+                let has_drifted = base.differs(rate, DRIFT);
                 *drifting = if has_drifted { *drifting + 1 } else { 0 };
                 if *drifting < DRIFT_WINDOWS || self.climbs >= CLIMBS {
                     return None;
@@ -257,7 +250,7 @@ impl Tuner {
                 self.climbs += 1;
                 self.begin_pass();
                 self.passes = 1;
-                self.base = Some(rate);
+                self.base = Some(Estimate::of(rate));
                 self.phase = Phase::Base;
                 None
             }
@@ -269,7 +262,7 @@ impl Tuner {
     /// settings, if they are others now.
     ///
     /// Smaller transactions are slower ones, so that what comes next is held against a new rate.
-    pub(super) fn hold_commits(&mut self) -> Option<Settings> {
+    pub(super) fn hold_commits(&mut self) -> Option<Numbers> {
         let present = self.settings;
         if let Phase::Trial { before, .. } = &self.phase {
             let before = *before;
@@ -288,7 +281,23 @@ impl Tuner {
         (self.settings != present).then_some(self.settings)
     }
 
-    fn take_back(&mut self, before: Settings) -> Settings {
+    /// There cannot be more than `most` writers: a trial with more is taken back. The settings, if
+    /// they are others now.
+    pub(super) fn hold_writers(&mut self, most: usize) -> Option<Numbers> {
+        let (low, high) = self.limits.writers?;
+        self.limits.writers = Some((low.min(most), high.min(most)));
+        if self.settings.writers <= most {
+            return None;
+        }
+        if let Phase::Trial { before, .. } = &self.phase {
+            let before = *before;
+            self.take_back(before);
+        }
+        self.settings.writers = self.settings.writers.min(most);
+        Some(self.settings)
+    }
+
+    fn take_back(&mut self, before: Numbers) -> Numbers {
         self.settings = before;
         self.phase = Phase::Base;
         self.step += 1;
@@ -306,7 +315,7 @@ impl Tuner {
     }
 
     /// Begins the next step that makes sense.
-    fn propose(&mut self, window: &Window) -> Option<Settings> {
+    fn propose(&mut self, window: &Window) -> Option<Numbers> {
         self.phase = Phase::Base;
         let writers = self.settings.writers;
         #[expect(clippy::cast_precision_loss, reason = "writers are few")]
@@ -315,7 +324,9 @@ impl Tuner {
         }
         loop {
             let Some(&step) = STEPS.get(self.step) else {
-                if self.kept.is_empty() || self.passes >= PASSES {
+                // What the first pass has tried was held against few windows.
+                let is_sure = self.passes > 1 || !self.noise.is_loud();
+                if self.kept.is_empty() && is_sure || self.passes >= PASSES {
                     self.phase = Phase::Settled { drifting: 0 };
                     return None;
                 }
@@ -327,7 +338,7 @@ impl Tuner {
             match self.after(step, window).filter(|_| !leads_back) {
                 Some(settings) => {
                     let before = std::mem::replace(&mut self.settings, settings);
-                    self.phase = Phase::Trial { before, rates: Vec::new() };
+                    self.phase = Phase::Trial { before, rate: Estimate::default() };
                     return Some(settings);
                 }
                 None => self.step += 1,
@@ -349,7 +360,7 @@ impl Tuner {
     }
 
     /// The settings after a step, where it stays inside the limits and may mean anything.
-    fn after(&self, step: Step, window: &Window) -> Option<Settings> {
+    fn after(&self, step: Step, window: &Window) -> Option<Numbers> {
         let mut next = self.settings;
         #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^53")]
         let reaches = |rows: f64, bound: u64| rows >= REACHED_SHARE * bound as f64;
@@ -407,11 +418,6 @@ impl Tuner {
 )]
 const fn whole(rows: f64) -> u64 {
     rows as u64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "two values")]
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ struct Sink {
 #[expect(clippy::cast_precision_loss, reason = "small counts")]
 impl Sink {
     /// Seconds of a batch and of a commit, in one of `writers` writers that have all to do.
-    fn costs(&self, settings: Settings) -> (f64, f64) {
+    fn costs(&self, settings: Numbers) -> (f64, f64) {
         let side_by_side = self.writers.min(settings.writers) as f64;
         let beyond = settings.writers.saturating_sub(self.writers) as f64;
         let slowdown = settings.writers as f64 / side_by_side * (1.0 + self.contention * beyond);
@@ -32,7 +32,7 @@ impl Sink {
     }
 
     /// Rows a second.
-    fn rate(&self, settings: Settings) -> f64 {
+    fn rate(&self, settings: Numbers) -> f64 {
         let (batch, commit) = self.costs(settings);
         let seconds_per_row =
             batch / settings.batch_rows as f64 + commit / settings.commit_rows as f64;
@@ -79,7 +79,7 @@ impl Sink {
         for writers in low..=high {
             for batch_rows in doublings(limits.batch_rows.unwrap()) {
                 for commit_rows in doublings_u64(limits.commit_rows.unwrap()) {
-                    let settings = Settings { writers, batch_rows, commit_rows };
+                    let settings = Numbers { writers, batch_rows, commit_rows };
                     if self.costs(settings).0 <= 2.0 * LONG_BATCH_SECONDS {
                         best = best.max(self.rate(settings));
                     }
@@ -110,10 +110,10 @@ fn limits() -> Limits {
     }
 }
 
-const START: Settings = Settings { writers: 2, batch_rows: 5_000, commit_rows: 100_000 };
+const START: Numbers = Numbers { writers: 2, batch_rows: 5_000, commit_rows: 100_000 };
 
 /// The settings after each change, and the window in which it came.
-fn climb(sink: &Sink, windows: u32, noise: f64, seed: u64) -> (Settings, Vec<u32>) {
+fn climb(sink: &Sink, windows: u32, noise: f64, seed: u64) -> (Numbers, Vec<u32>) {
     let mut tuner = Tuner::new(limits(), START);
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut settings, mut changes) = (START, Vec::new());
@@ -170,27 +170,76 @@ fn judge(sink: &Sink, noise: f64, seed: u64) -> (f64, f64) {
 
 #[test]
 fn it_ends_near_the_best_settings_and_stays_there() {
-    for noise in [0.0, 0.01, 0.03] {
+    for (noise, most_seconds) in [(0.0, 20.0), (0.01, 20.0), (0.03, 30.0)] {
         for (seed, sink) in sinks().iter().enumerate() {
             let (part, seconds) = judge(sink, noise, seed as u64);
             assert!(part >= 0.9, "noise {noise}: {part:.3} of the best, {sink:?}");
-            assert!(seconds < 20.0, "noise {noise}: {seconds:.1} s, {sink:?}");
+            assert!(seconds < most_seconds, "noise {noise}: {seconds:.1} s, {sink:?}");
         }
     }
 }
 
-/// Each window is up to a tenth off: then a step may seem to be what it is not, but the numbers
-/// still come to rest, and are seldom bad ones.
+/// Each window is up to 15 % off, so that one of them says little about a step: the numbers still
+/// come to rest, within a tenth of the best ones but for one climb in fifty, and never far away.
 #[test]
-fn much_noise_does_not_keep_it_going() {
+fn much_noise_does_not_keep_it_going_and_seldom_leads_it_astray() {
     let sinks = sinks();
-    let parts = sinks.iter().enumerate().map(|(seed, sink)| {
-        let (part, seconds) = judge(sink, 0.1, seed as u64);
-        assert!(seconds < 60.0, "{seconds:.1} s, {sink:?}");
-        part
-    });
-    let bad = parts.filter(|part| *part < 0.8).count();
-    assert!(bad * 50 <= sinks.len(), "{bad} of {}", sinks.len());
+    let climbs = (0..5).flat_map(|round| sinks.iter().zip(1_000 * round..));
+    let (mut all, mut bad) = (0, 0);
+    for (sink, seed) in climbs {
+        let (part, seconds) = judge(sink, 0.15, seed);
+        assert!(seconds < 60.0, "{seconds:.1} s, seed {seed}, {sink:?}");
+        assert!(part >= 0.8, "{part:.3} of the best, seed {seed}, {sink:?}");
+        all += 1;
+        bad += u32::from(part < 0.9);
+    }
+    assert!(bad * 50 <= all, "{bad} of {all}");
+}
+
+/// A small loss that one window shows may be noise, and another window tells; a large one is none.
+#[test]
+fn a_small_loss_gets_a_second_window() {
+    let seen = (Some(80_000), 80_000);
+    let limits = Limits { writers: None, commit_rows: None, ..limits() };
+    for (spread, loss, is_one) in
+        [(0.0, 1.05, false), (0.1, 1.05, false), (0.0, 1.4, true), (0.1, 1.4, true)]
+    {
+        let mut tuner = Tuner::new(limits, START);
+        let mut windows = 0;
+        while tuner.settings == START {
+            windows += 1;
+            let off = if windows % 2 == 0 { 1.0 + spread } else { 1.0 };
+            tuner.next(&steep(&tuner, 0.4 * off, seen));
+            assert!(windows < 20, "{tuner:?}");
+        }
+        // Twice the rows, and more than twice the time for them.
+        assert_eq!(tuner.settings.batch_rows, 10_000);
+        let mut trial = 1;
+        while tuner.next(&steep(&tuner, 0.8 * loss, seen)).is_none() {
+            trial += 1;
+        }
+        assert_eq!(tuner.settings, START);
+        assert_eq!(trial == 1, is_one, "{spread} {loss}: {trial}");
+    }
+}
+
+/// A third connection is refused: the trial is taken back, and no more than two are tried again.
+#[test]
+fn writers_that_cannot_be_had_are_tried_once() {
+    let sink = Sink { writers: 6, ..sinks()[0] };
+    let mut tuner = Tuner::new(limits(), START);
+    let mut random = fastrand::Rng::with_seed(2);
+    let mut refusals = 0;
+    for _ in 0..200 {
+        if tuner.next(&sink.window(&tuner, &mut random, 0.02)).is_some_and(|n| n.writers > 2) {
+            refusals += 1;
+            let held = tuner.hold_writers(2).expect("the trial is taken back");
+            assert_eq!(held.writers, 2);
+        }
+    }
+    assert_eq!((refusals, tuner.settings.writers), (1, 2));
+    assert_eq!(tuner.hold_writers(4), None);
+    assert!(tuner.is_settled());
 }
 
 #[test]
@@ -307,7 +356,7 @@ fn batches_stay_under_half_of_the_rows_seen_committed() {
 /// is what has fitted.
 #[test]
 fn batches_grow_without_a_commit_to_half_of_what_was_written() {
-    let one = Settings { commit_rows: u64::MAX, ..START };
+    let one = Numbers { commit_rows: u64::MAX, ..START };
     for (written, most) in [(8_000, 5_000), (24_000, 12_000), (9_000_000, 40_000)] {
         let mut tuner = Tuner::new(Limits { commit_rows: None, ..limits() }, one);
         assert!(!tuner.needs_commits());
@@ -361,7 +410,9 @@ fn after_a_full_log_commits_grow_back_to_what_has_fitted() {
 fn after_a_full_log_steps_are_held_against_the_new_rate() {
     let seen = (Some(80_000), 80_000);
     let mut tuner = Tuner::new(Limits { writers: None, ..limits() }, START);
-    tuner.next(&steep(&tuner, 0.4, seen));
+    for _ in 0..2 {
+        tuner.next(&steep(&tuner, 0.4, seen));
+    }
     assert_eq!(tuner.settings.batch_rows, 10_000);
     tuner.hold_commits();
     assert_eq!(tuner.settings.batch_rows, 5_000);
