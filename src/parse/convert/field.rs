@@ -170,10 +170,12 @@ pub(super) trait Render {
 /// Bytes that a text is copied by: a word, a step, or two. They go by the stride, which is the same
 /// for all rows of a block, because the length of the next text cannot be predicted.
 const fn copy_bytes(stride: usize) -> usize {
-    match stride {
-        ..=WORD_BYTES => WORD_BYTES,
-        ..=STEP_BYTES => STEP_BYTES,
-        _ => TWO_STEPS_BYTES,
+    if stride <= WORD_BYTES {
+        WORD_BYTES
+    } else if stride <= STEP_BYTES {
+        STEP_BYTES
+    } else {
+        TWO_STEPS_BYTES
     }
 }
 
