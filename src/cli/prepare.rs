@@ -410,8 +410,9 @@ impl Heads {
     ) -> Result<(Self, Preamble)> {
         let dialect = first.map_or(&sniffed.dialect, |(first, _)| &first.sniffed.dialect);
         let preamble = read_preamble(&input.path, dialect, body, complete)?;
-        let count = field_count(dialect, body, complete);
         let names = preamble.names.clone();
+        // A header tells it too, without reading on.
+        let count = if names.is_none() { field_count(dialect, body, complete) } else { None };
         Ok((Self { sniffed, names, count }, preamble))
     }
 }

@@ -291,12 +291,11 @@ impl Sniffer<'_> {
             // A quote may stand anywhere in a file that does not quote.
             record.ends_with_delimiter || record.fields.is_err()
         });
-        let fields = self.measure(dialect.clone()).fields;
-        let fits = match self.known_columns.len() {
+        let fits = || match self.known_columns.len() {
             0 => dialect.delimiter == b"|",
-            known => fields == known + 1,
+            known => self.measure(dialect.clone()).fields == known + 1,
         };
-        if fits && all && records > 0 && self.ends_with_delimiters(&dialect) {
+        if all && records > 0 && fits() && self.ends_with_delimiters(&dialect) {
             dialect.trailing_delimiter = true;
             if !quoted && self.options.quote.is_none() {
                 dialect.quote = None;
