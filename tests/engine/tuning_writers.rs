@@ -94,14 +94,14 @@ fn a_writer_that_goes_commits_what_it_has() {
     let own = Arc::clone(&control);
     // Of the second writer: batches sent, and how many were when it committed first.
     let (sent, committed) = (AtomicUsize::new(0), Arc::new(Mutex::new(None)));
-    let is_first_in = AtomicBool::new(false);
+    let is_called_off = AtomicBool::new(false);
     let seen = Arc::clone(&committed);
     let (outcome, table) = run(config, &control, move |call| {
         match call {
             Call::Write(_) if is_writer(1) => {
                 sent.fetch_add(1, Ordering::Release);
                 let began = Instant::now();
-                while !is_first_in.load(Ordering::Acquire) && began.elapsed() < PATIENCE {
+                while !is_called_off.load(Ordering::Acquire) && began.elapsed() < PATIENCE {
                     thread::yield_now();
                 }
             }
@@ -109,13 +109,14 @@ fn a_writer_that_goes_commits_what_it_has() {
                 seen.lock().unwrap().get_or_insert(sent.load(Ordering::Acquire));
             }
             Call::Write(_) => {
-                is_first_in.store(true, Ordering::Release);
                 let began = Instant::now();
-                // The first batch of each; then the second writer is to have no more.
+                // The first batch of each; then the second writer is to have no more, which it
+                // waits for.
                 while sent.load(Ordering::Acquire) == 0 && began.elapsed() < PATIENCE {
                     thread::yield_now();
                 }
                 own.retune(numbers(1));
+                is_called_off.store(true, Ordering::Release);
                 while seen.lock().unwrap().is_none() && began.elapsed() < PATIENCE {
                     thread::yield_now();
                 }
