@@ -180,7 +180,7 @@ const fn copy_bytes(stride: usize) -> usize {
 }
 
 /// Bytes of a word.
-pub(super) const WORD_BYTES: usize = 16;
+const WORD_BYTES: usize = 16;
 
 /// Bytes of two steps.
 pub(super) const TWO_STEPS_BYTES: usize = 2 * STEP_BYTES;

@@ -8,7 +8,7 @@ use crate::config::schema::{LengthUnit, TextLength};
 use crate::parse::simd::{Lanes, STEP_BYTES};
 use crate::record::Fault;
 
-use super::field::{Render, Rules, Stop, TWO_STEPS_BYTES, Value, WORD_BYTES};
+use super::field::{Render, Rules, Stop, TWO_STEPS_BYTES, Value};
 use super::swar::{KEEP_FIRST, halves, splat8, splat16};
 
 /// UTF-8 text of a column.
@@ -288,15 +288,11 @@ impl Render for Utf8 {
     #[inline(always)]
     fn render<L: Lanes>(
         &self,
-        lanes: L,
+        _lanes: L,
         value: Value<'_>,
         row: &mut [u8],
         stride: usize,
     ) -> Result<usize, Stop> {
-        if let Some(len) = copy_short::<L, WORD_BYTES>(lanes, value, self.limit, true, row, stride)
-        {
-            return Ok(len);
-        }
         self.render_checked(value.bytes(), row, stride)
     }
 
@@ -402,15 +398,11 @@ impl Render for SingleByte {
     #[inline(always)]
     fn render<L: Lanes>(
         &self,
-        lanes: L,
+        _lanes: L,
         value: Value<'_>,
         row: &mut [u8],
         stride: usize,
     ) -> Result<usize, Stop> {
-        if let Some(len) = copy_short::<L, WORD_BYTES>(lanes, value, self.limit, false, row, stride)
-        {
-            return Ok(len);
-        }
         self.render_transcoded(value.bytes(), row, stride)
     }
 }
