@@ -70,6 +70,7 @@ impl Heartbeat {
 
 fn beat(shared: &Shared, job: &Job) {
     let done = job.store().and_then(|mut store| job.touch(&mut store));
+    job.close_idle();
     match done {
         Ok(()) => {}
         Err(error) if matches!(error.kind(), ErrorKind::JobHeld(_)) => shared.fail(error),

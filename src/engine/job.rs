@@ -102,7 +102,7 @@ impl Job {
         ErrorKind::JobHeld(message).into()
     }
 
-    /// A new connection to the ledger.
+    /// A connection to the ledger.
     pub(super) fn store(&self) -> Result<Store> {
         Store::open(&*self.target.0, self.config.table.as_deref())
     }
@@ -134,7 +134,13 @@ impl Job {
     }
 
     /// Closes the connection that is kept: it would be idle for as long as rows are loaded.
-    fn close_idle(&self) {
+    pub(super) fn close_idle(&self) {
+        self.leave_idle();
+        self.target.0.close_idle();
+    }
+
+    /// Leaves the connection that is kept to others.
+    fn leave_idle(&self) {
         *self.idle() = None;
     }
 
@@ -228,7 +234,7 @@ impl Job {
             }
             Ok(())
         })?;
-        self.close_idle();
+        self.leave_idle();
         Ok(())
     }
 

@@ -82,9 +82,8 @@ impl Store {
             Error::usage(format!("{} keeps no ledger", target.info().url), "leave the flag out")
         })?;
         let sql = LedgerSql::new(table, form.create_end)?;
-        let mut session = target.session()?;
         // Few rows each: what takes long is a server that does not answer.
-        session.limit_statements();
+        let session = target.errand()?;
         Ok(Self { session, sql, patience_sql: form.patience_sql })
     }
 

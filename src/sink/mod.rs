@@ -326,6 +326,21 @@ pub trait Target: Send + Sync {
         Err(SinkError::permanent("this target runs no statements"))
     }
 
+    /// A connection for a few statements that concern a few rows and leave nothing behind in its
+    /// session; none of them is waited for longer than after [`SqlSession::limit_statements`]. It
+    /// may be one that an earlier errand has left a moment ago.
+    ///
+    /// # Errors
+    /// As of [`Self::session`].
+    fn errand(&self) -> Result<Box<dyn SqlSession>, SinkError> {
+        let mut session = self.session()?;
+        session.limit_statements();
+        Ok(session)
+    }
+
+    /// Closes a connection that an errand has left: the next one may be hours away.
+    fn close_idle(&self) {}
+
     /// Calls of this target's sinks that were given up and have not come back, with what to say
     /// of each. Their threads are lost: nobody can end them, and the engine leaves them behind.
     fn stuck_calls(&self) -> Vec<SinkError> {

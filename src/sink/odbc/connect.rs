@@ -221,24 +221,44 @@ impl Session {
         profile: &'static dyn Profile,
         width: IndicatorWidth,
     ) -> Result<Self, SinkError> {
+        let session = Self::connect(spec, profile, width)?;
+        session.settle(spec)?;
+        Ok(session)
+    }
+
+    /// Opens a connection with the profile's keywords, as it comes.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub(super) fn connect(
+        spec: &OdbcSpec,
+        profile: &'static dyn Profile,
+        width: IndicatorWidth,
+    ) -> Result<Self, SinkError> {
         let keywords = spec.keywords(Some(profile))?;
         let connection = Connection::open(&keywords, spec.connect_timeout)?;
         connection.set_width(width);
-        let session = Self { connection, profile };
-        session.check_encryption(&spec.tls)?;
-        for sql in profile.session_sql(spec.query_timeout) {
-            session.run(&sql)?;
+        Ok(Self { connection, profile })
+    }
+
+    /// Holds the connection to `--tls`, and gives it its settings: the profile's and the user's.
+    ///
+    /// # Errors
+    /// A connection in the clear, or what a setting gave.
+    pub(super) fn settle(&self, spec: &OdbcSpec) -> Result<(), SinkError> {
+        self.check_encryption(&spec.tls)?;
+        for sql in self.profile.session_sql(spec.query_timeout) {
+            self.run(&sql)?;
         }
         for (index, sql) in spec.session_sql.iter().enumerate() {
-            session.run(sql).map_err(|error| {
+            self.run(sql).map_err(|error| {
                 let words = without_literals(&error.message, sql);
                 let message = format!("statement {} of --session-sql: {words}", index + 1);
                 SinkError { message, ..error }
             })?;
         }
         // PostgreSQL takes a SET back when its transaction is rolled back.
-        session.commit()?;
-        Ok(session)
+        self.commit()
     }
 
     /// Holds the server's own word against `--tls`, on each connection. Some ways of connecting

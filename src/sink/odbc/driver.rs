@@ -4,6 +4,7 @@
 use odbc_api::environment;
 
 use super::connection_text::Keywords;
+use super::profile::ProfileName;
 use crate::config::options::nearest;
 
 /// Drivers whose keywords are known.
@@ -85,6 +86,16 @@ impl Driver {
             Self::Db2
         } else {
             Self::Other
+        }
+    }
+
+    /// Whose database it is made for.
+    pub(super) const fn usual_profile(self) -> Option<ProfileName> {
+        match self {
+            Self::Psqlodbc => Some(ProfileName::Postgresql),
+            Self::Mariadb => Some(ProfileName::Mariadb),
+            Self::Db2 => Some(ProfileName::Db2),
+            Self::Other => None,
         }
     }
 

@@ -43,6 +43,13 @@ pub(super) struct Plan {
     pub(super) watchdog: Watchdog,
 }
 
+impl Plan {
+    /// A connection with its settings.
+    pub(super) fn session(&self) -> Result<Session, SinkError> {
+        Session::open(&self.spec, profile(self.facts.profile), self.facts.width)
+    }
+}
+
 /// Where a sink's transaction stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transaction {
@@ -76,7 +83,7 @@ pub(super) struct Shipment {
 /// One writer's end.
 pub(super) struct OdbcSink {
     plan: Arc<Plan>,
-    shipment: Shipment,
+    shipment: Arc<Shipment>,
     sending: Sending,
     arrangement: Arrangement,
     transaction: Transaction,
@@ -110,15 +117,11 @@ struct Sending {
 }
 
 impl Sending {
-    /// Connects and prepares, watched by `watch`, as every later call is.
-    fn open(plan: &Plan, watch: &Arc<Watch>, shipment: &Shipment) -> Result<Self, SinkError> {
-        let open = || Self::prepare(plan, Arc::clone(watch), shipment);
-        watch.during(Doing::Connect, None, open).0
-    }
-
-    fn prepare(plan: &Plan, watch: Arc<Watch>, shipment: &Shipment) -> Result<Self, SinkError> {
-        let profile = profile(plan.facts.profile);
-        let session = Session::open(&plan.spec, profile, plan.facts.width)?;
+    /// Over a connection that has done nothing else: some drivers undo more than their statement
+    /// after an error where they were asked for columns before (psqlodbc 13).
+    fn open(plan: &Plan, watch: Arc<Watch>, shipment: &Shipment) -> Result<Self, SinkError> {
+        let session = plan.session()?;
+        let profile = session.profile;
         let mut statement = session.statement()?;
         if !profile.server_keeps_query_timeout() {
             let seconds = usize::try_from(plan.spec.query_timeout.as_secs()).unwrap_or(0);
@@ -371,10 +374,18 @@ impl Sending {
 }
 
 impl OdbcSink {
-    /// Connects and prepares.
-    pub(super) fn open(plan: Arc<Plan>, shipment: Shipment) -> Result<Self, SinkError> {
+    /// Asks what is to be sent, connects, and prepares; watched, as every later call is.
+    pub(super) fn open(
+        plan: Arc<Plan>,
+        shipment: impl FnOnce() -> Result<Arc<Shipment>, SinkError>,
+    ) -> Result<Self, SinkError> {
         let watch = plan.watchdog.watch();
-        let sending = Sending::open(&plan, &watch, &shipment)?;
+        let open = || {
+            let shipment = shipment()?;
+            let sending = Sending::open(&plan, Arc::clone(&watch), &shipment)?;
+            Ok((shipment, sending))
+        };
+        let (shipment, sending) = watch.during(Doing::Connect, None, open).0?;
         let arrangement = Arrangement::default();
         Ok(Self { plan, shipment, sending, arrangement, transaction: Transaction::None })
     }
@@ -466,7 +477,9 @@ impl Sink for OdbcSink {
 
     fn reconnect(&mut self) -> Result<(), SinkError> {
         let watch = Arc::clone(&self.sending.watch);
-        let new = Sending::open(&self.plan, &watch, &self.shipment)?;
+        let Self { plan, shipment, .. } = &*self;
+        let open = || Sending::open(plan, Arc::clone(&watch), shipment);
+        let new = watch.during(Doing::Connect, None, open).0?;
         let old = std::mem::replace(&mut self.sending, new);
         // Its driver may still try to say goodbye to a server that is gone.
         watch.during(Doing::EndOfTransaction, None, || drop(old));

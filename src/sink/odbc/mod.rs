@@ -25,27 +25,32 @@ mod probe;
 mod profile;
 mod raw;
 mod session;
+mod session_thread;
+mod spare;
 mod staging;
 mod stamp;
 mod statuses;
 mod watchdog;
 mod waves;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use bounded::threads_left_behind;
 pub use connect::OdbcSpec;
 pub use connection_text::ConnectionText;
 pub use profile::ProfileName;
 
-use bounded::{connection_limit, within};
+use bounded::connection_limit;
 use catalog::{TableName, check_name};
 use connect::{Connection, Session};
+use driver::Driver;
 use execute::{OdbcSink, Plan, Shipment};
 use probe::{Facts, probe, profile_of};
 use profile::{Counted, KeyFacts, Profile, RowSql, profile, quoted};
-use session::OdbcSession;
-use watchdog::{Doing, Watchdog};
+use session::{OdbcSession, connect, unlimited};
+use session_thread::SessionThread;
+use spare::Spare;
+use watchdog::Watchdog;
 
 use crate::arena::KeyNumbers;
 use crate::config::schema::{Column, SqlType};
@@ -57,15 +62,33 @@ use crate::sink::{
 
 /// A database behind an ODBC driver.
 ///
-/// It holds no connection: each question opens one, so that a load of hours does not depend on
-/// one that was idle meanwhile. Writers have their own.
+/// It keeps no connection for long: what is asked before the first row goes over one, and what is
+/// asked after the last, but a load of hours does not depend on one that was idle meanwhile.
+/// Writers have their own.
 #[derive(Debug, Clone)]
 pub struct OdbcTarget {
     plan: Arc<Plan>,
+    spare: Arc<Spare>,
+    told: Arc<Mutex<Option<Told>>>,
     url: String,
     /// How writers connect where they do not by way of the driver.
     #[cfg(feature = "postgresql-copy")]
     copy: Option<Arc<copy::Way>>,
+}
+
+/// What the writers of a load were told, and for which rows.
+#[derive(Debug)]
+struct Told {
+    table: String,
+    columns: Vec<Column>,
+    action: RowAction,
+    shipment: Arc<Shipment>,
+}
+
+impl Told {
+    fn is_of(&self, table: &str, columns: &[Column], action: &RowAction) -> bool {
+        self.table == table && self.columns == columns && self.action == *action
+    }
 }
 
 impl OdbcTarget {
@@ -77,28 +100,14 @@ impl OdbcTarget {
     /// [`ErrorClass::Permanent`] when the connection string is
     /// malformed or the driver cannot be used safely. No message holds a secret.
     pub fn connect(spec: OdbcSpec) -> Result<Self, SinkError> {
-        // Two connections, and the statements of the probe.
-        let limit = connection_limit(&spec).map(|limit| limit * 2);
-        within(limit, "connecting", move || Self::connect_here(spec))
-    }
-
-    fn connect_here(spec: OdbcSpec) -> Result<Self, SinkError> {
         let keywords = spec.keywords(None)?;
-        let first = Connection::open(&keywords, spec.connect_timeout)?;
-        let profile = profile_of(&first, spec.profile);
-        drop(first);
-        if profile.name() == ProfileName::Db2
-            && let Some(missing) = environment::missing()
-        {
-            return Err(SinkError::permanent(format!(
-                "IBM's Db2 driver needs {missing} in the environment before it is loaded; without \
-                 them it stores wrong text or hides a lost transaction (a program that uses this \
-                 library calls sink::odbc::environment::prepare first)"
-            )));
-        }
-        // Again, with the keywords that this profile must have.
-        let session = Session::open(&spec, profile, crate::arena::IndicatorWidth::Wide)?;
-        let mut facts = probe(&session)?;
+        let limit = connection_limit(&spec);
+        let of_thread = unlimited(&spec);
+        // Two connections, where the database is not what the driver's name says.
+        let opening = limit.map(|limit| limit * 2);
+        let mut first = SessionThread::start(opening, move || open_first(&of_thread))?;
+        let mut facts = first.call(limit, "asking the driver", ErrorClass::CannotConnect, probe)?;
+        let profile = profile(facts.profile);
         let completed = spec.keywords(Some(profile))?;
         let of_connection = profile.connection_facts(&completed).into_iter();
         facts.shown.extend(of_connection.map(|(name, value)| (name.to_owned(), value)));
@@ -110,7 +119,11 @@ impl OdbcTarget {
         let settings = if settings.is_empty() { "none".to_owned() } else { settings.join("; ") };
         facts.shown.push(("session settings".to_owned(), settings));
         let watchdog = Watchdog::new(spec.query_timeout, spec.connect_timeout);
+        let spare = Arc::new(Spare::default());
+        spare.put(first);
         Ok(Self {
+            spare,
+            told: Arc::default(),
             url: keywords.url(),
             plan: Arc::new(Plan { spec, facts, watchdog }),
             #[cfg(feature = "postgresql-copy")]
@@ -127,7 +140,25 @@ impl OdbcTarget {
     }
 
     fn session(&self) -> Result<Session, SinkError> {
-        Session::open(&self.plan.spec, self.profile(), self.facts().width)
+        self.plan.session()
+    }
+
+    /// Asks something that takes the server a moment, for so long at most: over the spare
+    /// connection, or a new one, which is the spare one then.
+    fn ask<T: Send + 'static>(
+        &self,
+        doing: &str,
+        question: impl FnOnce(&Self, &Session) -> Result<T, SinkError> + Send + 'static,
+    ) -> Result<T, SinkError> {
+        let mut connection = self.spare.take().map_or_else(|| connect(&self.plan), Ok)?;
+        let (target, limit) = (self.clone(), connection_limit(&self.plan.spec));
+        let answer = connection.call(limit, doing, ErrorClass::CannotConnect, move |session| {
+            let answer = question(&target, session)?;
+            session.rollback()?;
+            Ok(answer)
+        })?;
+        self.spare.put(connection);
+        Ok(answer)
     }
 
     fn table(&self, name: &str) -> Result<TableName, SinkError> {
@@ -142,17 +173,17 @@ impl OdbcTarget {
     /// of a table that is yet to be made are taken as they will be where it is only `planned`.
     fn shipment(
         &self,
+        session: &Session,
         table: &str,
         columns: &[Column],
         action: &RowAction,
         planned: bool,
     ) -> Result<(Shipment, Option<String>), SinkError> {
         let name = self.table(table)?;
-        let session = self.session()?;
-        let found = self.profile().columns(&session, &name, self.facts().quote)?;
+        let found = self.profile().columns(session, &name, self.facts().quote)?;
         let selected = match found {
             Some(found) => {
-                self.profile().check_table(&session, &name)?;
+                self.profile().check_table(session, &name)?;
                 catalog::select(&found, columns, table)?
             }
             None if planned => columns.iter().map(|c| self.profile().planned(c)).collect(),
@@ -174,7 +205,7 @@ impl OdbcTarget {
         };
         let facts = match action.key() {
             [] => KeyFacts::FREE,
-            _ => self.profile().key_facts(&session, &name, &selected, action)?,
+            _ => self.profile().key_facts(session, &name, &selected, action)?,
         };
         let keys = KeyNumbers::new(columns, action.key());
         let (is_stamped, first_sql) = match action {
@@ -186,6 +217,31 @@ impl OdbcTarget {
         let shipment =
             Shipment { table, columns, sql, order, remembers, keys, is_stamped, first_sql };
         Ok((shipment, one_writer))
+    }
+
+    /// What every writer of a load sends. The first one asks, over a connection that is closed
+    /// then.
+    fn told(
+        &self,
+        table: &str,
+        columns: &[Column],
+        action: &RowAction,
+    ) -> Result<Arc<Shipment>, SinkError> {
+        let mut last = self.told_last();
+        if let Some(told) = last.as_ref().filter(|told| told.is_of(table, columns, action)) {
+            return Ok(Arc::clone(&told.shipment));
+        }
+        let (table, columns, action) = (table.to_owned(), columns.to_vec(), action.clone());
+        let told = self.ask("asking about a table", move |target, session| {
+            let (shipment, _) = target.shipment(session, &table, &columns, &action, false)?;
+            Ok(Told { table, columns, action, shipment: Arc::new(shipment) })
+        })?;
+        self.spare.close();
+        Ok(Arc::clone(&last.insert(told).shipment))
+    }
+
+    fn told_last(&self) -> MutexGuard<'_, Option<Told>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn in_transaction(&self, sql: &str) -> Result<(), SinkError> {
@@ -228,6 +284,44 @@ impl OdbcTarget {
     }
 }
 
+/// The first connection, with the keywords and settings of its database's profile. Which that is
+/// the driver's name tells, and the database confirms.
+fn open_first(spec: &OdbcSpec) -> Result<Session, SinkError> {
+    let keywords = spec.keywords(None)?;
+    let guess = spec.profile.or_else(|| Driver::of(&keywords).usual_profile());
+    let width = crate::arena::IndicatorWidth::Wide;
+    let open = |name| {
+        check_environment(name)?;
+        Session::connect(spec, profile(name), width)
+    };
+    let found = match guess {
+        Some(name) => {
+            let session = open(name)?;
+            let found = profile_of(&session.connection, spec.profile);
+            if found.name() == name {
+                session.settle(spec)?;
+                return Ok(session);
+            }
+            found
+        }
+        None => profile_of(&Connection::open(&keywords, spec.connect_timeout)?, None),
+    };
+    let session = open(found.name())?;
+    session.settle(spec)?;
+    Ok(session)
+}
+
+fn check_environment(profile: ProfileName) -> Result<(), SinkError> {
+    let Some(missing) = environment::missing().filter(|_| profile == ProfileName::Db2) else {
+        return Ok(());
+    };
+    Err(SinkError::permanent(format!(
+        "IBM's Db2 driver needs {missing} in the environment before it is loaded; without them it \
+         stores wrong text or hides a lost transaction (a program that uses this library calls \
+         sink::odbc::environment::prepare first)"
+    )))
+}
+
 fn check_column_count(table: &str, count: usize, most: Option<usize>) -> Result<(), SinkError> {
     // Parameters are numbered in 16 bits.
     let most = most.unwrap_or(usize::from(u16::MAX));
@@ -258,10 +352,8 @@ impl Target for OdbcTarget {
 
     fn columns(&self, table: &str) -> Result<Option<Vec<Column>>, SinkError> {
         let name = self.table(table)?;
-        let target = self.clone();
-        within(connection_limit(&self.plan.spec), "asking for the columns of a table", move || {
-            let session = target.session()?;
-            let found = target.profile().columns(&session, &name, target.facts().quote)?;
+        self.ask("asking for the columns of a table", move |target, session| {
+            let found = target.profile().columns(session, &name, target.facts().quote)?;
             Ok(found.map(|columns| columns.into_iter().map(|column| column.column).collect()))
         })
     }
@@ -320,11 +412,11 @@ impl Target for OdbcTarget {
         let profile = self.profile();
         let bounds = profile.bounds();
         check_column_count(table, columns.len(), bounds.columns)?;
-        let (target, table) = (self.clone(), table.to_owned());
-        let (columns, asked) = (columns.to_vec(), action.clone());
-        let limit = connection_limit(&self.plan.spec);
-        let (shipment, one_writer) = within(limit, "asking about a table", move || {
-            target.shipment(&table, &columns, &asked, true)
+        let (table, columns, asked) = (table.to_owned(), columns.to_vec(), action.clone());
+        // Another load, whose table may not be what it was for the last.
+        *self.told_last() = None;
+        let (shipment, one_writer) = self.ask("asking about a table", move |target, session| {
+            target.shipment(session, &table, &columns, &asked, true)
         })?;
         let routing = match (action.key(), one_writer) {
             ([], _) => Routing::Any,
@@ -355,15 +447,20 @@ impl Target for OdbcTarget {
         if let Some(way) = &self.copy {
             return self.copy_open(way, table, columns, action);
         }
-        // The catalogue is asked over a connection that may fall silent, too.
-        let ask = || self.shipment(table, columns, action, false);
-        let (shipment, _) = self.plan.watchdog.watch().during(Doing::Connect, None, ask).0?;
-        let sink = OdbcSink::open(Arc::clone(&self.plan), shipment)?;
-        Ok(Box::new(sink))
+        let told = || self.told(table, columns, action);
+        Ok(Box::new(OdbcSink::open(Arc::clone(&self.plan), told)?))
     }
 
     fn session(&self) -> Result<Box<dyn SqlSession>, SinkError> {
         Ok(Box::new(OdbcSession::open(&self.plan)?))
+    }
+
+    fn errand(&self) -> Result<Box<dyn SqlSession>, SinkError> {
+        Ok(Box::new(OdbcSession::errand(&self.plan, &self.spare)?))
+    }
+
+    fn close_idle(&self) {
+        self.spare.close();
     }
 
     fn task_sql(&self, table: &str, task: TableTask) -> Result<Option<String>, SinkError> {

@@ -1,17 +1,14 @@
 //! A connection for statements of the load itself.
-//!
-//! It lives on a thread of its own, so that whoever uses it need not wait for ever with the driver:
-//! see `bounded.rs`.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::bounded::{Limit, connection_limit, left_behind};
+use super::bounded::{Limit, connection_limit};
 use super::connect::{OdbcSpec, Session};
 use super::execute::Plan;
 use super::profile::profile;
+use super::session_thread::SessionThread;
+use super::spare::Spare;
 use crate::sink::{ErrorClass, SinkError, SqlSession, StatementStop};
 
 /// Warnings of a successful statement that a value was changed on its way.
@@ -20,120 +17,101 @@ const CHANGED_VALUE: &[&str] = &["01004", "01S07"];
 /// Rows of a query, as text.
 type Rows = Vec<Vec<Option<String>>>;
 
-/// What is asked of the thread.
-enum Request {
-    Execute(String),
-    Query(String),
-    Commit,
-    Rollback,
-}
-
-/// What it answers.
-enum Reply {
-    /// It is connected: what the server calls the connection, where it can be asked to end a
-    /// statement.
-    Opened(Result<Option<String>, SinkError>),
-    Changed(Result<Option<u64>, SinkError>),
-    Rows(Result<Rows, SinkError>),
-    Ended(Result<(), SinkError>),
-}
-
 /// One connection, whose statements may run as long as they need, unless a limit is set: what
 /// concerns a whole table takes the time of its rows, and `--query-timeout` is about batches.
 pub(super) struct OdbcSession {
     plan: Arc<Plan>,
-    /// `None` once it is closed.
-    requests: Option<Sender<Request>>,
-    replies: Receiver<Reply>,
+    /// `None` only inside `drop`.
+    connection: Option<SessionThread>,
     limit: Limit,
-    /// Whether a call has not come back.
-    is_lost: bool,
+    /// What the server calls the connection, where it can be asked to end a statement.
     own_id: Option<String>,
-    thread: Option<JoinHandle<()>>,
+    /// Where the connection goes when it is not needed any more; `None`: it is closed.
+    spare: Option<Arc<Spare>>,
+    /// Whether a transaction may be open.
+    is_open: bool,
+    /// Whether the connection failed, not only a statement.
+    is_broken: bool,
 }
 
 impl OdbcSession {
+    /// A connection of its own.
     pub(super) fn open(plan: &Arc<Plan>) -> Result<Self, SinkError> {
-        let (requests, asked) = channel();
-        let (answer, replies) = channel();
-        let of_thread = Arc::clone(plan);
-        let thread = thread::Builder::new()
-            .name("fastload-session".to_owned())
-            .spawn(move || serve(&of_thread, &asked, &answer))
-            .map_err(|error| SinkError::permanent(format!("starting a thread: {error}")))?;
-        let mut session = Self {
-            plan: Arc::clone(plan),
-            requests: Some(requests),
-            replies,
-            limit: None,
-            is_lost: false,
-            own_id: None,
-            thread: Some(thread),
-        };
-        let limit = connection_limit(&plan.spec);
-        let opened = session.reply(limit, "a new connection", ErrorClass::CannotConnect)?;
-        let Reply::Opened(own_id) = opened else { return Err(out_of_step()) };
-        session.own_id = own_id?;
+        let mut session = Self::over(plan, connect(plan)?, None);
+        if let Some(sql) = profile(plan.facts.profile).own_id_sql() {
+            session.limit = connection_limit(&plan.spec);
+            session.own_id = session.query(sql)?.into_iter().flatten().next().flatten();
+            session.commit()?;
+            session.limit = None;
+        }
         Ok(session)
     }
 
-    fn ask(&mut self, request: Request, doing: &str) -> Result<Reply, SinkError> {
-        let requests = self.requests.as_ref().filter(|_| !self.is_lost);
-        let sent = requests.is_some_and(|requests| requests.send(request).is_ok());
-        if !sent {
-            let lost = SinkError::permanent("the connection is lost");
-            return Err(SinkError { class: ErrorClass::ConnectionLost, ..lost });
-        }
-        self.reply(self.limit, doing, ErrorClass::ConnectionLost)
+    /// A connection for a few statements, none of which may take long; it may be the one of
+    /// `spare`, and goes there at the end.
+    pub(super) fn errand(plan: &Arc<Plan>, spare: &Arc<Spare>) -> Result<Self, SinkError> {
+        let connection = spare.take().map_or_else(|| connect(plan), Ok)?;
+        let mut session = Self::over(plan, connection, Some(Arc::clone(spare)));
+        session.limit_statements();
+        Ok(session)
     }
 
-    /// Waits for the thread's answer, for at most `limit`.
-    fn reply(&mut self, limit: Limit, doing: &str, class: ErrorClass) -> Result<Reply, SinkError> {
-        let answer = match limit {
-            Some(limit) => self.replies.recv_timeout(limit),
-            None => self.replies.recv().map_err(RecvTimeoutError::from),
-        };
-        answer.map_err(|error| match (error, limit) {
-            (RecvTimeoutError::Timeout, Some(limit)) => {
-                self.is_lost = true;
-                left_behind(doing, limit, class)
-            }
-            _ => SinkError::permanent(format!("{doing} ended in a panic")),
-        })
+    fn over(plan: &Arc<Plan>, connection: SessionThread, spare: Option<Arc<Spare>>) -> Self {
+        Self {
+            plan: Arc::clone(plan),
+            connection: Some(connection),
+            limit: None,
+            own_id: None,
+            spare,
+            is_open: false,
+            is_broken: false,
+        }
+    }
+
+    fn call<T: Send + 'static>(
+        &mut self,
+        doing: &str,
+        task: impl FnOnce(&Session) -> Result<T, SinkError> + Send + 'static,
+    ) -> Result<T, SinkError> {
+        let connection = self.connection.as_mut().expect("taken by drop only");
+        let answer = connection.call(self.limit, doing, ErrorClass::ConnectionLost, task);
+        self.is_broken |= answer.as_ref().is_err_and(|e| e.class == ErrorClass::ConnectionLost);
+        answer
     }
 }
 
-fn out_of_step() -> SinkError {
-    SinkError::permanent("a connection's answers are out of step")
+/// A new connection on a thread of its own.
+pub(super) fn connect(plan: &Arc<Plan>) -> Result<SessionThread, SinkError> {
+    let of_thread = Arc::clone(plan);
+    SessionThread::start(connection_limit(&plan.spec), move || {
+        let Plan { spec, facts, .. } = &*of_thread;
+        Session::open(&unlimited(spec), profile(facts.profile), facts.width)
+    })
 }
 
 impl SqlSession for OdbcSession {
     fn execute(&mut self, sql: &str) -> Result<Option<u64>, SinkError> {
-        match self.ask(Request::Execute(sql.to_owned()), "a statement")? {
-            Reply::Changed(changed) => changed,
-            _ => Err(out_of_step()),
-        }
+        self.is_open = true;
+        let sql = sql.to_owned();
+        self.call("a statement", move |session| execute(session, &sql))
     }
 
     fn query(&mut self, sql: &str) -> Result<Rows, SinkError> {
-        match self.ask(Request::Query(sql.to_owned()), "a query")? {
-            Reply::Rows(rows) => rows,
-            _ => Err(out_of_step()),
-        }
+        self.is_open = true;
+        let sql = sql.to_owned();
+        self.call("a query", move |session| session.query(&sql))
     }
 
     fn commit(&mut self) -> Result<(), SinkError> {
-        match self.ask(Request::Commit, "the end of a transaction")? {
-            Reply::Ended(ended) => ended,
-            _ => Err(out_of_step()),
-        }
+        self.call("the end of a transaction", Session::commit)?;
+        self.is_open = false;
+        Ok(())
     }
 
     fn rollback(&mut self) -> Result<(), SinkError> {
-        match self.ask(Request::Rollback, "the end of a transaction")? {
-            Reply::Ended(ended) => ended,
-            _ => Err(out_of_step()),
-        }
+        self.call("the end of a transaction", Session::rollback)?;
+        self.is_open = false;
+        Ok(())
     }
 
     fn limit_statements(&mut self) {
@@ -148,65 +126,21 @@ impl SqlSession for OdbcSession {
 }
 
 impl Drop for OdbcSession {
-    /// Waits until the connection is closed: what its transaction held is free then. And for the
-    /// end of its thread, at which libraries below the driver tidy up: the process must not do the
-    /// same at that moment, because it ends.
+    /// What was not committed is undone; the connection is closed, or left for the next errand.
     fn drop(&mut self) {
-        drop(self.requests.take());
-        if self.is_lost {
-            return;
-        }
-        if let Some(limit) = connection_limit(&self.plan.spec) {
-            if self.replies.recv_timeout(limit).err() == Some(RecvTimeoutError::Timeout) {
-                let error = left_behind("closing a connection", limit, ErrorClass::ConnectionLost);
-                tracing::warn!(%error, "a connection is left behind");
-                return;
-            }
-        } else {
-            // It sends nothing any more.
-            let _ = self.replies.recv();
-        }
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
+        let Some(spare) = self.spare.take() else { return };
+        let is_clean = !self.is_broken && (!self.is_open || self.rollback().is_ok());
+        match self.connection.take() {
+            Some(connection) if is_clean => spare.put(connection),
+            // What broke this one may have broken another that was left meanwhile.
+            _ => spare.close(),
         }
     }
 }
 
 /// Statements of a session may take any time.
-fn unlimited(spec: &OdbcSpec) -> OdbcSpec {
+pub(super) fn unlimited(spec: &OdbcSpec) -> OdbcSpec {
     OdbcSpec { query_timeout: Duration::ZERO, ..spec.clone() }
-}
-
-/// The thread: connects, and does what it is asked until nobody asks any more.
-fn serve(plan: &Plan, requests: &Receiver<Request>, answer: &Sender<Reply>) {
-    let opened = open(plan);
-    let own_id = opened.as_ref().map(|(_, own_id)| own_id.clone()).map_err(Clone::clone);
-    if answer.send(Reply::Opened(own_id)).is_err() {
-        return;
-    }
-    let Ok((session, _)) = opened else { return };
-    for request in requests {
-        let reply = match request {
-            Request::Execute(sql) => Reply::Changed(execute(&session, &sql)),
-            Request::Query(sql) => Reply::Rows(session.query(&sql)),
-            Request::Commit => Reply::Ended(session.commit()),
-            Request::Rollback => Reply::Ended(session.rollback()),
-        };
-        if answer.send(reply).is_err() {
-            return;
-        }
-    }
-}
-
-fn open(plan: &Plan) -> Result<(Session, Option<String>), SinkError> {
-    let spec = unlimited(&plan.spec);
-    let session = Session::open(&spec, profile(plan.facts.profile), plan.facts.width)?;
-    let own_id = match session.profile.own_id_sql() {
-        Some(sql) => session.scalar(sql)?,
-        None => None,
-    };
-    session.commit()?;
-    Ok((session, own_id))
 }
 
 fn execute(session: &Session, sql: &str) -> Result<Option<u64>, SinkError> {

@@ -26,7 +26,7 @@ use address::Address;
 use form::{Form, Stamp, statement};
 use sink::{CopyShipment, CopySink};
 
-use super::bounded::{connection_limit, within};
+use super::connect::Session;
 use super::profile::{Profile, ProfileName, quoted};
 use super::watchdog::Doing;
 use super::{OdbcTarget, catalog, check_column_count};
@@ -58,12 +58,9 @@ impl OdbcTarget {
             )));
         }
         self.check_clear()?;
-        let target = self.clone();
-        let limit = connection_limit(&self.plan.spec).map(|limit| limit * 2);
-        let way = within(limit, "asking where to connect for --copy", move || {
-            let session = target.session()?;
+        let way = self.ask("asking where to connect for --copy", |target, session| {
             let address = Address::find(&target.plan.spec, session.profile)?;
-            Ok(Way { address, settings: address::settings(&session)? })
+            Ok(Way { address, settings: address::settings(session)? })
         })?;
         self.copy = Some(Arc::new(way));
         Ok(self)
@@ -98,11 +95,9 @@ impl OdbcTarget {
     ) -> Result<Layout, SinkError> {
         let bounds = self.profile().bounds();
         check_column_count(table, columns.len(), bounds.columns)?;
-        let (target, table) = (self.clone(), table.to_owned());
-        let (columns, asked) = (columns.to_vec(), action.clone());
-        let limit = connection_limit(&self.plan.spec);
-        let shipment = within(limit, "asking about a table", move || {
-            target.copy_shipment(&table, &columns, &asked, true)
+        let (table, columns, asked) = (table.to_owned(), columns.to_vec(), action.clone());
+        let shipment = self.ask("asking about a table", move |target, session| {
+            target.copy_shipment(session, &table, &columns, &asked, true)
         })?;
         Ok(Layout {
             cells: self.copy_cells(&shipment),
@@ -133,14 +128,21 @@ impl OdbcTarget {
         action: &RowAction,
     ) -> Result<Box<dyn Sink>, SinkError> {
         let watch = self.plan.watchdog.watch();
-        let ask = || self.copy_shipment(table, columns, action, false);
+        let (table, columns, action) = (table.to_owned(), columns.to_vec(), action.clone());
+        let ask = || {
+            self.ask("asking about a table", move |target, session| {
+                target.copy_shipment(session, &table, &columns, &action, false)
+            })
+        };
         let shipment = watch.during(Doing::Connect, None, ask).0?;
+        self.spare.close();
         let sink = CopySink::open(Arc::clone(&self.plan), Arc::clone(way), watch, shipment)?;
         Ok(Box::new(sink))
     }
 
     fn copy_shipment(
         &self,
+        session: &Session,
         table: &str,
         columns: &[Column],
         action: &RowAction,
@@ -159,13 +161,12 @@ impl OdbcTarget {
             }
         };
         let name = self.table(table)?;
-        let session = self.session()?;
         let profile = self.profile();
-        let (found, selected) = match profile.columns(&session, &name, self.facts().quote)? {
+        let (found, selected) = match profile.columns(session, &name, self.facts().quote)? {
             Some(found) => {
                 let selected = catalog::select(&found, columns, table)?;
                 if to.is_none() {
-                    table::check(&session, &name, &selected)?;
+                    table::check(session, &name, &selected)?;
                 }
                 (found, selected)
             }
