@@ -296,6 +296,8 @@ fn load(
 ) -> Result<Measured> {
     settle_for(resolved, &*target, &mut prepared)?;
     let Prepared { mut config, inputs, .. } = prepared;
+    // Steps are held against each other with the same numbers.
+    config.work.tuning = None;
     if let Some(ledger) = &mut config.ledger {
         // The run before has loaded this file: without this there would be nothing to do.
         ledger.restart = Restart::New;

@@ -203,7 +203,7 @@ impl Picker<'_> {
         around: &Surroundings,
     ) -> Option<Tuning> {
         let given = &self.layered.options;
-        let tune = self.pick("tune", given.tune, TuneChoice::Off, "numbers stay");
+        let tune = self.pick("tune", given.tune, TuneChoice::Auto, "numbers not given are found");
         let is_off = (tune == TuneChoice::Off).then_some("--tune is off");
         let batch = is_off.or(given.batch_rows.map(|_| "--batch-rows is given"));
         let commit = is_off.or(given.commit_rows.map(|_| "--commit-rows is given"));
@@ -524,8 +524,8 @@ mod tests {
     fn only_numbers_that_are_not_given_are_found() {
         let around = Surroundings { writers_max: 99, ..around() };
         let tuning = |options| settle(options, &around).unwrap().work.tuning;
-        assert_eq!(tuning(Options::default()), None);
         let auto = Options { tune: Some(TuneChoice::Auto), ..Options::default() };
+        assert_eq!(tuning(auto.clone()), tuning(Options::default()));
         let both = tuning(auto.clone()).unwrap();
         assert_eq!(both.batch_rows, Some((87, 1_000)));
         assert_eq!(both.commit_rows, Some((25_000, 400_000)));

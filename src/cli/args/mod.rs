@@ -447,7 +447,7 @@ pub struct WorkArgs {
     #[arg(long, value_name = "SIZE/s", value_parser = setting::<Rate>)]
     pub max_rate: Option<Rate>,
     /// auto: writers, batch and commit rows that are not given are found while the load runs; off:
-    /// they stay [default: off]
+    /// they stay [default: auto]
     #[arg(long, value_name = "WHEN", value_parser = setting::<TuneChoice>)]
     pub tune: Option<TuneChoice>,
     /// Range in which --writers is found

@@ -1,7 +1,7 @@
 //! The climb of a running load: windows of what its writers do, on the monitor's thread.
 //!
 //! A window begins when what was begun under earlier numbers is through, and one in which a writer
-//! was in trouble does not count. Nothing is done in the first second, so that a short load runs as
+//! was in trouble does not count. Nothing is done in the first seconds: a short load runs as
 //! if there were no climb.
 
 use std::time::{Duration, Instant};
@@ -14,8 +14,8 @@ use crate::engine::shared::Shared;
 /// Time between two looks.
 pub(in crate::engine) const STEP: Duration = Duration::from_millis(50);
 
-/// Time before the first window.
-const WARM_UP: Duration = Duration::from_secs(1);
+/// Time before the first window: a load that is over soon would only pay for the trials.
+const WARM_UP: Duration = Duration::from_secs(3);
 
 /// Longest window, and longest wait for one to begin: with slow transactions it does without them.
 const LONGEST: Duration = Duration::from_secs(2);
