@@ -14,8 +14,9 @@ use crate::limits;
 /// Most threads of one role: past it a number is a slip.
 const MOST_THREADS: usize = 1024;
 
-/// Memory of arenas and blocks by default: with the program itself it stays under 96 MB.
-const MEMORY_LIMIT_BYTES: u64 = 64 << 20;
+/// Memory of arenas and blocks by default: with the program itself, and what the drivers take, a
+/// load stays under 96 MB.
+const MEMORY_LIMIT_BYTES: u64 = 48 << 20;
 
 /// Least memory that arenas and blocks can work in.
 const LEAST_MEMORY_BYTES: u64 = 1 << 20;
