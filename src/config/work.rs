@@ -35,10 +35,6 @@ const TUNED_BATCH_TIMES: u64 = 8;
 /// The same for transactions: their rows are what is sent again after an error.
 const TUNED_COMMIT_TIMES: u64 = 4;
 
-/// Why ranges of rows are what they are by default.
-const AROUND_START: &str = "around the start";
-const UP_TO_START: &str = "up to the start";
-
 /// Most writers that are tried by default, as far as there are as many for each core.
 const TUNED_WRITERS: usize = 8;
 const TUNED_WRITERS_PER_CORE: usize = 2;
@@ -212,9 +208,10 @@ impl Picker<'_> {
         let batch = is_off.or(given.batch_rows.map(|_| "--batch-rows is given"));
         let commit = is_off.or(given.commit_rows.map(|_| "--commit-rows is given"));
         let near = |rows: u64, times: u64| CountRange((rows / times).max(1), rows * times);
-        let CountRange(low, _) = near(batch_rows as u64, TUNED_BATCH_TIMES);
-        let batch_rows = (CountRange(low, batch_rows as u64), UP_TO_START);
-        let commit_rows = (near(limits::COMMIT_ROWS, TUNED_COMMIT_TIMES), AROUND_START);
+        let start = batch_rows as u64;
+        let fewest = (start / TUNED_BATCH_TIMES).max(1);
+        let batch_rows = (CountRange(fewest, start), "up to the start");
+        let commit_rows = (near(limits::COMMIT_ROWS, TUNED_COMMIT_TIMES), "around the start");
         let per_core = around.core_ids.len().saturating_mul(TUNED_WRITERS_PER_CORE);
         let most = TUNED_WRITERS.min(per_core).max(writers).min(around.writers_max);
         let writers = (CountRange(1, most as u64), "two a core, at most 8");
