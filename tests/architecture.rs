@@ -53,6 +53,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("indicatif", &["cli/"]),
     ("libc", &["input/guard/mod.rs", "input/lease.rs", "input/mmap.rs"]),
     ("memmap2", &["input/mmap.rs", "input/pages.rs"]),
+    ("libmimalloc_sys", &["main.rs"]),
     ("mimalloc", &["main.rs"]),
     // Connections, descriptions and diagnostics; arrays are executed over odbc_sys in one place.
     ("odbc_api", &["sink/odbc/"]),
@@ -75,6 +76,7 @@ const UNSAFE_FILES: &[&str] = &[
     "input/lease.rs",
     "input/mmap.rs",
     "input/pages.rs",
+    "main.rs",
     "parse/simd/mod.rs",
     "parse/simd/x86.rs",
     "sink/odbc/environment.rs",

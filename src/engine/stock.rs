@@ -142,6 +142,7 @@ impl Parser<'_> {
         let has_shrunk = arena.capacity() > self.shape.rows()
             && self.shape.bytes_of(&arena) > self.shape.bytes();
         if has_shrunk {
+            drop(arena);
             return self.shape.make(self.id);
         }
         self.shape.lay_out(&mut arena);
