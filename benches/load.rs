@@ -38,6 +38,13 @@ fn load_into(path: &Path, target: Arc<dyn Target>, parsers: usize, rows: u64) {
     assert_eq!(outcome.report.totals.rows_loaded, rows);
 }
 
+/// What the database itself says, which is quickly asked beside a load.
+fn rows_in(database: &Path) -> u64 {
+    let database = rusqlite::Connection::open(database).expect("it was just written");
+    let count = database.query_row("SELECT count(*) FROM t", (), |row| row.get::<_, i64>(0));
+    u64::try_from(count.expect("a table")).expect("a count")
+}
+
 fn load(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("accounts.csv");
@@ -60,6 +67,7 @@ fn load(c: &mut Criterion) {
             },
             |(database, target)| {
                 load_into(&path, Arc::new(target), 1, truth.rows);
+                assert_eq!(rows_in(database.path()), truth.rows);
                 database
             },
         );

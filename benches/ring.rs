@@ -15,6 +15,7 @@ use fastload::ring::{Sleeper, ring};
 
 const ELEMENTS: usize = 50_000;
 const CAPACITY: usize = 4;
+const ELEMENT_BYTES: usize = 64;
 
 /// Moves the boxes through a ring; returns how many came out.
 fn through_ring() -> usize {
@@ -34,7 +35,7 @@ fn through_ring() -> usize {
     for _ in 0..ELEMENTS {
         here.sleep_until(|| !producer.is_full());
         producer
-            .push(vec![0_u8; 64].into_boxed_slice())
+            .push(vec![0_u8; ELEMENT_BYTES].into_boxed_slice())
             .expect("there is room, and the taker stays until the end");
     }
     drop(producer);
@@ -68,7 +69,7 @@ fn through_mutex() -> usize {
     });
     let (state, filled, drained) = &*shared;
     for _ in 0..ELEMENTS {
-        let element = vec![0_u8; 64].into_boxed_slice();
+        let element = vec![0_u8; ELEMENT_BYTES].into_boxed_slice();
         let mut guard = drained
             .wait_while(state.lock().expect("not poisoned"), |(queue, _)| queue.len() == CAPACITY)
             .expect("not poisoned");
@@ -97,14 +98,15 @@ fn through_array_queue() -> usize {
     let taker = thread::spawn({
         let queue = Arc::clone(&queue);
         move || {
+            let mut bytes = 0;
             for _ in 0..ELEMENTS {
-                black_box::<Box<[u8]>>(until(|| queue.pop()));
+                bytes += black_box::<Box<[u8]>>(until(|| queue.pop())).len();
             }
-            ELEMENTS
+            bytes / ELEMENT_BYTES
         }
     });
     for _ in 0..ELEMENTS {
-        let mut element = Some(vec![0_u8; 64].into_boxed_slice());
+        let mut element = Some(vec![0_u8; ELEMENT_BYTES].into_boxed_slice());
         until(|| match queue.push(element.take().expect("there until it is taken")) {
             Ok(()) => Some(()),
             Err(back) => {
@@ -120,14 +122,15 @@ fn through_array_queue() -> usize {
 fn through_rtrb() -> usize {
     let (mut producer, mut consumer) = rtrb::RingBuffer::<Box<[u8]>>::new(CAPACITY);
     let taker = thread::spawn(move || {
+        let mut bytes = 0;
         for _ in 0..ELEMENTS {
-            black_box(until(|| consumer.pop().ok()));
+            bytes += black_box(until(|| consumer.pop().ok())).len();
         }
-        ELEMENTS
+        bytes / ELEMENT_BYTES
     });
     for _ in 0..ELEMENTS {
         until(|| (!producer.is_full()).then_some(()));
-        producer.push(vec![0_u8; 64].into_boxed_slice()).expect("there is room");
+        producer.push(vec![0_u8; ELEMENT_BYTES].into_boxed_slice()).expect("there is room");
     }
     taker.join().expect("the taker does not panic")
 }

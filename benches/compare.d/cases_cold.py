@@ -2,7 +2,9 @@
 import data
 from cases_parse import SCHEMA, fastload, rust_peer
 from cases_sqlite import Cases as SqliteCases
+from cases_sqlite import sums as sqlite_sums
 from context import GB, MB, Group
+from running import check
 
 WIDE_COLUMNS = 10_000
 LARGE_FIELD_BYTES = 1_000_000
@@ -27,7 +29,8 @@ def cold_group(context):
             return fastload(context, path, truth, 1)
 
         return {
-            **{f"raw-{mode}": cold(lambda mode=mode: rust_peer(context, mode, path, None))
+            **{f"raw-{mode}": cold(lambda mode=mode: rust_peer(
+                context, mode, path, {"bytes": path.stat().st_size}))
                for mode in ("read", "mmap", "direct")},
             "fastload-cold-read": cold(lambda: context.step("input", path, *SCHEMA)),
             **{f"fastload-cold-by-{io}": cold(lambda io=io: context.step("input", path, "--io", io,
@@ -58,17 +61,20 @@ def form_group(context):
     size = min(100 * MB, context.sizes.parse_bytes)
     small = min(10 * MB, size)
 
-    def one_row_into_sqlite(path, truth):
+    def into_sqlite(path, truth, *flags):
         database = context.work / "growth.db"
         SqliteCases.remove(database)
         try:
-            return context.load(path, truth, "-p", "1", "--schema", data.ACCOUNTS_SCHEMA, "--to",
-                                f"sqlite:{database}", "--batch-rows", "1")
+            measured = context.load(path, truth, "-p", "1", "--schema", data.ACCOUNTS_SCHEMA, "--to",
+                                    f"sqlite:{database}", *flags)
+            check("SQLite", sqlite_sums(database), truth)
+            return measured
         finally:
             SqliteCases.remove(database)
 
     def start(wanted):
         plain, truth = context.accounts(size_bytes=small)
+        large_plain, large_truth = context.accounts(size_bytes=size)
         rows = max(1, size // (WIDE_COLUMNS * 4))
         wide, _ = context.file(None, f"wide-{rows}.csv",
                                lambda path: data.write_wide(path, WIDE_COLUMNS, rows))
@@ -83,7 +89,10 @@ def form_group(context):
             "growth-plain": lambda: fastload(context, plain, truth, 1),
             "growth-one-row-batches": lambda: fastload(
                 context, plain, truth, 1, (*SCHEMA, "--batch-rows", "1")),
-            "growth-one-row-batches-sqlite": lambda: one_row_into_sqlite(plain, truth),
+            "growth-plain-large": lambda: fastload(context, large_plain, large_truth, 1),
+            "growth-plain-sqlite": lambda: into_sqlite(plain, truth),
+            "growth-one-row-batches-sqlite": lambda: into_sqlite(
+                plain, truth, "--batch-rows", "1"),
             "growth-wide": lambda: fastload(
                 context, wide, {"rows": rows}, 1, ("--schema", str(schema_file), "--to", "null:")),
             "growth-large-fields": lambda: fastload(
@@ -91,8 +100,8 @@ def form_group(context):
                 ("--schema", f"k INTEGER, t VARCHAR({LARGE_FIELD_BYTES})", "--to", "null:")),
         }
 
-    names = ("growth-plain", "growth-one-row-batches", "growth-wide", "growth-large-fields",
-             "growth-one-row-batches-sqlite")
+    names = ("growth-plain", "growth-plain-large", "growth-plain-sqlite", "growth-one-row-batches",
+             "growth-wide", "growth-large-fields", "growth-one-row-batches-sqlite")
     return Group("growth-form", names, start)
 
 

@@ -1,6 +1,7 @@
 """Peak resident memory with default settings, for small and large files."""
 import data
 import databases
+from bars import SIZES
 from cases_sqlite import Cases as SqliteCases
 from cases_sqlite import sums as sqlite_sums
 from context import Group
@@ -28,14 +29,12 @@ def into_files(context, place):
 
     def start(wanted):
         last = len(sizes) - 1
-        names = (f"memory-{place}-small", *(f"memory-{place}-{size // 10**6}mb" for size in sizes[1:-1]),
-                 f"memory-{place}-large")
         # The second place finds the large file of the first one still there.
         return {name: lambda size=size, index=index: load(size, index < last or place == "null")
-                for index, (name, size) in enumerate(zip(names, sizes))}
+                for index, (name, size) in enumerate(zip(names, sizes, strict=True))}
 
-    return Group(f"memory-{place}", (f"memory-{place}-small", f"memory-{place}-large"), start,
-                 warm_up=False, rounds=1)
+    names = tuple(f"memory-{place}-{size}" for size in SIZES)
+    return Group(f"memory-{place}", names, start, warm_up=False, rounds=1)
 
 
 def into_server(context, database):

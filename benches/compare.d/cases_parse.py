@@ -39,9 +39,8 @@ def python_peer(context, program, kind, path, truth, *arguments, whole_process=F
 def rust_peer(context, mode, path, truth):
     done = context.run([context.peers_path, mode, path])
     found = done.json()
-    sums = {key: found[key] for key in ("rows", "account_id", "cents") if key in found}
-    if truth:
-        check(mode, sums, truth)
+    sums = {key: found[key] for key in ("rows", "account_id", "cents", "bytes") if key in found}
+    check(mode, sums, truth)
     return Run(found["seconds"], found["cpu_seconds"], done.peak_bytes)
 
 
@@ -49,13 +48,13 @@ def fastload(context, path, truth, parsers, schema=SCHEMA, **more):
     return context.load(path, truth, "-p", str(parsers), "-w", "1", *schema, **more)
 
 
-def same_rows(context, path, truth):
+def same_rows(context, kind, path, truth, schema, **more):
     """fastload's rows of this very file, written out again and read by Python."""
-    out = context.work / "rows.csv"
+    out = context.work / f"rows-{kind}.csv"
     out.unlink(missing_ok=True)
-    context.load(path, truth, "--schema", data.ACCOUNTS_SCHEMA, "--to", f"csv:{out}")
+    context.load(path, truth, "--schema", schema, "--to", f"csv:{out}", **more)
     try:
-        _, found = context.file("accounts", out.name, None)
+        _, found = context.file(f"{kind}-out" if kind == "lineitem" else kind, out.name, None)
         check("fastload's rows", found, truth)
     finally:
         out.unlink(missing_ok=True)
@@ -64,7 +63,7 @@ def same_rows(context, path, truth):
 def accounts_group(context):
     def start(wanted):
         path, truth = context.accounts(size_bytes=context.sizes.parse_bytes)
-        same_rows(context, path, truth)
+        same_rows(context, "accounts", path, truth, data.ACCOUNTS_SCHEMA)
         return {
             "fastload-parse-1": lambda: fastload(context, path, truth, 1),
             "fastload-parse-2": lambda: fastload(context, path, truth, 2),
@@ -99,8 +98,10 @@ def start_group(context):
 def other_file_group(context, kind):
     def start(wanted):
         path, truth = context.lineitem() if kind == "lineitem" else context.numeric()
-        schema = ("--schema", data.schema(COLUMNS[kind]), "--to", "null:")
+        types = data.schema(COLUMNS[kind])
+        schema = ("--schema", types, "--to", "null:")
         dialect = ("tbl", "--no-header") if kind == "lineitem" else ("csv", "--header")
+        same_rows(context, kind, path, truth, types, dialect=dialect)
         return {
             f"fastload-{kind}": lambda: fastload(
                 context, path, truth, 1, schema, dialect=dialect, table=TABLE),

@@ -48,7 +48,8 @@ class Verdicts(unittest.TestCase):
         close = self.judge([1] * 9, ratios, bar=1.0)
         self.assertEqual((close.median, close.bound, close.word), (1.2, 0.9, "MISSED"))
         self.assertEqual(self.judge([1] * 9, [1.2] * 8 + [0.9], bar=1.0).word, "meets the bar")
-        self.assertEqual(self.judge([1] * 4, [1.2] * 4, bar=1.0).word, "no verdict")
+        for pairs in (4, 5, 8):
+            self.assertEqual(self.judge([1] * pairs, [1.2] * pairs, bar=1.0).word, "no verdict")
 
     def test_less_may_be_better(self):
         self.assertEqual(self.judge([1], [4], bar=5.0, aim=3.0, more_is_better=False).word,
@@ -62,8 +63,10 @@ class Verdicts(unittest.TestCase):
         self.assertEqual((verdict.against, verdict.word), ("fast", "MISSED"))
         results["fast"] = "NotRun: is not installed"
         verdict = verdicts.judge(bar, results)
-        self.assertEqual((verdict.against, verdict.word), ("slow", "meets the bar"))
+        self.assertEqual((verdict.against, verdict.word), ("slow", "no verdict"))
         self.assertIn("is not installed", verdict.note)
+        results["slow"] = self.runs(2.5)
+        self.assertEqual(verdicts.judge(bar, results).word, "MISSED")
 
     def test_several_names_below_are_added(self):
         bar = Bar("b", "what", ("all",), ("one", "two"), bar=1.2, more_is_better=False)

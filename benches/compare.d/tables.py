@@ -6,8 +6,9 @@ import interval
 LEGEND = """\
 Each value is a ratio of two runs of the same round, or a figure of one run; the median of the
 rounds, and in brackets the one-sided 95 % bound of that median towards missing the bar (order
-statistics: of 9 values the second worst, of 5 the worst; none for fewer). A bar at or under 1.15 x
-is decided by that bound and takes 9 pairs, all others by the median.
+statistics: of 9 values the second worst, of 5 the worst; none for fewer). A bar of times at or under
+1.15 x is decided by that bound and takes 9 pairs, all others by the median. Peaks of memory are
+those of one load each.
 """
 
 

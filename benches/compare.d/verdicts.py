@@ -59,6 +59,9 @@ def judge(bar, results):
     against = over if len(bar.over) > 1 else ""
     verdict = Verdict(bar, "", found[over], against, "; ".join(failures))
     verdict.word = word(verdict)
+    if failures and verdict.word.startswith("meets"):
+        # The one that is not there may have been the hardest.
+        verdict.word = "no verdict"
     return verdict
 
 
@@ -72,7 +75,6 @@ def word(verdict):
         if len(verdict.values) < CLOSE_PAIRS:
             note = f"{len(verdict.values)} pairs are too few for a verdict"
             verdict.note = "; ".join(filter(None, (verdict.note, note)))
-        if decides is None:
             return "no verdict"
 
     def meets(limit):

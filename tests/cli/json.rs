@@ -1,8 +1,10 @@
 //! The result as JSON, the summaries, and what goes to which output.
 
+use std::process::Command;
+
 use serde_json::{Map, Value};
 
-use crate::support::{Place, Run, Waiting};
+use crate::support::{Place, Run, Waiting, start};
 
 const BAD: &str = "id,name\n1,ada\nx,eve\n3,grace\n4,\"\"\n";
 const LOAD: [&str; 7] = [
@@ -112,14 +114,7 @@ fn the_fields_of_the_contract() {
 fn looks_at_the_queues_are_events() {
     let waiting = Waiting::start(&["--events", "events", "--log-file", "log", "-q"]);
     let Waiting { place, child, pipe } = waiting;
-    let event = loop {
-        let text = String::from_utf8(place.read_if_there("events")).expect("text");
-        let line = text.lines().find(|line| line.contains("\"queues\""));
-        if let Some(line) = line {
-            break serde_json::from_str::<Value>(line).expect("an object");
-        }
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    };
+    let event = look(&place);
     drop(pipe);
     Run::end_of(child).expect(0);
     assert!(event["seconds"].as_f64() >= Some(5.0), "{event}");
@@ -129,6 +124,47 @@ fn looks_at_the_queues_are_events() {
     assert_eq!(event["findings"], serde_json::json!(["queues_empty"]));
     let log = String::from_utf8(place.read("log")).expect("text");
     assert!(log.contains("queue depths") && log.contains("queues empty"), "{log}");
+}
+
+/// Each row takes a trigger a while, so that rings and read-ahead are full at every look.
+#[test]
+fn full_queues_are_events_and_warnings() {
+    let place = Place::new();
+    place.sqlite_run(
+        "CREATE TABLE t (id BIGINT, v TEXT);
+         CREATE TRIGGER slow AFTER INSERT ON t BEGIN
+             SELECT count(*) FROM (WITH RECURSIVE c(x) AS
+                 (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000) SELECT x FROM c);
+         END",
+    );
+    let lines: Vec<_> = (0..40_000).map(|id| format!("{id},{}\n", "v".repeat(90))).collect();
+    place.write("a.csv", lines.concat());
+    let load = ["a.csv", "--table", "t", "--dialect", "csv", "--no-header", "--io", "read"];
+    let narrow = ["--batch-rows", "1", "--ring-batches", "2", "--chunk-bytes", "64kB"];
+    let output = ["--events", "events", "--log-file", "log", "-q"];
+    let child = start(place.command().args(load.iter().chain(&narrow).chain(&output)));
+    let event = look(&place);
+    let signal = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
+    assert!(signal.expect("kill runs").success());
+    Run::end_of(child).expect(143);
+    assert_eq!(event["findings"], serde_json::json!(["parsers_slow", "writers_slow"]), "{event}");
+    let log = String::from_utf8(place.read("log")).expect("text");
+    for warning in ["read-ahead near capacity", "rings near capacity"] {
+        let line = log.lines().find(|line| line.contains(warning));
+        assert!(line.is_some_and(|line| line.contains("WARN")), "{warning}: {log}");
+    }
+}
+
+/// The first look of the monitor, once it is there.
+fn look(place: &Place) -> Value {
+    loop {
+        let text = String::from_utf8(place.read_if_there("events")).expect("text");
+        let line = text.lines().find(|line| line.contains("\"queues\""));
+        if let Some(line) = line {
+            return serde_json::from_str(line).expect("an object");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Raw readers: every byte is brought into memory and summed, by one thread.
+//! Raw readers: every byte is brought into memory and summed, by one thread; all say how many.
 //!
 //! `read` into 1 MiB with sequential advice; `mmap` with sequential advice and the pages behind
 //! given back; `direct`, O_DIRECT through io_uring, eight requests of 1 MiB into registered buffers
@@ -20,7 +20,7 @@ const DEPTH: usize = 8;
 
 /// A reader by its name.
 #[must_use]
-pub fn by_name(mode: &str) -> Option<fn(&str) -> Result<(), Failure>> {
+pub fn by_name(mode: &str) -> Option<fn(&str) -> Result<u64, Failure>> {
     match mode {
         "read" => Some(read),
         "mmap" => Some(mmap),
@@ -35,34 +35,38 @@ fn sum(bytes: &[u8]) -> u64 {
     rest.iter().fold(words, |sum, &byte| sum.wrapping_add(u64::from(byte)))
 }
 
-fn read(path: &str) -> Result<(), Failure> {
+fn read(path: &str) -> Result<u64, Failure> {
     let mut file = File::open(path)?;
     // SAFETY: advice about an open file.
     unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_SEQUENTIAL) };
     let mut buffer = vec![0; BLOCK_BYTES];
+    let mut total = 0;
     loop {
         let length = file.read(&mut buffer)?;
         if length == 0 {
-            return Ok(());
+            return Ok(total);
         }
         std::hint::black_box(sum(&buffer[..length]));
+        total += length as u64;
     }
 }
 
-fn mmap(path: &str) -> Result<(), Failure> {
+fn mmap(path: &str) -> Result<u64, Failure> {
     let file = File::open(path)?;
     // SAFETY: nobody writes to the file while a comparison runs.
     let map = unsafe { memmap2::Mmap::map(&file)? };
     map.advise(memmap2::Advice::Sequential)?;
+    let mut total = 0;
     for (index, piece) in map.chunks(GIVEN_BACK_BYTES).enumerate() {
         std::hint::black_box(sum(piece));
+        total += piece.len() as u64;
         let at = index * GIVEN_BACK_BYTES;
         // SAFETY: the map is of a file and nobody writes to it: the pages come back when needed.
         unsafe {
             map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, at, piece.len())?;
         }
     }
-    Ok(())
+    Ok(total)
 }
 
 /// Buffers one after the other in huge pages.
@@ -97,7 +101,7 @@ impl Buffers {
     }
 }
 
-fn direct(path: &str) -> Result<(), Failure> {
+fn direct(path: &str) -> Result<u64, Failure> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(path)?;
     let length = file.metadata()?.len();
     let buffers = Buffers::new()?;
@@ -108,7 +112,7 @@ fn direct(path: &str) -> Result<(), Failure> {
     // SAFETY: the buffers live as long as the process.
     unsafe { ring.submitter().register_buffers(&vectors)? };
     ring.submitter().register_files(&[file.as_raw_fd()])?;
-    let (mut next, mut under_way) = (0, 0);
+    let (mut next, mut under_way, mut total) = (0, 0, 0);
     let mut ask = |ring: &mut IoUring, index: usize| -> Result<usize, Failure> {
         if next >= length {
             return Ok(0);
@@ -140,9 +144,11 @@ fn direct(path: &str) -> Result<(), Failure> {
             std::hint::black_box(sum(unsafe {
                 std::slice::from_raw_parts(buffers.at(index), read)
             }));
+            // A short read before the end would show in the sum.
+            total += read as u64;
             under_way -= 1;
             under_way += ask(&mut ring, index)?;
         }
     }
-    Ok(())
+    Ok(total)
 }

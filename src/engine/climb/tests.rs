@@ -112,6 +112,11 @@ fn limits() -> Limits {
 
 const START: Numbers = Numbers { writers: 2, batch_rows: 5_000, commit_rows: 100_000 };
 
+/// Those of a load that is given none: batches become smaller only.
+fn default_limits() -> Limits {
+    Limits { batch_rows: Some((625, 5_000)), ..limits() }
+}
+
 /// The settings after each change, and the window in which it came.
 fn climb(sink: &Sink, windows: u32, noise: f64, seed: u64) -> (Numbers, Vec<u32>) {
     let mut tuner = Tuner::new(limits(), START);
@@ -153,8 +158,8 @@ fn sinks() -> Vec<Sink> {
 
 /// How a climb on a sink ended: the rate over the best one, and the seconds after which the
 /// numbers stayed, of two minutes.
-fn judge(sink: &Sink, noise: f64, seed: u64) -> (f64, f64) {
-    let mut tuner = Tuner::new(limits(), START);
+fn judge(sink: &Sink, limits: &Limits, noise: f64, seed: u64) -> (f64, f64) {
+    let mut tuner = Tuner::new(*limits, START);
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut seconds, mut last_change) = (0.0, 0.0);
     while seconds < 120.0 {
@@ -165,16 +170,19 @@ fn judge(sink: &Sink, noise: f64, seed: u64) -> (f64, f64) {
         }
     }
     assert!(tuner.is_settled());
-    (sink.rate(tuner.settings) / sink.best(&limits()), last_change)
+    (sink.rate(tuner.settings) / sink.best(limits), last_change)
 }
 
 #[test]
 fn it_ends_near_the_best_settings_and_stays_there() {
     for (noise, most_seconds) in [(0.0, 20.0), (0.01, 20.0), (0.03, 30.0)] {
-        for (seed, sink) in sinks().iter().enumerate() {
-            let (part, seconds) = judge(sink, noise, seed as u64);
-            assert!(part >= 0.9, "noise {noise}: {part:.3} of the best, {sink:?}");
-            assert!(seconds < most_seconds, "noise {noise}: {seconds:.1} s, {sink:?}");
+        for limits in [limits(), default_limits()] {
+            for (seed, sink) in sinks().iter().enumerate() {
+                let (part, seconds) = judge(sink, &limits, noise, seed as u64);
+                let case = format!("noise {noise}, {limits:?}, {sink:?}");
+                assert!(part >= 0.9, "{part:.3} of the best inside the limits: {case}");
+                assert!(seconds < most_seconds, "{seconds:.1} s: {case}");
+            }
         }
     }
 }
@@ -187,7 +195,7 @@ fn much_noise_does_not_keep_it_going_and_seldom_leads_it_astray() {
     let climbs = (0..5).flat_map(|round| sinks.iter().zip(1_000 * round..));
     let (mut all, mut bad) = (0, 0);
     for (sink, seed) in climbs {
-        let (part, seconds) = judge(sink, 0.15, seed);
+        let (part, seconds) = judge(sink, &limits(), 0.15, seed);
         assert!(seconds < 60.0, "{seconds:.1} s, seed {seed}, {sink:?}");
         assert!(part >= 0.8, "{part:.3} of the best, seed {seed}, {sink:?}");
         all += 1;
