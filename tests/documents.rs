@@ -212,6 +212,25 @@ fn every_fault_is_listed_and_its_tests_exist() {
 }
 
 /// What the check above must see.
+/// A new baseline of instructions is a decision that users may read of.
+#[test]
+fn the_changelog_names_the_baseline_of_instructions() {
+    let baseline = include_str!("../benches/baseline/instructions.toml");
+    let changelog = include_str!("../CHANGELOG.md");
+    let counts: Vec<_> =
+        ["avx2", "portable"].iter().filter_map(|kernel| count_of(baseline, kernel)).collect();
+    assert_eq!(counts.len(), 2, "{baseline}");
+    for count in counts {
+        assert!(changelog.contains(count), "CHANGELOG.md does not say {count} instructions a byte");
+    }
+}
+
+/// The count of a kernel in the baseline.
+fn count_of<'a>(baseline: &'a str, kernel: &str) -> Option<&'a str> {
+    let mut values = baseline.lines().filter_map(|line| line.split_once(" = "));
+    values.find(|(name, _)| *name == kernel).map(|(_, count)| count)
+}
+
 #[test]
 fn tests_that_are_not_run_are_seen() {
     assert!(is_run("tests/documents.rs", "tests_that_are_not_run_are_seen"));
