@@ -1,6 +1,9 @@
 //! The program: its allocator, and the command line of the library.
 
-#![expect(unsafe_code, reason = "an option of the allocator is set through its C interface")]
+#![cfg_attr(
+    not(fastload_asan),
+    expect(unsafe_code, reason = "an option of the allocator is set through its C interface")
+)]
 
 /// Parsers allocate on one thread what writers free on another (reject records, widened arenas);
 /// mimalloc gives such memory back to its own thread without a lock, and keeps less of it than the
