@@ -12,13 +12,15 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// `mi_option_purge_delay` of mimalloc 3, which the bindings do not name.
+#[cfg(not(fastload_asan))]
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+
 /// Lets the allocator give freed memory back to the system at once, not after a second: while
 /// batches change their size, arenas of the size before would stay beside the new ones. In a load
 /// at rest arenas go round, nothing large is freed. `MIMALLOC_PURGE_DELAY` of the user stands.
 #[cfg(not(fastload_asan))]
 fn purge_at_once() {
-    /// `mi_option_purge_delay` of mimalloc 3, which the bindings do not name.
-    const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
     /// What it is when nobody has set it: another value says that it is another option.
     const DEFAULT_MILLISECONDS: std::ffi::c_long = 1_000;
     // SAFETY: both take a number of an option, look it up in a static table whose length they
@@ -39,4 +41,18 @@ fn main() -> std::process::ExitCode {
     // Without it a file that is cut short ends the process; the load says that it has none.
     let _ = fastload::input::guard::install();
     fastload::cli::run(fastload::cli::core_dumps::forbid()).into()
+}
+
+#[cfg(all(test, not(fastload_asan)))]
+mod tests {
+    use super::*;
+
+    /// Another option at this number has another default, and would be left as it is.
+    #[test]
+    fn the_option_is_the_one_it_is_taken_for() {
+        purge_at_once();
+        // SAFETY: a look into a static table, at a number that it checks.
+        let delay = unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
+        assert_eq!(delay, 0, "milliseconds, unless MIMALLOC_PURGE_DELAY is set");
+    }
 }

@@ -52,8 +52,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("glob", &["config/inputs.rs"]),
     ("indicatif", &["cli/"]),
     ("libc", &["input/guard/mod.rs", "input/lease.rs", "input/mmap.rs"]),
-    ("memmap2", &["input/mmap.rs", "input/pages.rs"]),
     ("libmimalloc_sys", &["main.rs"]),
+    ("memmap2", &["input/mmap.rs", "input/pages.rs"]),
     ("mimalloc", &["main.rs"]),
     // Connections, descriptions and diagnostics; arrays are executed over odbc_sys in one place.
     ("odbc_api", &["sink/odbc/"]),

@@ -211,7 +211,6 @@ fn every_fault_is_listed_and_its_tests_exist() {
     assert!(named.len() > 200, "only {} tests are named", named.len());
 }
 
-/// What the check above must see.
 /// A new baseline of instructions is a decision that users may read of.
 #[test]
 fn the_changelog_names_the_baseline_of_instructions() {
@@ -231,6 +230,7 @@ fn count_of<'a>(baseline: &'a str, kernel: &str) -> Option<&'a str> {
     values.find(|(name, _)| *name == kernel).map(|(_, count)| count)
 }
 
+/// What the check of the faults must see.
 #[test]
 fn tests_that_are_not_run_are_seen() {
     assert!(is_run("tests/documents.rs", "tests_that_are_not_run_are_seen"));

@@ -2,9 +2,7 @@
 import data
 from cases_parse import SCHEMA, fastload, rust_peer
 from cases_sqlite import Cases as SqliteCases
-from cases_sqlite import sums as sqlite_sums
 from context import GB, MB, Group
-from running import check
 
 WIDE_COLUMNS = 10_000
 LARGE_FIELD_BYTES = 1_000_000
@@ -61,20 +59,10 @@ def form_group(context):
     size = min(100 * MB, context.sizes.parse_bytes)
     small = min(10 * MB, size)
 
-    def into_sqlite(path, truth, *flags):
-        database = context.work / "growth.db"
-        SqliteCases.remove(database)
-        try:
-            measured = context.load(path, truth, "-p", "1", "--schema", data.ACCOUNTS_SCHEMA, "--to",
-                                    f"sqlite:{database}", *flags)
-            check("SQLite", sqlite_sums(database), truth)
-            return measured
-        finally:
-            SqliteCases.remove(database)
-
     def start(wanted):
         plain, truth = context.accounts(size_bytes=small)
         large_plain, large_truth = context.accounts(size_bytes=size)
+        sqlite = SqliteCases(context, plain, truth)
         rows = max(1, size // (WIDE_COLUMNS * 4))
         wide, _ = context.file(None, f"wide-{rows}.csv",
                                lambda path: data.write_wide(path, WIDE_COLUMNS, rows))
@@ -90,9 +78,9 @@ def form_group(context):
             "growth-one-row-batches": lambda: fastload(
                 context, plain, truth, 1, (*SCHEMA, "--batch-rows", "1")),
             "growth-plain-large": lambda: fastload(context, large_plain, large_truth, 1),
-            "growth-plain-sqlite": lambda: into_sqlite(plain, truth),
-            "growth-one-row-batches-sqlite": lambda: into_sqlite(
-                plain, truth, "--batch-rows", "1"),
+            "growth-plain-sqlite": lambda: sqlite.fastload("growth", "-p", "1"),
+            "growth-one-row-batches-sqlite": lambda: sqlite.fastload(
+                "growth", "-p", "1", "--batch-rows", "1"),
             "growth-wide": lambda: fastload(
                 context, wide, {"rows": rows}, 1, ("--schema", str(schema_file), "--to", "null:")),
             "growth-large-fields": lambda: fastload(

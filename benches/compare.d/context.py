@@ -122,7 +122,7 @@ class Context:
 
     @property
     def default_parsers(self):
-        """Parsers of a load that is not told how many."""
+        """Parsers of a load that is not told how many: the rule of src/config/work.rs."""
         return min(max(len(os.sched_getaffinity(0)) - 1, 1), 8)
 
     @functools.cached_property

@@ -34,6 +34,7 @@ class Done:
     """A process that has ended well."""
 
     output: str
+    errors: str
     wall_seconds: float
     cpu_seconds: float
     peak_bytes: int
@@ -69,11 +70,12 @@ class Runner:
                 raise
             output.seek(0)
             errors.seek(0)
+            said = errors.read().decode(errors="replace")
             if status not in statuses or not self.usage.exists():
-                said = errors.read().decode(errors="replace").strip().splitlines()[-3:]
+                last = said.strip().splitlines()[-3:]
                 name = os.path.basename(words[0])
-                raise NotRun(f"{name}: exit {status}: {' '.join(said)[:300]}")
-            return Done(output=output.read().decode(errors="replace"),
+                raise NotRun(f"{name}: exit {status}: {' '.join(last)[:300]}")
+            return Done(output=output.read().decode(errors="replace"), errors=said,
                         **json.loads(self.usage.read_text()))
 
 

@@ -142,6 +142,7 @@ impl Parser<'_> {
         let has_shrunk = arena.capacity() > self.shape.rows()
             && self.shape.bytes_of(&arena) > self.shape.bytes();
         if has_shrunk {
+            // First, so that the memory does not hold both.
             drop(arena);
             return self.shape.make(self.id);
         }

@@ -1,10 +1,8 @@
 //! The result as JSON, the summaries, and what goes to which output.
 
-use std::process::Command;
-
 use serde_json::{Map, Value};
 
-use crate::support::{Place, Run, Waiting, start};
+use crate::support::{Place, Run, Waiting, signal, start};
 
 const BAD: &str = "id,name\n1,ada\nx,eve\n3,grace\n4,\"\"\n";
 const LOAD: [&str; 7] = [
@@ -144,8 +142,7 @@ fn full_queues_are_events_and_warnings() {
     let output = ["--events", "events", "--log-file", "log", "-q"];
     let child = start(place.command().args(load.iter().chain(&narrow).chain(&output)));
     let event = look(&place);
-    let signal = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
-    assert!(signal.expect("kill runs").success());
+    signal(&child, "TERM");
     Run::end_of(child).expect(143);
     assert_eq!(event["findings"], serde_json::json!(["parsers_slow", "writers_slow"]), "{event}");
     let log = String::from_utf8(place.read("log")).expect("text");

@@ -37,18 +37,6 @@ pub struct Answer {
     pub sums: Option<Sums>,
 }
 
-/// What the JSON says beside times.
-fn found(mode: &str, path: &str) -> Result<String, Failure> {
-    if let Some(read) = raw_read::by_name(mode) {
-        return Ok(format!("\"bytes\": {}", read(path)?));
-    }
-    let Answer { rows, sums } = answer(mode, path)?;
-    let sums = sums.map_or_else(String::new, |sums| {
-        format!(", \"account_id\": {}, \"cents\": {}", sums.account_id, sums.balance_cents)
-    });
-    Ok(format!("\"rows\": {rows}{sums}"))
-}
-
 type Failure = Box<dyn std::error::Error>;
 
 fn answer(mode: &str, path: &str) -> Result<Answer, Failure> {
@@ -64,6 +52,18 @@ fn answer(mode: &str, path: &str) -> Result<Answer, Failure> {
         "arrow-csv" => arrow::read(body),
         _ => Err(format!("no mode {mode}").into()),
     }
+}
+
+/// What the JSON says beside times.
+fn found(mode: &str, path: &str) -> Result<String, Failure> {
+    if let Some(read) = raw_read::by_name(mode) {
+        return Ok(format!("\"bytes\": {}", read(path)?));
+    }
+    let Answer { rows, sums } = answer(mode, path)?;
+    let sums = sums.map_or_else(String::new, |sums| {
+        format!(", \"account_id\": {}, \"cents\": {}", sums.account_id, sums.balance_cents)
+    });
+    Ok(format!("\"rows\": {rows}{sums}"))
 }
 
 /// What a process and, for `RUSAGE_CHILDREN`, those it has waited for have used.
