@@ -16,13 +16,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[cfg(not(fastload_asan))]
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
+/// What it is when nobody has set it: another value says that it is another option.
+#[cfg(not(fastload_asan))]
+const DEFAULT_MILLISECONDS: std::ffi::c_long = 1_000;
+
 /// Lets the allocator give freed memory back to the system at once, not after a second: while
 /// batches change their size, arenas of the size before would stay beside the new ones. In a load
 /// at rest arenas go round, nothing large is freed. `MIMALLOC_PURGE_DELAY` of the user stands.
 #[cfg(not(fastload_asan))]
 fn purge_at_once() {
-    /// What it is when nobody has set it: another value says that it is another option.
-    const DEFAULT_MILLISECONDS: std::ffi::c_long = 1_000;
     // SAFETY: both take a number of an option, look it up in a static table whose length they
     // check, and set or return a plain integer; no other thread is there yet.
     unsafe {
@@ -50,9 +52,10 @@ mod tests {
     /// Another option at this number has another default, and would be left as it is.
     #[test]
     fn the_option_is_the_one_it_is_taken_for() {
-        purge_at_once();
         // SAFETY: a look into a static table, at a number that it checks.
-        let delay = unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
-        assert_eq!(delay, 0, "milliseconds, unless MIMALLOC_PURGE_DELAY is set");
+        let delay = || unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
+        assert_eq!(delay(), DEFAULT_MILLISECONDS, "unless MIMALLOC_PURGE_DELAY is set");
+        purge_at_once();
+        assert_eq!(delay(), 0);
     }
 }
