@@ -26,8 +26,15 @@ pub const BATCH_BYTES: usize = 2 << 20;
 /// Rows in one batch when neither the user nor the profile says otherwise (`--batch-rows`).
 pub const BATCH_ROWS: usize = 5_000;
 
-/// Full batches that may wait in one ring (`--ring-batches`).
+/// Full batches that may wait in one ring (`--ring-batches`), of batches that are not small.
 pub const RING_BATCHES: usize = 4;
+
+/// Rows that small batches in one ring have together: two threads that meet for every few rows spend
+/// their time on waking each other.
+pub const RING_ROWS: usize = 2_048;
+
+/// Full batches that may wait in one ring by default, however small they are.
+pub const RING_BATCHES_MAX: usize = 256;
 
 /// Rows in one transaction by default (`--commit-rows`).
 pub const COMMIT_ROWS: u64 = 100_000;
@@ -61,4 +68,4 @@ pub const SNIFF_BYTES: usize = 1 << 20;
 const _: () = assert!(MAX_FIELD_BYTES <= MAX_RECORD_BYTES);
 const _: () = assert!(MAX_RECORD_BYTES <= RECORD_BYTES_CEILING);
 const _: () = assert!(BLOCK_RECORDS <= BATCH_ROWS);
-const _: () = assert!(RING_BATCHES >= 1);
+const _: () = assert!(RING_BATCHES >= 1 && RING_BATCHES <= RING_BATCHES_MAX);

@@ -337,7 +337,7 @@ impl WorkOptions {
         let pins = given.pin_cores.clone();
         let pin = p.pick("pin-cores", pins, CoreChoice::None, "not pinned");
         let every = given.commit_every.filter(|Span(time)| !time.is_zero());
-        let rings = limits::RING_BATCHES;
+        let (ring, why_ring) = default_ring(batch_rows);
         let ahead = limits::READ_AHEAD_CHUNKS;
         let commit = limits::COMMIT_ROWS;
         let budget = Span(limits::RETRY_BUDGET);
@@ -352,7 +352,7 @@ impl WorkOptions {
             commit_rows: p.pick("commit-rows", given.commit_rows, commit, "a fixed number"),
             commit_bytes: p.maybe("commit-bytes", given.commit_bytes).map(|Size(bytes)| bytes),
             commit_every: p.maybe("commit-every", every).map(|Span(time)| time),
-            ring_batches: p.pick("ring-batches", given.ring_batches, rings, "hides one commit"),
+            ring_batches: p.pick("ring-batches", given.ring_batches, ring, why_ring),
             memory_limit: bytes(p.pick(
                 "memory-limit",
                 given.memory_limit,
@@ -404,6 +404,16 @@ fn default_chunk(max_rate: Option<Rate>) -> (Size, &'static str) {
             (Size(bytes.max(LEAST_PACED_CHUNK_BYTES)), "a fiftieth of a second at --max-rate")
         }
         _ => (Size(limits::CHUNK_BYTES), "fast on any machine"),
+    }
+}
+
+/// The default of `--ring-batches`, and why.
+fn default_ring(batch_rows: usize) -> (usize, &'static str) {
+    let for_rows = limits::RING_ROWS / batch_rows.max(1);
+    if for_rows > limits::RING_BATCHES {
+        (for_rows.min(limits::RING_BATCHES_MAX), "batches are small")
+    } else {
+        (limits::RING_BATCHES, "hides one commit")
     }
 }
 
@@ -493,6 +503,16 @@ mod tests {
             ..Options::default()
         };
         assert_eq!(settle(options, &around()).unwrap().work.chunk_bytes, 1 << 30);
+    }
+
+    #[test]
+    fn rings_take_more_of_small_batches() {
+        for (rows, batches) in [(1, 256), (20, 102), (400, 5), (700, 4)] {
+            let options = Options { batch_rows: Some(rows), ..Options::default() };
+            assert_eq!(settle(options, &around()).unwrap().work.ring_batches, batches);
+        }
+        let options = Options { batch_rows: Some(1), ring_batches: Some(3), ..Options::default() };
+        assert_eq!(settle(options, &around()).unwrap().work.ring_batches, 3);
     }
 
     #[test]

@@ -28,6 +28,10 @@ use crate::rejects::{RejectFiles, RejectMark};
 use crate::ring::{Consumer, Producer, Sleeper};
 use crate::sink::{RowReject, Sink, SinkError};
 
+/// An idle writer looks again by itself within this time, at first: a parser that makes batches
+/// faster than that is not to wake it for each. It is short beside what a database takes for one.
+const DOZE: Duration = Duration::from_micros(500);
+
 /// Longest an idle writer sleeps before it looks at the clock again.
 const NAP: Duration = Duration::from_millis(200);
 
@@ -258,14 +262,17 @@ impl<'s> Writer<'s> {
         let is_counted_in = self.is_counted_in();
         let holds_arenas = !self.unit.batches.is_empty();
         let holds_unit = !self.unit.is_empty();
-        self.sleeper.sleep_until_or_timeout(nap, || {
+        let mut has_something_to_do = || {
             shared.is_stopped()
                 || inbox.iter().any(|ring| !ring.is_empty())
                 || inbox.iter().all(Consumer::is_finished)
                 || (holds_arenas && shared.starving.load(Ordering::Acquire) > 0)
                 || (holds_unit && shared.retries.is_any_recovering())
                 || (id < shared.writers()) != is_counted_in
-        });
+        };
+        if !self.sleeper.doze(DOZE.min(nap), &mut has_something_to_do) {
+            self.sleeper.sleep_until_or_timeout(nap, has_something_to_do);
+        }
         let slept = started.elapsed();
         if is_counted_in {
             self.times.idle += slept;

@@ -10,7 +10,10 @@
 //! - [`Producer::push`] and [`Consumer::pop`] never wait, never allocate and take no lock.
 //! - Dropping an end is how the other one learns to stop. What was pushed before the producer went
 //!   can still be popped; what the consumer left behind is dropped with the ring.
-//! - Every push, pop and drop of an end wakes the thread at the other end, if it sleeps.
+//! - Every push, every pop from a full ring and every drop of an end wakes the thread at the other
+//!   end, if it sleeps. A pop from a ring that was not full wakes nobody: there was room before.
+//! - A thread may doze before it sleeps ([`Sleeper::doze`]): then only a push that fills the ring
+//!   wakes it, and other pushes are found when it looks again by itself.
 //! - No end waits by itself: a thread has one [`Sleeper`] and waits with it on as many rings as it
 //!   likes, because the condition is its own.
 //!
@@ -30,14 +33,15 @@ use {
     crossbeam_queue::ArrayQueue,
     std::hint::spin_loop,
     std::sync::Arc,
-    std::sync::atomic::{AtomicBool, Ordering, fence},
+    std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence},
     std::thread::{self, Thread, park, park_timeout},
 };
 
 // The model of tests/ring-model compiles this very file with loom's threads and atomics.
 #[cfg(fastload_loom)]
 use super::model::{
-    Arc, ArrayQueue, AtomicBool, Ordering, Thread, fence, park, park_timeout, spin_loop, thread,
+    Arc, ArrayQueue, AtomicBool, AtomicU8, Ordering, Thread, fence, park, park_timeout, spin_loop,
+    thread,
 };
 
 /// Looks at the condition before the thread gives up its core.
@@ -64,17 +68,25 @@ pub struct Waker {
 /// What a sleeper and its wakers share.
 #[derive(Debug)]
 struct Bed {
-    /// Whether the thread is parked, or about to park and looking at its condition a last time.
-    asleep: AtomicBool,
-    /// The thread; set before `asleep` is ever true.
+    /// [`AWAKE`], or how deep the thread is parked, or about to park and looking at its condition a
+    /// last time.
+    depth: AtomicU8,
+    /// The thread; set before `depth` is ever another than [`AWAKE`].
     thread: OnceLock<Thread>,
 }
+
+const AWAKE: u8 = 0;
+
+/// Looks again by itself soon: [`Waker::nudge`] lets it be.
+const DOZING: u8 = 1;
+
+const ASLEEP: u8 = 2;
 
 impl Sleeper {
     /// Returns a sleeper that no thread uses yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { bed: Arc::new(Bed { asleep: AtomicBool::new(false), thread: OnceLock::new() }) }
+        Self { bed: Arc::new(Bed { depth: AtomicU8::new(AWAKE), thread: OnceLock::new() }) }
     }
 
     /// Returns a waker of this sleeper.
@@ -92,7 +104,7 @@ impl Sleeper {
     /// # Panics
     /// When another thread has slept on this sleeper before: its wakers would wake that one.
     pub fn sleep_until(&mut self, mut ready: impl FnMut() -> bool) {
-        let woken = self.sleep(None, &mut ready);
+        let woken = self.sleep(ASLEEP, None, &mut ready);
         debug_assert!(woken, "only a deadline ends a sleep early");
     }
 
@@ -108,10 +120,28 @@ impl Sleeper {
         mut ready: impl FnMut() -> bool,
     ) -> bool {
         // A deadline past the end of the clock is none.
-        self.sleep(Instant::now().checked_add(timeout), &mut ready)
+        self.sleep(ASLEEP, Instant::now().checked_add(timeout), &mut ready)
     }
 
-    fn sleep(&mut self, deadline: Option<Instant>, ready: &mut dyn FnMut() -> bool) -> bool {
+    /// Like [`Sleeper::sleep_until_or_timeout`], for a short `timeout` in which most pushes wake
+    /// nobody.
+    ///
+    /// For a thread that is given much more often than it has to look: being woken costs the one
+    /// who wakes some microseconds (between cores of a virtual machine, and those of a kernel that
+    /// let the other core rest), and it is the one that should not wait.
+    ///
+    /// # Panics
+    /// When another thread has slept on this sleeper before.
+    pub fn doze(&mut self, timeout: Duration, mut ready: impl FnMut() -> bool) -> bool {
+        self.sleep(DOZING, Instant::now().checked_add(timeout), &mut ready)
+    }
+
+    fn sleep(
+        &mut self,
+        depth: u8,
+        deadline: Option<Instant>,
+        ready: &mut dyn FnMut() -> bool,
+    ) -> bool {
         for _ in 0..SPINS {
             if ready() {
                 return true;
@@ -126,14 +156,14 @@ impl Sleeper {
         );
         loop {
             // Going to bed and the look at the condition are on either side of a fence, and so are,
-            // in `wake`, the change of the condition and the look at `asleep`. Of two such fences
+            // in `wake`, the change of the condition and the look at `depth`. Of two such fences
             // one comes first: either `ready` sees the change, or `wake` sees the sleeper. A
             // wake-up between here and `park` leaves a token, and `park` returns at once. All
-            // changes of `asleep` are read-modify-writes, so that they stand in one order.
-            self.bed.asleep.swap(true, Ordering::AcqRel);
+            // changes of `depth` are read-modify-writes, so that they stand in one order.
+            self.bed.depth.swap(depth, Ordering::AcqRel);
             fence(Ordering::SeqCst);
             if ready() {
-                self.bed.asleep.swap(false, Ordering::AcqRel);
+                self.bed.depth.swap(AWAKE, Ordering::AcqRel);
                 return true;
             }
             match deadline {
@@ -141,7 +171,7 @@ impl Sleeper {
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
-                        self.bed.asleep.swap(false, Ordering::AcqRel);
+                        self.bed.depth.swap(AWAKE, Ordering::AcqRel);
                         return false;
                     }
                     park_timeout(left);
@@ -158,17 +188,29 @@ impl Default for Sleeper {
 }
 
 impl Waker {
-    /// Makes the sleeper look at its condition again, if it sleeps; costs a fence and a load if
-    /// not.
+    /// Makes the sleeper look at its condition again, if it sleeps or dozes; costs a fence and a
+    /// load if not.
     ///
     /// Call it after the change that it is to see.
     pub fn wake(&self) {
-        // Pairs with the fence in `Sleeper::sleep`.
+        self.rouse(DOZING);
+    }
+
+    /// As [`Waker::wake`], but lets a dozing thread be: it looks at its condition soon.
+    pub fn nudge(&self) {
+        self.rouse(ASLEEP);
+    }
+
+    /// Wakes a thread that is at least so deep asleep.
+    fn rouse(&self, depth: u8) {
+        // Pairs with the fence in `Sleeper::sleep`. A thread that dozes here and sleeps later looks
+        // at its condition in between, behind a fence that comes after this one.
         fence(Ordering::SeqCst);
-        if self.bed.asleep.load(Ordering::Relaxed) && self.bed.asleep.swap(false, Ordering::AcqRel)
+        if self.bed.depth.load(Ordering::Relaxed) >= depth
+            && self.bed.depth.swap(AWAKE, Ordering::AcqRel) != AWAKE
         {
-            // Absent only if `asleep` could be seen before the thread was set. The load that saw
-            // true, the fences and the set in program order before the store rule it out.
+            // Absent only if `depth` could be seen before the thread was set. The load that saw
+            // another depth, the fences and the set in program order before the store rule it out.
             if let Some(thread) = self.bed.thread.get() {
                 thread.unpark();
             }
@@ -251,7 +293,8 @@ pub enum PushError<T> {
 }
 
 impl<T> Producer<T> {
-    /// Puts `element` in and wakes the consumer's thread; never waits.
+    /// Puts `element` in and wakes the consumer's thread, where that dozes only with the last
+    /// element that there is room for; never waits.
     ///
     /// Success does not mean that the consumer will see the element: it may be dropped the moment
     /// after, and the element is then dropped with the ring.
@@ -263,7 +306,11 @@ impl<T> Producer<T> {
             return Err(PushError::Abandoned(element));
         }
         self.shared.queue.push(element).map_err(PushError::Full)?;
-        self.consumer_waker.wake();
+        if self.shared.queue.is_full() {
+            self.consumer_waker.wake();
+        } else {
+            self.consumer_waker.nudge();
+        }
         Ok(())
     }
 
@@ -299,12 +346,18 @@ impl<T> Producer<T> {
 }
 
 impl<T> Consumer<T> {
-    /// Takes the oldest element and wakes the producer's thread; never waits.
+    /// Takes the oldest element, and wakes the producer's thread if the ring was full; never waits.
     ///
     /// `None` means empty at this moment; ask [`Consumer::is_finished`] whether it is for good.
     pub fn pop(&mut self) -> Option<T> {
         let element = self.shared.queue.pop()?;
-        self.producer_waker.wake();
+        // A producer that sleeps pushes nothing, so one that found the ring full leaves exactly one
+        // place. The fence pairs with the one in `Sleeper::sleep`: either `ready` sees this pop, or
+        // the length here counts what was pushed before it.
+        fence(Ordering::SeqCst);
+        if self.shared.queue.len() + 1 >= self.shared.queue.capacity() {
+            self.producer_waker.wake();
+        }
         Some(element)
     }
 

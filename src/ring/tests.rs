@@ -67,6 +67,35 @@ fn a_timeout_ends_a_sleep_that_nobody_ends() {
     assert!(sleeper.sleep_until_or_timeout(Duration::MAX, || true));
 }
 
+/// Pushes that leave room let a dozing thread be; the one that takes the last place wakes it.
+#[test]
+fn a_full_ring_ends_a_doze() {
+    let mut taker = Sleeper::new();
+    let (mut producer, consumer) = ring(3, Sleeper::new().waker(), taker.waker());
+    let dozing = thread::spawn(move || {
+        // The consumer stays alive: only the push can end the doze.
+        (taker.doze(Duration::MAX, || consumer.len() == 3), consumer)
+    });
+    while producer.consumer_waker.bed.depth.load(Ordering::Acquire) != DOZING {
+        thread::yield_now();
+    }
+    producer.push('a').expect("room");
+    producer.push('b').expect("room");
+    assert_eq!(producer.consumer_waker.bed.depth.load(Ordering::Acquire), DOZING);
+    producer.push('c').expect("room");
+    let (woken, _consumer) = dozing.join().expect("it does not panic");
+    assert!(woken);
+}
+
+#[test]
+fn a_doze_ends_by_itself() {
+    let mut taker = Sleeper::new();
+    let (mut producer, consumer) = ring(3, Sleeper::new().waker(), taker.waker());
+    producer.push('a').expect("room");
+    assert!(!taker.doze(Duration::from_millis(1), || consumer.len() > 1));
+    assert!(taker.doze(Duration::from_millis(1), || !consumer.is_empty()));
+}
+
 #[test]
 fn a_sleeper_stays_with_its_thread() {
     let mut sleeper = Sleeper::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 pub use loom::hint::spin_loop;
 pub use loom::sync::Arc;
-pub use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence};
 pub use loom::thread::{self, Thread, park};
 
 /// Parks; the model has no clock, so a deadline never comes.

@@ -2,6 +2,8 @@
 //!
 //! A lost wake-up shows as loom's «deadlock» panic: all threads blocked, one of them parked.
 
+use std::time::Duration;
+
 use loom::thread;
 use ring_model::ring::{Consumer, Producer, PushError, Sleeper, ring};
 
@@ -48,6 +50,71 @@ fn a_push_wakes_the_consumer_and_a_pop_the_producer() {
         }
         drop(taker.join().expect("the taker ends"));
         assert!(producer.is_abandoned());
+    });
+}
+
+/// Two places: the pop that makes room in a full ring wakes, and the other one need not.
+#[test]
+fn a_pop_from_a_full_ring_wakes_the_producer() {
+    bounded(|| {
+        let (mut here, mut there) = (Sleeper::new(), Sleeper::new());
+        let (mut producer, mut consumer) = ring(2, here.waker(), there.waker());
+        let giver = thread::spawn(move || {
+            // The consumer stays alive to the end: only its pops can wake this thread.
+            for element in 0..4 {
+                here.sleep_until(|| !producer.is_full());
+                producer.push(element).expect("there is room");
+            }
+        });
+        let mut expected = 0;
+        while let Some(element) = pop_waiting(&mut there, &mut consumer) {
+            assert_eq!(element, expected);
+            expected += 1;
+        }
+        assert_eq!(expected, 4);
+        giver.join().expect("the giver ends");
+    });
+}
+
+/// A consumer that dozes and then sleeps, as writers do. There is no clock here: a doze of no time
+/// ends at its first look, which any push may come before or behind.
+#[test]
+fn a_push_is_seen_by_a_thread_that_dozes_first() {
+    bounded(|| {
+        let (mut here, mut there) = (Sleeper::new(), Sleeper::new());
+        let (mut producer, mut consumer) = ring(1, here.waker(), there.waker());
+        let taker = thread::spawn(move || {
+            for expected in 0..2 {
+                if !there.doze(Duration::ZERO, || !consumer.is_empty()) {
+                    there.sleep_until(|| !consumer.is_empty());
+                }
+                assert_eq!(consumer.pop(), Some(expected));
+            }
+            consumer
+        });
+        for element in 0..2 {
+            here.sleep_until(|| !producer.is_full());
+            producer.push(element).expect("there is room");
+        }
+        drop(taker.join().expect("the taker ends"));
+    });
+}
+
+/// The same where the ring has room: the push nudges only, and the doze ends by itself.
+#[test]
+fn a_nudge_during_a_doze_is_not_lost_by_the_sleep_that_follows() {
+    bounded(|| {
+        let mut there = Sleeper::new();
+        let (mut producer, mut consumer) = ring(2, Sleeper::new().waker(), there.waker());
+        let taker = thread::spawn(move || {
+            if !there.doze(Duration::ZERO, || !consumer.is_empty()) {
+                there.sleep_until(|| !consumer.is_empty());
+            }
+            assert_eq!(consumer.pop(), Some(7));
+            consumer
+        });
+        producer.push(7).expect("there is room");
+        drop(taker.join().expect("the taker ends"));
     });
 }
 
