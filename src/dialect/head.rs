@@ -1,7 +1,7 @@
 //! A slow reader of the records at the head of a file, for sniffing and for the header.
 //!
-//! It follows the rules of the dialect one byte at a time and copies every field; it never sees
-//! more than [`crate::limits::SNIFF_BYTES`].
+//! It follows the rules of the dialect one byte at a time, but for stretches of bytes without a
+//! meaning, and copies every field; it never sees more than [`crate::limits::SNIFF_BYTES`].
 
 use crate::config::dialect::{BareQuote, Dialect, Terminator};
 use crate::record::Malformed;
@@ -36,13 +36,20 @@ pub struct HeadReader<'a> {
     at: usize,
     /// Whether the head is the whole file, so that its last record counts.
     complete: bool,
+    /// Whether a byte may mean something: all others stand for themselves wherever they are.
+    has_meaning: [bool; 256],
 }
 
 impl<'a> HeadReader<'a> {
     /// A reader that stands behind the skipped lines. `bytes` begin behind the byte order mark.
     #[must_use]
     pub fn new(dialect: &'a Dialect, bytes: &'a [u8], complete: bool) -> Self {
-        let mut reader = Self { dialect, bytes, at: 0, complete };
+        let mut has_meaning = [false; 256];
+        let roles = [dialect.quote, dialect.escape, dialect.delimiter.first().copied()];
+        for byte in roles.into_iter().flatten().chain(*b"\r\n") {
+            has_meaning[usize::from(byte)] = true;
+        }
+        let mut reader = Self { dialect, bytes, at: 0, complete, has_meaning };
         for _ in 0..dialect.skip_lines {
             reader.at = reader.line_end(reader.at);
         }
@@ -75,6 +82,13 @@ impl<'a> HeadReader<'a> {
         }
     }
 
+    /// The bytes from `at` to the first one that may mean something.
+    fn plain_bytes(&self, at: usize) -> &'a [u8] {
+        let rest = &self.bytes[at..];
+        let meaning = rest.iter().position(|&byte| self.has_meaning[usize::from(byte)]);
+        &rest[..meaning.unwrap_or(rest.len())]
+    }
+
     /// Reads the record at `start`; `None` when the head ends inside it.
     fn record(&self, start: usize) -> Option<HeadRecord> {
         let mut scan = Scan::default();
@@ -85,6 +99,15 @@ impl<'a> HeadReader<'a> {
                     return None;
                 }
                 break (scan.state == State::Quoted).then_some(Malformed::UnterminatedQuote);
+            }
+            let plain = if scan.state == State::QuoteInQuoted { &[] } else { self.plain_bytes(at) };
+            if !plain.is_empty() {
+                scan.field.bytes.extend_from_slice(plain);
+                if scan.state == State::FieldStart {
+                    scan.state = State::Unquoted;
+                }
+                at += plain.len();
+                continue;
             }
             match self.step(&mut scan, at) {
                 Ok(Step::To(next)) => at = next,
@@ -239,6 +262,29 @@ mod tests {
         assert_eq!(read(&csv, "\"a\"b\nc\n"), ["TextAfterQuote", "c"]);
         assert_eq!(read(&csv, "\"a,b\nc\n"), ["UnterminatedQuote", "c"]);
         assert_eq!(read(&csv, "\"\",\n"), ["<>/"]);
+    }
+
+    /// Stretches of plain bytes change nothing: the same with every byte looked at.
+    #[test]
+    fn plain_stretches_are_as_byte_by_byte() {
+        let dialects = [
+            Dialect::default(),
+            Dialect { escape: Some(b'\\'), trim: true, ..Dialect::default() },
+            Dialect { bare_quote: BareQuote::Literal, comment: Some(b'#'), ..Dialect::default() },
+            Dialect { delimiter: b"|a".to_vec(), quote: None, ..Dialect::default() },
+            Dialect { terminator: Terminator::Cr, trailing_delimiter: true, ..Dialect::default() },
+        ];
+        let mut random = fastrand::Rng::with_seed(3);
+        for round in 0..20_000 {
+            let text: Vec<u8> = (0..random.usize(..40))
+                .map(|_| *random.choice(b",,|ab \"\\\r\n\n#").unwrap())
+                .collect();
+            let dialect = &dialects[round % dialects.len()];
+            let quick = HeadReader::new(dialect, &text, random.bool());
+            let slow = HeadReader { has_meaning: [true; 256], ..quick.clone() };
+            let shown = text.escape_ascii();
+            assert_eq!(quick.collect::<Vec<_>>(), slow.collect::<Vec<_>>(), "{shown} {dialect:?}");
+        }
     }
 
     #[test]

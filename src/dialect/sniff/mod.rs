@@ -381,7 +381,7 @@ impl Sniffer<'_> {
         if dialect.encoding != Encoding::Utf8 {
             return;
         }
-        if let Err(error) = std::str::from_utf8(self.body)
+        if let Err(error) = simdutf8::compat::from_utf8(self.body)
             && error.error_len().is_some()
         {
             self.evidence.push(format!(
