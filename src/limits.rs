@@ -34,7 +34,7 @@ pub const RING_BATCHES: usize = 4;
 pub const RING_ROWS: usize = 2_048;
 
 /// Full batches that may wait in one ring by default, however small they are.
-pub const RING_BATCHES_MAX: usize = 256;
+pub const RING_BATCHES_MAX: usize = 64;
 
 /// Rows in one transaction by default (`--commit-rows`).
 pub const COMMIT_ROWS: u64 = 100_000;

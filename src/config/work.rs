@@ -507,7 +507,7 @@ mod tests {
 
     #[test]
     fn rings_take_more_of_small_batches() {
-        for (rows, batches) in [(1, 256), (20, 102), (400, 5), (700, 4)] {
+        for (rows, batches) in [(1, 64), (32, 64), (40, 51), (400, 5), (700, 4)] {
             let options = Options { batch_rows: Some(rows), ..Options::default() };
             assert_eq!(settle(options, &around()).unwrap().work.ring_batches, batches);
         }

@@ -231,8 +231,10 @@ impl Load {
         let arenas = sharing
             .as_ref()
             .map_or_else(|| supply.most(work.writers_max()), |sharing| sharing.arenas_max);
-        let rings = Rings::new(&parser_sleepers, &writer_sleepers, work.ring_batches, arenas);
-        self.control.metrics.note_capacity(work.writers, work.parsers * work.ring_batches);
+        // There are no more batches than arenas.
+        let ring_batches = work.ring_batches.min(arenas);
+        let rings = Rings::new(&parser_sleepers, &writer_sleepers, ring_batches, arenas);
+        self.control.metrics.note_capacity(work.writers, work.parsers * ring_batches);
         let shared = Arc::new(Shared::new(
             self.config,
             layout,

@@ -270,8 +270,8 @@ impl<'s> Writer<'s> {
                 || (holds_unit && shared.retries.is_any_recovering())
                 || (id < shared.writers()) != is_counted_in
         };
-        if !self.sleeper.doze(DOZE.min(nap), &mut has_something_to_do) {
-            self.sleeper.sleep_until_or_timeout(nap, has_something_to_do);
+        if !self.sleeper.doze(DOZE, &mut has_something_to_do) {
+            self.sleeper.sleep_until_or_timeout(nap.saturating_sub(DOZE), has_something_to_do);
         }
         let slept = started.elapsed();
         if is_counted_in {

@@ -12,8 +12,8 @@
 //!   can still be popped; what the consumer left behind is dropped with the ring.
 //! - Every push, every pop from a full ring and every drop of an end wakes the thread at the other
 //!   end, if it sleeps. A pop from a ring that was not full wakes nobody: there was room before.
-//! - A thread may doze before it sleeps ([`Sleeper::doze`]): then only a push that fills the ring
-//!   wakes it, and other pushes are found when it looks again by itself.
+//! - A thread may doze before it sleeps ([`Sleeper::doze`]): then only a push that leaves the ring
+//!   three quarters full wakes it, and other pushes are found when it looks again by itself.
 //! - No end waits by itself: a thread has one [`Sleeper`] and waits with it on as many rings as it
 //!   likes, because the condition is its own.
 //!
@@ -98,8 +98,9 @@ impl Sleeper {
     /// Returns as soon as `ready` says true; parks the thread until then.
     ///
     /// `ready` is asked again after every wake-up, so it must be cheap and must not block. It has
-    /// to depend only on what is followed by a wake-up: rings made with this sleeper's waker, or
-    /// shared state whose writers call [`Waker::wake`] after they wrote.
+    /// to depend only on what is followed by a wake-up: that a ring made with this sleeper's waker
+    /// has elements to pop, has room to push, or has lost its other end, or shared state whose
+    /// writers call [`Waker::wake`] after they wrote.
     ///
     /// # Panics
     /// When another thread has slept on this sleeper before: its wakers would wake that one.
@@ -124,7 +125,7 @@ impl Sleeper {
     }
 
     /// Like [`Sleeper::sleep_until_or_timeout`], for a short `timeout` in which most pushes wake
-    /// nobody.
+    /// nobody: a condition that a push has made true may be seen as late as that.
     ///
     /// For a thread that is given much more often than it has to look: being woken costs the one
     /// who wakes some microseconds (between cores of a virtual machine, and those of a kernel that
@@ -293,8 +294,8 @@ pub enum PushError<T> {
 }
 
 impl<T> Producer<T> {
-    /// Puts `element` in and wakes the consumer's thread, where that dozes only with the last
-    /// element that there is room for; never waits.
+    /// Puts `element` in and wakes the consumer's thread, where that dozes only when the ring is
+    /// three quarters full then; never waits.
     ///
     /// Success does not mean that the consumer will see the element: it may be dropped the moment
     /// after, and the element is then dropped with the ring.
@@ -306,7 +307,7 @@ impl<T> Producer<T> {
             return Err(PushError::Abandoned(element));
         }
         self.shared.queue.push(element).map_err(PushError::Full)?;
-        if self.shared.queue.is_full() {
+        if self.shared.queue.len() * 4 >= self.shared.queue.capacity() * 3 {
             self.consumer_waker.wake();
         } else {
             self.consumer_waker.nudge();

@@ -67,11 +67,11 @@ fn a_timeout_ends_a_sleep_that_nobody_ends() {
     assert!(sleeper.sleep_until_or_timeout(Duration::MAX, || true));
 }
 
-/// Pushes that leave room let a dozing thread be; the one that takes the last place wakes it.
+/// Pushes that leave room let a dozing thread be; the third of four places wakes it.
 #[test]
-fn a_full_ring_ends_a_doze() {
+fn a_ring_that_is_nearly_full_ends_a_doze() {
     let mut taker = Sleeper::new();
-    let (mut producer, consumer) = ring(3, Sleeper::new().waker(), taker.waker());
+    let (mut producer, consumer) = ring(4, Sleeper::new().waker(), taker.waker());
     let dozing = thread::spawn(move || {
         // The consumer stays alive: only the push can end the doze.
         (taker.doze(Duration::MAX, || consumer.len() == 3), consumer)

@@ -74,8 +74,19 @@ fn place_of(bad: &[usize]) -> Place {
     place
 }
 
-const SMALL_COMMITS: [&str; 8] =
-    ["--commit-rows", "1", "--batch-rows", "1", "--chunk-bytes", "16", "--parsers", "1"];
+/// The rings are small too, so that the writer has taken what stands before a bad record.
+const SMALL_COMMITS: [&str; 10] = [
+    "--commit-rows",
+    "1",
+    "--batch-rows",
+    "1",
+    "--chunk-bytes",
+    "16",
+    "--parsers",
+    "1",
+    "--ring-batches",
+    "2",
+];
 
 fn load_in_steps<'a>(more: &[&'a str]) -> Vec<&'a str> {
     LOAD.iter().chain(&SMALL_COMMITS).chain(more).copied().collect()

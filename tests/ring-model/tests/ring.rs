@@ -100,6 +100,24 @@ fn a_push_is_seen_by_a_thread_that_dozes_first() {
     });
 }
 
+/// Of a ring of two the second push wakes a thread whose doze nothing else ends.
+#[test]
+fn a_push_that_fills_the_ring_ends_a_doze() {
+    bounded(|| {
+        let mut there = Sleeper::new();
+        let (mut producer, mut consumer) = ring(2, Sleeper::new().waker(), there.waker());
+        let taker = thread::spawn(move || {
+            assert!(there.doze(Duration::MAX, || consumer.len() == 2));
+            assert_eq!((consumer.pop(), consumer.pop()), (Some(1), Some(2)));
+            consumer
+        });
+        for element in 1..=2 {
+            producer.push(element).expect("there is room");
+        }
+        drop(taker.join().expect("the taker ends"));
+    });
+}
+
 /// The same where the ring has room: the push nudges only, and the doze ends by itself.
 #[test]
 fn a_nudge_during_a_doze_is_not_lost_by_the_sleep_that_follows() {
