@@ -272,6 +272,8 @@ mod tests {
             Dialect { escape: Some(b'\\'), trim: true, ..Dialect::default() },
             Dialect { bare_quote: BareQuote::Literal, comment: Some(b'#'), ..Dialect::default() },
             Dialect { delimiter: b"|a".to_vec(), quote: None, ..Dialect::default() },
+            Dialect { escape: Some(b'\\'), quote: None, ..Dialect::default() },
+            Dialect { terminator: Terminator::CrLf, double_quote: false, ..Dialect::default() },
             Dialect { terminator: Terminator::Cr, trailing_delimiter: true, ..Dialect::default() },
         ];
         let mut random = fastrand::Rng::with_seed(3);

@@ -19,9 +19,6 @@ use crate::parse::rows::{Pause, Window};
 use crate::record::{ByteRange, Malformed};
 use crate::split::{self, ChunkStart};
 
-/// Bytes of a map after which those that were read are given back.
-const RELEASE_STEP_BYTES: u64 = 4 << 20;
-
 /// Bytes of a map searched for a newline before they are given back.
 const SEARCH_BYTES: usize = 4 << 20;
 
@@ -84,7 +81,6 @@ impl Parser<'_> {
         proven: Option<ChunkStart>,
     ) -> Result<(), Halt> {
         let bytes = map.bytes();
-        map.populate(range);
         let until = usize_of(range.end);
         let dialect = self.rows.dialect();
         let longest = dialect.max_record_bytes + WINDOW_SLACK_BYTES;
@@ -127,7 +123,7 @@ impl Parser<'_> {
         self.prove(&mut attempt)?;
         self.finish(attempt, end)?;
         let read = ByteRange { start: range.start.min(start), end: range.end };
-        if let Some(behind) = given_back(read, bytes.len() as u64) {
+        if let Some(behind) = file.to_give_back(index, read) {
             map.release(behind);
         }
         Ok(())
@@ -389,19 +385,6 @@ struct Skipped {
     lines: u64,
 }
 
-/// What is to be given back of a map of `length` bytes after a chunk of it was `read`.
-///
-/// A call makes the other cores wait for a moment, so that there is none for each chunk, but one for
-/// the chunk at the end of a step. Chunks end in their order, so all bytes of the step are read by
-/// then; the step before it is given back once more, for pages that came with others behind them.
-/// Near the end of the file no step need end, and each chunk gives back.
-fn given_back(read: ByteRange, length: u64) -> Option<ByteRange> {
-    let ends_step = read.start / RELEASE_STEP_BYTES != read.end / RELEASE_STEP_BYTES;
-    let is_last = read.end.saturating_add(RELEASE_STEP_BYTES) >= length;
-    let start = read.start.saturating_sub(2 * RELEASE_STEP_BYTES);
-    (ends_step || is_last).then_some(ByteRange { start, end: read.end })
-}
-
 /// Skips to the first raw newline of a map at or after `from`, giving pages back on the way.
 fn newline_in_map(
     map: &MappedFile,
@@ -472,37 +455,6 @@ fn usize_of(offset: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Chunks of any size, in their order: what was read and not given back stays small, nothing is
-    /// left, and there are few calls.
-    #[test]
-    fn what_is_read_is_given_back() {
-        const STEP: u64 = RELEASE_STEP_BYTES;
-        for (length, chunk_bytes) in [
-            (300 << 20, 1 << 20),
-            ((300 << 20) + 1, 1 << 20),
-            (300_000_007, 77_777),
-            (300 << 20, 64 << 20),
-            (9_999_999, 1 << 20),
-            (5, 2),
-        ] {
-            let (mut at, mut given, mut most, mut calls) = (0_u64, 0_u64, 0, 0);
-            while at < length {
-                let read = ByteRange { start: at, end: length.min(at + chunk_bytes) };
-                at = read.end;
-                most = most.max(at - given);
-                if let Some(range) = given_back(read, length) {
-                    assert!(range.start <= given, "bytes from {given} on are left");
-                    given = range.end;
-                    calls += 1;
-                }
-            }
-            assert_eq!(given, length);
-            assert!(most <= STEP + chunk_bytes, "{most} bytes, {chunk_bytes} of {length}");
-            let needed = length / STEP.max(chunk_bytes) + 1;
-            assert!(calls <= needed + STEP / chunk_bytes + 1, "{calls} calls, {chunk_bytes}");
-        }
-    }
 
     #[test]
     fn a_newline_may_stand_across_two_pieces() {

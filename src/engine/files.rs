@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::given_back::GivenBack;
 use crate::config::{InputSpec, IoWay, LoadConfig};
 use crate::error::{Error, Result};
 use crate::input::block::{Block, BlockFeed};
@@ -238,6 +239,7 @@ pub(super) struct OpenFile {
     /// Records after which the file is not read further (`--limit`, with `--offset-records`).
     record_limit: Option<u64>,
     ended_early: AtomicBool,
+    given_back: GivenBack,
 }
 
 impl OpenFile {
@@ -259,6 +261,7 @@ impl OpenFile {
             next_chunk: Mutex::new(0),
             record_limit: config.limit.map(|limit| limit.saturating_add(config.offset_records)),
             ended_early: AtomicBool::new(false),
+            given_back: GivenBack::default(),
         }
     }
 
@@ -311,6 +314,13 @@ impl OpenFile {
         }
         let start = nominal.max(gap.start.byte_offset);
         Some(ByteRange { start, end: end.min(nominal + self.chunk_bytes).max(start) })
+    }
+
+    /// What is to be given back of the map after a chunk of it was `read` and published.
+    pub(super) fn to_give_back(&self, chunk: u64, read: ByteRange) -> Option<ByteRange> {
+        let length = self.length.unwrap_or(u64::MAX);
+        let is_last = self.is_ended_early() || self.chunk_range(chunk + 1, length).is_none();
+        self.given_back.after(read, is_last)
     }
 
     /// Declares a chunk done; the next record begins at `next`.

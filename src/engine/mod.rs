@@ -18,6 +18,7 @@ mod dial;
 mod duplicates;
 mod ending;
 mod files;
+mod given_back;
 mod heartbeat;
 mod infer;
 mod job;

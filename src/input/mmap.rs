@@ -128,23 +128,10 @@ impl MappedFile {
         (asked, sampled.filter(|&page| is_resident(page)).count())
     }
 
-    /// Brings the pages of `range` into resident memory in one call instead of a fault for each few.
-    ///
-    /// Advice: what cannot be brought in now is when it is read.
-    pub fn populate(&self, range: ByteRange) {
-        let end = range.end.min(self.map.len() as u64);
-        let start = range.start - range.start % rustix::param::page_size() as u64;
-        if let (Ok(start), Ok(end)) = (usize::try_from(start), usize::try_from(end))
-            && start < end
-        {
-            drop(self.map.advise_range(Advice::PopulateRead, start, end - start));
-        }
-    }
-
     /// Takes the pages of `range` out of resident memory; they stay readable.
     ///
     /// For what is parsed: resident memory then follows the parsers instead of growing to the
-    /// file's size. `range` is everything the caller has read since its last call, to the last byte
+    /// file's size. `range` is what was read, to the last byte
     /// of a record that goes on past its chunk. Any thread may call it at any time, also for ranges
     /// that others are reading or that were given back before: a later read finds the same bytes,
     /// in the page cache or on disk, and costs a fault. The call itself is one system call; one for
@@ -206,19 +193,6 @@ mod tests {
         map.release(ByteRange { start: 400_000, end: 500_000 });
         map.release(ByteRange { start: 0, end: u64::MAX / 2 });
         assert!(map.bytes() == bytes);
-    }
-
-    #[test]
-    fn what_is_populated_is_resident() {
-        let map = mapped(&vec![b'x'; 9 << 20]);
-        map.release(ByteRange { start: 0, end: 9 << 20 });
-        assert_eq!(resident_kib(&map), 0);
-        map.populate(ByteRange { start: (4 << 20) + 5, end: 5 << 20 });
-        assert!(resident_kib(&map) >= 1 << 10, "{} KiB", resident_kib(&map));
-        // Past the end, and nothing.
-        map.populate(ByteRange { start: 9 << 20, end: 10 << 20 });
-        map.populate(ByteRange { start: 5, end: 5 });
-        assert_eq!(map.bytes().iter().find(|&&byte| byte != b'x'), None);
     }
 
     #[test]
