@@ -286,6 +286,7 @@ impl ColumnBuffer {
     /// # Panics
     /// If the row is out of range.
     #[must_use]
+    #[inline]
     pub fn cell(&self, row: usize) -> CellRef<'_> {
         let word = self.indicators.get(row);
         if word == NULL_INDICATOR {

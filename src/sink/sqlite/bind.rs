@@ -102,15 +102,19 @@ impl Statements {
         let stamps = if self.is_stamped { 2 } else { 0 };
         assert_eq!(parameters, rows.len() * (stamps + batch.columns.len()));
         let mut parameter: c_int = 0;
+        let mut bind_next = |cell: CellRef<'_>| {
+            parameter += 1;
+            match bind(raw, parameter, cell) {
+                ffi::SQLITE_OK => Ok(()),
+                code => Err(self.failure(code)),
+            }
+        };
         for &row in rows {
-            let stamp = if self.is_stamped { Some(stamp(batch, row)) } else { None };
-            let cells = batch.columns.iter().map(|column| column.cell(row));
-            for cell in stamp.into_iter().flatten().chain(cells) {
-                parameter += 1;
-                let code = bind(raw, parameter, cell);
-                if code != ffi::SQLITE_OK {
-                    return Err(self.failure(code));
-                }
+            if self.is_stamped {
+                stamp(batch, row).into_iter().try_for_each(&mut bind_next)?;
+            }
+            for column in &batch.columns {
+                bind_next(column.cell(row))?;
             }
         }
         // SAFETY:
@@ -207,6 +211,7 @@ pub(super) fn limit(connection: &Connection, which: c_int) -> usize {
 }
 
 /// Binds one cell; the caller steps only while the cell's memory is borrowed.
+#[inline]
 fn bind(raw: NonNull<ffi::sqlite3_stmt>, parameter: c_int, cell: CellRef<'_>) -> c_int {
     let statement = raw.as_ptr();
     // SAFETY:

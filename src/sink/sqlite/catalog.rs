@@ -175,6 +175,17 @@ impl TableName {
         Ok(programs || kind.is_some_and(|kind| kind.kind != "table"))
     }
 
+    /// Whether the table has an index beside its rows, that of a key that is no rowid included.
+    pub(super) fn has_indexes(&self, connection: &Connection) -> Result<bool, SinkError> {
+        connection
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1, ?2))",
+                [&self.table, &self.schema],
+                |row| row.get(0),
+            )
+            .map_err(|error| sink_error(&format!("describe {}", self.table), &error))
+    }
+
     fn kind(&self, connection: &Connection) -> rusqlite::Result<Option<Kind>> {
         connection
             .query_row(

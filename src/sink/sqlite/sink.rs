@@ -5,7 +5,7 @@
 //!   replaced or half undone without an error ("The ON CONFLICT Clause");
 //! - several rows go in one statement, because a statement costs more than a row; when one of
 //!   them is refused, ABORT has undone the whole statement and nothing else, and its rows are
-//!   sent again one by one. No savepoint is needed for that;
+//!   sent again in smaller groups, and one by one in the end. No savepoint is needed for that;
 //! - a trigger may do what ABORT does not undo (`RAISE(FAIL)`, `RAISE(IGNORE)`), a virtual table
 //!   may not undo at all, and a foreign key into the same table sees how rows are grouped. Such
 //!   tables take one row a statement, inside a savepoint of its own;
@@ -44,9 +44,8 @@ struct Session {
     guards: Guards,
     /// One row in a savepoint at a time.
     delicate: bool,
-    group_rows: usize,
-    group: usize,
-    single: usize,
+    /// Rows and index of each prepared statement, from the one of most rows to that of one.
+    groups: Vec<(usize, usize)>,
 }
 
 impl SqliteSink {
@@ -94,8 +93,8 @@ impl Session {
             .ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
         let guards = Guards::new(columns, &catalog);
         let delicate = name.is_delicate(&connection)?;
-        let most = rows_per_statement(&connection, parameters);
-        let group_rows = if delicate { 1 } else { rows.per_statement(most) };
+        let most = rows.per_statement(rows_per_statement(&connection, &name, parameters)?);
+        let most = if delicate { 1 } else { most };
         let column_names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
         for column in &column_names {
             refuse_nul("column", column)?;
@@ -106,61 +105,69 @@ impl Session {
                 .prepare(&rows.sql(&name, &column_names, count))
                 .map_err(|error| rows.prepare_error(&error, table, &column_names))
         };
-        let single = prepare(1)?;
-        let group = if group_rows > 1 { prepare(group_rows)? } else { single };
+        let mut sizes = vec![most, most / 10, 1];
+        sizes.retain(|&size| size > 0);
+        sizes.dedup();
+        let groups = sizes.into_iter().map(|size| Ok((size, prepare(size)?)));
+        let groups = groups.collect::<Result<_, SinkError>>()?;
         let rows = rows.clone();
-        Ok(Self {
-            statements,
-            name,
-            column_names,
-            rows,
-            guards,
-            delicate,
-            group_rows,
-            group,
-            single,
-        })
+        Ok(Self { statements, name, column_names, rows, guards, delicate, groups })
     }
 
     /// Sends the rows that the guards let pass; `rejects` holds the others and takes those that
     /// the database refuses.
     fn send(&mut self, batch: &Batch, rejects: &mut Vec<RowReject>) -> Result<(), SinkError> {
         let mut refused = std::mem::take(rejects).into_iter().peekable();
-        let mut group = Vec::with_capacity(self.group_rows);
+        let most = self.groups[0].0;
+        let mut group = Vec::with_capacity(most);
         for row in 0..batch.rows() {
             if let Some(reject) = refused.next_if(|reject| reject.row == row) {
-                self.send_one_by_one(batch, &group, rejects)?;
+                self.send_rows(0, batch, &group, rejects)?;
                 group.clear();
                 rejects.push(reject);
                 continue;
             }
             group.push(row);
-            if group.len() == self.group_rows {
-                self.send_group(batch, &group, rejects)?;
+            if group.len() == most {
+                self.send_rows(0, batch, &group, rejects)?;
                 group.clear();
             }
         }
-        self.send_one_by_one(batch, &group, rejects)
+        self.send_rows(0, batch, &group, rejects)
     }
 
-    /// All rows in one statement; when that fails for a row, one after the other.
-    fn send_group(
+    /// As many rows in one statement as there are, by the groups from `level` on; when one of a
+    /// group is refused, its rows by the next.
+    fn send_rows(
         &mut self,
+        level: usize,
         batch: &Batch,
         rows: &[usize],
         rejects: &mut Vec<RowReject>,
     ) -> Result<(), SinkError> {
-        if rows.len() == 1 {
+        let (size, statement) = self.groups[level];
+        if size == 1 {
             return self.send_one_by_one(batch, rows, rejects);
         }
-        match self.statements.insert(self.group, batch, rows) {
-            Ok(()) => self.check_changes(rows.len()),
-            Err(error) => {
-                // ABORT has undone the statement: none of its rows is in, the transaction stands.
-                self.reject_of(&error, rows[0])?;
-                self.send_one_by_one(batch, rows, rejects)
+        let groups = rows.chunks_exact(size);
+        let rest = groups.remainder();
+        for group in groups {
+            match self.statements.insert(statement, batch, group) {
+                Ok(()) => self.check_changes(size)?,
+                Err(error) => {
+                    // ABORT has undone the statement: none of its rows is in, the transaction
+                    // stands.
+                    self.reject_of(&error, group[0])?;
+                    self.send_rows(level + 1, batch, group, rejects)?;
+                }
             }
         }
+        self.send_rows(level + 1, batch, rest, rejects)
+    }
+
+    /// The statement of one row.
+    fn single(&self) -> usize {
+        self.groups[self.groups.len() - 1].1
     }
 
     fn send_one_by_one(
@@ -173,7 +180,7 @@ impl Session {
             let outcome = if self.delicate {
                 self.send_in_savepoint(batch, *row)?
             } else {
-                match self.statements.insert(self.single, batch, &[*row]) {
+                match self.statements.insert(self.single(), batch, &[*row]) {
                     Ok(()) => self.check_changes(1).map(|()| None)?,
                     Err(error) => Some(self.reject_of(&error, *row)?),
                 }
@@ -190,7 +197,7 @@ impl Session {
         row: usize,
     ) -> Result<Option<RowReject>, SinkError> {
         self.savepoint("SAVEPOINT fastload_row")?;
-        let reject = match self.statements.insert(self.single, batch, &[row]) {
+        let reject = match self.statements.insert(self.single(), batch, &[row]) {
             Ok(()) if self.is_done(1) => None,
             Ok(()) => Some(RowReject {
                 row,

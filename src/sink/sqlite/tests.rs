@@ -262,6 +262,29 @@ fn a_trigger_that_rolls_back_ends_the_load() {
     assert!(place.ints("SELECT a FROM t").is_empty());
 }
 
+/// Statements of a hundred rows, of ten and of one: each bad row alone is refused, wherever it stands
+/// in them, with indexes and without.
+#[test]
+fn bad_rows_of_large_groups_are_found() {
+    for ddl in [
+        "CREATE TABLE t (a INTEGER NOT NULL CHECK (a % 1000 <> 7))",
+        "CREATE TABLE t (a INTEGER NOT NULL CHECK (a % 1000 <> 7)); CREATE INDEX i ON t (a)",
+    ] {
+        for bad in [&[0][..], &[99], &[100], &[57, 58], &[9, 10, 109, 247], &[255, 256], &[]] {
+            let place = place(ddl);
+            let value = |row: i64| if bad.contains(&row) { row * 1000 + 7 } else { row * 1000 };
+            let values: Vec<i64> = (0..257).map(value).collect();
+            let (mut sink, cells) = place.sink("t");
+            let rejects = sink.write(&batch(&cells, &int_rows(&values))).unwrap();
+            sink.commit().unwrap();
+            let refused: Vec<_> = rejects.iter().map(|reject| reject.row as i64).collect();
+            assert_eq!(refused, bad, "{ddl}");
+            let good: Vec<i64> = values.into_iter().filter(|value| value % 1000 == 0).collect();
+            assert_eq!(place.ints("SELECT a FROM t ORDER BY rowid"), good, "{ddl} {bad:?}");
+        }
+    }
+}
+
 #[test]
 fn a_foreign_key_into_the_table_itself_does_not_see_groups() {
     let place = place("CREATE TABLE t (a INTEGER PRIMARY KEY, p INTEGER REFERENCES t)");
