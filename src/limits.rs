@@ -29,8 +29,8 @@ pub const BATCH_ROWS: usize = 5_000;
 /// Full batches that may wait in one ring (`--ring-batches`), of batches that are not small.
 pub const RING_BATCHES: usize = 4;
 
-/// Rows that small batches in one ring have together: two threads that meet for every few rows spend
-/// their time on waking each other.
+/// Rows that small batches in one ring have together: two threads that meet for every few rows
+/// spend their time on waking each other.
 pub const RING_ROWS: usize = 2_048;
 
 /// Full batches that may wait in one ring by default, however small they are.

@@ -40,7 +40,7 @@ class Sizes:
 
 
 FULL = Sizes("full", GB, 10 * MB, 1_000_000, 500_000, GB, 1.33, (GB, 4 * GB, 10 * GB),
-             (100 * MB, GB), (100 * MB, 10 * GB), 9, 50_000)
+             (100 * MB, GB), (100 * MB, 10 * GB), 9, 50_000, close_pairs=13)
 QUICK = Sizes("quick", 200 * MB, 10 * MB, 200_000, 50_000, 100 * MB, 0.1,
               (100 * MB, 200 * MB, 400 * MB), (20 * MB, 100 * MB), (100 * MB, 400 * MB), 5, 10_000)
 # Nothing that such sizes show is worth reading; they show that the cases work.

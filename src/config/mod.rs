@@ -2,6 +2,7 @@
 
 pub mod connection_keywords;
 pub mod credentials;
+mod defaults;
 pub mod dialect;
 pub mod dialect_options;
 mod encryption;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::options::{Layered, Origin};
 use super::setting::{CoreChoice, CountRange, Rate, Setting, Size, Span, TuneChoice};
-use super::{InputMode, IoWay, Tuning, Work};
+use super::{InputMode, IoWay, Tuning, Work, defaults};
 use crate::error::{Error, Result};
 use crate::limits;
 
@@ -20,12 +20,6 @@ const MEMORY_LIMIT_BYTES: u64 = 48 << 20;
 
 /// Least memory that arenas and blocks can work in.
 const LEAST_MEMORY_BYTES: u64 = 1 << 20;
-
-/// Chunks in a second under `--max-rate`, by default.
-const CHUNKS_PER_SECOND: u64 = 50;
-
-/// Smallest chunk that `--max-rate` leads to by itself.
-const LEAST_PACED_CHUNK_BYTES: u64 = 4 << 10;
 
 /// How far batches are tuned by default: from an eighth of the start. Not to more rows than that,
 /// which is what the target likes: drivers copy an array, some more than once, and what they take
@@ -330,14 +324,14 @@ impl WorkOptions {
             Picker { layered: &self.layered, effective: Vec::new(), warnings: Vec::new() };
         let p = &mut picker;
         let (writers, batch_rows) = p.within_target(around);
-        let (chunk, why_chunk) = default_chunk(given.max_rate);
+        let (chunk, why_chunk) = defaults::chunk(given.max_rate);
         let batch = Size(limits::BATCH_BYTES as u64);
         let memory = Size(MEMORY_LIMIT_BYTES);
         let bytes = |Size(bytes): Size| usize::try_from(bytes).unwrap_or(usize::MAX);
         let pins = given.pin_cores.clone();
         let pin = p.pick("pin-cores", pins, CoreChoice::None, "not pinned");
         let every = given.commit_every.filter(|Span(time)| !time.is_zero());
-        let (ring, why_ring) = default_ring(batch_rows);
+        let (ring, why_ring) = defaults::ring(batch_rows);
         let ahead = limits::READ_AHEAD_CHUNKS;
         let commit = limits::COMMIT_ROWS;
         let budget = Span(limits::RETRY_BUDGET);
@@ -393,27 +387,6 @@ impl WorkOptions {
     #[must_use]
     pub fn query_timeout(&self) -> Duration {
         self.layered.options.query_timeout.map_or(QUERY_TIMEOUT, |Span(time)| time)
-    }
-}
-
-/// The default of `--chunk-bytes`, and why: under `--max-rate` blocks that are read, and progress,
-/// come in steps of this size.
-fn default_chunk(max_rate: Option<Rate>) -> (Size, &'static str) {
-    match max_rate.map(|Rate(bytes)| bytes / CHUNKS_PER_SECOND) {
-        Some(bytes) if bytes < limits::CHUNK_BYTES => {
-            (Size(bytes.max(LEAST_PACED_CHUNK_BYTES)), "a fiftieth of a second at --max-rate")
-        }
-        _ => (Size(limits::CHUNK_BYTES), "fast on any machine"),
-    }
-}
-
-/// The default of `--ring-batches`, and why.
-fn default_ring(batch_rows: usize) -> (usize, &'static str) {
-    let for_rows = limits::RING_ROWS / batch_rows.max(1);
-    if for_rows > limits::RING_BATCHES {
-        (for_rows.min(limits::RING_BATCHES_MAX), "batches are small")
-    } else {
-        (limits::RING_BATCHES, "hides one commit")
     }
 }
 

@@ -36,9 +36,9 @@ use crate::sink::{
 /// Rows in one INSERT statement: a load of 1,000,000 takes 0.81 of the time with 100 as with 4.
 const ROWS_PER_STATEMENT: usize = 100;
 
-/// The same for a table with indexes: SQLite keeps the pages that a statement changes, to undo it, and
-/// beyond 64 KiB (`SQLITE_STMTJRNL_SPILL`) in a file. With two indexes in no order, 100 take 1.10 of
-/// the time of 4, and 20 as long.
+/// The same for a table with indexes: SQLite keeps the pages that a statement changes, to undo it,
+/// and beyond 64 KiB (`SQLITE_STMTJRNL_SPILL`) in a file. With two indexes in no order, 100 take
+/// 1.10 of the time of 4, and 20 as long.
 const INDEXED_ROWS_PER_STATEMENT: usize = 20;
 
 /// Rows in a batch: enough to make the hand-over between threads cheap; SQLite itself gains
@@ -351,7 +351,7 @@ pub(super) fn check_column_count(connection: &Connection, columns: usize) -> Res
 ///
 /// # Errors
 /// SQLite does not tell the table's indexes.
-pub(super) fn rows_per_statement(
+fn rows_per_statement(
     connection: &Connection,
     name: &TableName,
     parameters: usize,

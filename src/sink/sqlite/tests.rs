@@ -262,8 +262,8 @@ fn a_trigger_that_rolls_back_ends_the_load() {
     assert!(place.ints("SELECT a FROM t").is_empty());
 }
 
-/// Statements of a hundred rows, of ten and of one: each bad row alone is refused, wherever it stands
-/// in them, with indexes and without.
+/// Statements of a hundred rows, of ten and of one: each bad row alone is refused, wherever it
+/// stands in them, with indexes and without.
 #[test]
 fn bad_rows_of_large_groups_are_found() {
     for ddl in [
