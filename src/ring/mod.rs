@@ -12,8 +12,8 @@
 //!   can still be popped; what the consumer left behind is dropped with the ring.
 //! - Every push, every pop from a full ring and every drop of an end wakes the thread at the other
 //!   end, if it sleeps. A pop from a ring that was not full wakes nobody: there was room before.
-//! - A thread may doze before it sleeps ([`Sleeper::doze`]): then only a push that leaves the ring
-//!   three quarters full wakes it, and other pushes are found when it looks again by itself.
+//! - A thread may doze before it sleeps ([`Sleeper::doze`]): then only a push that leaves at most a
+//!   quarter of the ring, or one place, wakes it; others are found when it looks again by itself.
 //! - No end waits by itself: a thread has one [`Sleeper`] and waits with it on as many rings as it
 //!   likes, because the condition is its own.
 //!
@@ -294,8 +294,8 @@ pub enum PushError<T> {
 }
 
 impl<T> Producer<T> {
-    /// Puts `element` in and wakes the consumer's thread, where that dozes only when the ring is
-    /// three quarters full then; never waits.
+    /// Puts `element` in and wakes the consumer's thread, where that dozes only when at most a
+    /// quarter of the ring, or one place, is left; never waits.
     ///
     /// Success does not mean that the consumer will see the element: it may be dropped the moment
     /// after, and the element is then dropped with the ring.
@@ -307,7 +307,8 @@ impl<T> Producer<T> {
             return Err(PushError::Abandoned(element));
         }
         self.shared.queue.push(element).map_err(PushError::Full)?;
-        if self.shared.queue.len() * 4 >= self.shared.queue.capacity() * 3 {
+        let capacity = self.shared.queue.capacity();
+        if self.shared.queue.len() + (capacity / 4).max(1) >= capacity {
             self.consumer_waker.wake();
         } else {
             self.consumer_waker.nudge();

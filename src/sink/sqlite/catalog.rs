@@ -175,14 +175,32 @@ impl TableName {
         Ok(programs || kind.is_some_and(|kind| kind.kind != "table"))
     }
 
-    /// Whether the table has an index beside its rows, that of a key that is no rowid included.
-    pub(super) fn has_indexes(&self, connection: &Connection) -> Result<bool, SinkError> {
+    /// Whether the table has a primary key or an index.
+    pub(super) fn has_keys(&self, connection: &Connection) -> Result<bool, SinkError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1, ?2))
+                       OR EXISTS (SELECT 1 FROM pragma_table_info(?1, ?2) WHERE pk > 0)";
+        self.ask(connection, sql)
+    }
+
+    /// Whether rows of the table refer to others.
+    pub(super) fn has_foreign_keys(&self, connection: &Connection) -> Result<bool, SinkError> {
+        self.ask(connection, "SELECT EXISTS (SELECT 1 FROM pragma_foreign_key_list(?1, ?2))")
+    }
+
+    /// Whether rows of a table refer to those of this one.
+    pub(super) fn is_parent(&self, connection: &Connection) -> Result<bool, SinkError> {
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM {}.sqlite_schema m, pragma_foreign_key_list(m.name, ?2) f
+                            WHERE m.type = 'table' AND f.\"table\" = ?1 COLLATE NOCASE)",
+            quote(&self.schema)
+        );
+        self.ask(connection, &sql)
+    }
+
+    /// The answer to a question about the table and its schema.
+    fn ask(&self, connection: &Connection, sql: &str) -> Result<bool, SinkError> {
         connection
-            .query_row(
-                "SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1, ?2))",
-                [&self.table, &self.schema],
-                |row| row.get(0),
-            )
+            .query_row(sql, [&self.table, &self.schema], |row| row.get(0))
             .map_err(|error| sink_error(&format!("describe {}", self.table), &error))
     }
 

@@ -6,6 +6,7 @@ mod bind;
 mod catalog;
 mod errors;
 mod exact;
+mod grouping;
 mod guard;
 mod hold;
 mod rows;
@@ -32,14 +33,6 @@ use crate::sink::{
     Holding, JobHold, Layout, LedgerForm, Routing, RowAction, Sink, SinkError, SqlSession,
     TableTask, Target, TargetInfo,
 };
-
-/// Rows in one INSERT statement: a load of 1,000,000 takes 0.81 of the time with 100 as with 4.
-const ROWS_PER_STATEMENT: usize = 100;
-
-/// The same for a table with indexes: SQLite keeps the pages that a statement changes, to undo it,
-/// and beyond 64 KiB (`SQLITE_STMTJRNL_SPILL`) in a file. With two indexes in no order, 100 take
-/// 1.10 of the time of 4, and 20 as long.
-const INDEXED_ROWS_PER_STATEMENT: usize = 20;
 
 /// Rows in a batch: enough to make the hand-over between threads cheap; SQLite itself gains
 /// nothing from larger ones.
@@ -211,8 +204,7 @@ impl Target for SqliteTarget {
         let parameters = rows.parameters(columns.len());
         check_column_count(&connection, parameters)?;
         let names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
-        let count = rows.per_statement(rows_per_statement(&connection, &name, parameters)?);
-        let statement = rows.sql(&name, &names, count);
+        let statement = rows.sql(&name, &names, 1);
         if matches!(rows, Rows::Upsert(_) | Rows::Delete) {
             // A key without its index is told before the first row is read.
             let prepared = connection.prepare(&statement);
@@ -345,21 +337,6 @@ pub(super) fn check_column_count(connection: &Connection, columns: usize) -> Res
         )));
     }
     Ok(())
-}
-
-/// Most rows of so many parameters in one statement on the table.
-///
-/// # Errors
-/// SQLite does not tell the table's indexes.
-fn rows_per_statement(
-    connection: &Connection,
-    name: &TableName,
-    parameters: usize,
-) -> Result<usize, SinkError> {
-    let variables = bind::limit(connection, ffi::SQLITE_LIMIT_VARIABLE_NUMBER);
-    let most =
-        if name.has_indexes(connection)? { INDEXED_ROWS_PER_STATEMENT } else { ROWS_PER_STATEMENT };
-    Ok((variables / parameters).clamp(1, most))
 }
 
 fn create_table_sql(name: &TableName, columns: &[Column]) -> String {

@@ -70,15 +70,6 @@ impl Rows {
         }
     }
 
-    /// Rows in one statement, of the `most` that its parameters allow.
-    pub(super) const fn per_statement(&self, most: usize) -> usize {
-        match self {
-            Self::Insert | Self::Stage { .. } | Self::Upsert(_) => most,
-            // Looked for one by one: a list of keys in one statement is a scan without an index.
-            Self::Delete => 1,
-        }
-    }
-
     /// The statement for `rows` rows of `columns`.
     ///
     /// See the head of `sink.rs` for why OR ABORT. With an upsert it stays in force for all

@@ -8,7 +8,8 @@
 //!   sent again in smaller groups, and one by one in the end. No savepoint is needed for that;
 //! - a trigger may do what ABORT does not undo (`RAISE(FAIL)`, `RAISE(IGNORE)`), a virtual table
 //!   may not undo at all, and a foreign key into the same table sees how rows are grouped. Such
-//!   tables take one row a statement, inside a savepoint of its own;
+//!   tables take one row a statement, inside a savepoint of its own; `grouping.rs` has more that
+//!   take one row a statement;
 //! - `RAISE(ROLLBACK)` ends the transaction and takes the earlier rows with it: that is seen and
 //!   ends the load.
 
@@ -17,9 +18,10 @@ use rusqlite::Connection;
 use super::bind::Statements;
 use super::catalog::{TableName, refuse_nul};
 use super::errors::{refused_commit, row_reject, sink_error};
+use super::grouping::Level;
 use super::guard::Guards;
 use super::rows::Rows;
-use super::{SqliteTarget, check_column_count, rows_per_statement};
+use super::{SqliteTarget, check_column_count, grouping};
 use crate::arena::Batch;
 use crate::config::schema::Column;
 use crate::record::RejectClass;
@@ -46,6 +48,7 @@ struct Session {
     delicate: bool,
     /// Rows and index of each prepared statement, from the one of most rows to that of one.
     groups: Vec<(usize, usize)>,
+    level: Level,
 }
 
 impl SqliteSink {
@@ -93,8 +96,7 @@ impl Session {
             .ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
         let guards = Guards::new(columns, &catalog);
         let delicate = name.is_delicate(&connection)?;
-        let most = rows.per_statement(rows_per_statement(&connection, &name, parameters)?);
-        let most = if delicate { 1 } else { most };
+        let sizes = grouping::sizes(&connection, &name, rows, columns.len())?;
         let column_names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
         for column in &column_names {
             refuse_nul("column", column)?;
@@ -105,35 +107,24 @@ impl Session {
                 .prepare(&rows.sql(&name, &column_names, count))
                 .map_err(|error| rows.prepare_error(&error, table, &column_names))
         };
-        let mut sizes = vec![most, most / 10, 1];
-        sizes.retain(|&size| size > 0);
-        sizes.dedup();
         let groups = sizes.into_iter().map(|size| Ok((size, prepare(size)?)));
-        let groups = groups.collect::<Result<_, SinkError>>()?;
+        let groups = groups.collect::<Result<Vec<_>, SinkError>>()?;
+        let level = Level::new(groups.len());
         let rows = rows.clone();
-        Ok(Self { statements, name, column_names, rows, guards, delicate, groups })
+        Ok(Self { statements, name, column_names, rows, guards, delicate, groups, level })
     }
 
     /// Sends the rows that the guards let pass; `rejects` holds the others and takes those that
     /// the database refuses.
     fn send(&mut self, batch: &Batch, rejects: &mut Vec<RowReject>) -> Result<(), SinkError> {
-        let mut refused = std::mem::take(rejects).into_iter().peekable();
-        let most = self.groups[0].0;
-        let mut group = Vec::with_capacity(most);
-        for row in 0..batch.rows() {
-            if let Some(reject) = refused.next_if(|reject| reject.row == row) {
-                self.send_rows(0, batch, &group, rejects)?;
-                group.clear();
-                rejects.push(reject);
-                continue;
-            }
-            group.push(row);
-            if group.len() == most {
-                self.send_rows(0, batch, &group, rejects)?;
-                group.clear();
-            }
+        let mut refused = rejects.iter().map(|reject| reject.row).peekable();
+        let rows = (0..batch.rows()).filter(|row| refused.next_if_eq(row).is_none());
+        let rows: Vec<usize> = rows.collect();
+        for group in rows.chunks(self.groups[0].0) {
+            self.send_rows(self.level.at(), batch, group, rejects)?;
         }
-        self.send_rows(0, batch, &group, rejects)
+        rejects.sort_by_key(|reject| reject.row);
+        Ok(())
     }
 
     /// As many rows in one statement as there are, by the groups from `level` on; when one of a
@@ -153,11 +144,15 @@ impl Session {
         let rest = groups.remainder();
         for group in groups {
             match self.statements.insert(statement, batch, group) {
-                Ok(()) => self.check_changes(size)?,
+                Ok(()) => {
+                    self.check_changes(size)?;
+                    self.level.passed(level);
+                }
                 Err(error) => {
                     // ABORT has undone the statement: none of its rows is in, the transaction
                     // stands.
                     self.reject_of(&error, group[0])?;
+                    self.level.refused(level);
                     self.send_rows(level + 1, batch, group, rejects)?;
                 }
             }

@@ -262,7 +262,7 @@ fn a_trigger_that_rolls_back_ends_the_load() {
     assert!(place.ints("SELECT a FROM t").is_empty());
 }
 
-/// Statements of a hundred rows, of ten and of one: each bad row alone is refused, wherever it
+/// Statements of a hundred rows and of fewer: each bad row alone is refused, wherever it
 /// stands in them, with indexes and without.
 #[test]
 fn bad_rows_of_large_groups_are_found() {
@@ -296,6 +296,65 @@ fn a_foreign_key_into_the_table_itself_does_not_see_groups() {
     assert_eq!(rejects.len(), 1);
     assert_eq!((rejects[0].row, rejects[0].native), (0, Some(787)));
     assert_eq!(place.ints("SELECT a FROM t ORDER BY a"), [2, 3]);
+}
+
+/// A statement counts what breaks foreign keys and what mends others, and looks at the sum: a row
+/// without its parent would be stored with another one that a child was waiting for.
+#[test]
+fn foreign_keys_of_several_tables_do_not_see_groups() {
+    let place = place(
+        "PRAGMA foreign_keys = off;
+         CREATE TABLE region (id INTEGER PRIMARY KEY);
+         CREATE TABLE t (a INTEGER PRIMARY KEY, r INTEGER REFERENCES region);
+         CREATE TABLE c (t INTEGER REFERENCES T);
+         INSERT INTO c VALUES (2);",
+    );
+    let (mut sink, cells) = place.sink("t");
+    let rows = [vec![Cell::Int(1), Cell::Int(999)], vec![Cell::Int(2), Cell::Null]];
+    let rejects = sink.write(&batch(&cells, &rows)).unwrap();
+    sink.commit().unwrap();
+    let seen: Vec<_> = rejects.iter().map(|reject| (reject.row, reject.native)).collect();
+    assert_eq!(seen, [(0, Some(787))]);
+    assert_eq!(place.ints("SELECT a FROM t"), [2]);
+}
+
+#[test]
+fn a_changed_key_of_a_parent_does_not_see_groups() {
+    let place = place(
+        "CREATE TABLE t (a INTEGER PRIMARY KEY, code INTEGER UNIQUE);
+         CREATE TABLE c (code INTEGER REFERENCES t (code));
+         INSERT INTO t VALUES (1, 7);
+         INSERT INTO c VALUES (7);",
+    );
+    let columns: Vec<_> = place.target.columns("t").unwrap().unwrap();
+    let action = RowAction::Upsert { key: vec![0] };
+    let cells = place.target.layout("t", &columns, &action).unwrap().cells;
+    let mut sink = place.target.open("t", &columns, &action).unwrap();
+    let rows = [vec![Cell::Int(1), Cell::Int(8)], vec![Cell::Int(2), Cell::Int(7)]];
+    let rejects = sink.write(&batch(&cells, &rows)).unwrap();
+    sink.commit().unwrap();
+    let seen: Vec<_> = rejects.iter().map(|reject| (reject.row, reject.class)).collect();
+    assert_eq!(seen, [(0, RejectClass::Constraint), (1, RejectClass::Duplicate)]);
+    assert_eq!(place.ints("SELECT a * 10 + code FROM t"), [17]);
+}
+
+/// Values that the guards refuse stand between those of a group, and those that the database does.
+#[test]
+fn refused_rows_of_both_kinds_are_told_in_their_order() {
+    let place = place("CREATE TABLE t (n NUMERIC(31,10) CHECK (n <> 13))");
+    let (mut sink, cells) = place.sink("t");
+    let inexact = "123456789012345678901.1234567890";
+    let value = |row: usize| match row {
+        3 | 60 => text("13"),
+        4 | 50 | 119 => text(inexact),
+        _ => text("1"),
+    };
+    let rows: Vec<_> = (0..120).map(|row| vec![value(row)]).collect();
+    let rejects = sink.write(&batch(&cells, &rows)).unwrap();
+    sink.commit().unwrap();
+    let seen: Vec<_> = rejects.iter().map(|reject| reject.row).collect();
+    assert_eq!(seen, [3, 4, 50, 60, 119]);
+    assert_eq!(place.ints("SELECT count(*) FROM t"), [115]);
 }
 
 #[test]
