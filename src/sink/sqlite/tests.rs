@@ -272,12 +272,15 @@ fn bad_rows_of_large_groups_are_found() {
     ] {
         for bad in [&[0][..], &[99], &[100], &[57, 58], &[9, 10, 109, 247], &[255, 256], &[]] {
             let place = place(ddl);
-            let value = |row: i64| if bad.contains(&row) { row * 1000 + 7 } else { row * 1000 };
+            let value = |row: usize| {
+                let number = i64::try_from(row).unwrap() * 1000;
+                if bad.contains(&row) { number + 7 } else { number }
+            };
             let values: Vec<i64> = (0..257).map(value).collect();
             let (mut sink, cells) = place.sink("t");
             let rejects = sink.write(&batch(&cells, &int_rows(&values))).unwrap();
             sink.commit().unwrap();
-            let refused: Vec<_> = rejects.iter().map(|reject| reject.row as i64).collect();
+            let refused: Vec<_> = rejects.iter().map(|reject| reject.row).collect();
             assert_eq!(refused, bad, "{ddl}");
             let good: Vec<i64> = values.into_iter().filter(|value| value % 1000 == 0).collect();
             assert_eq!(place.ints("SELECT a FROM t ORDER BY rowid"), good, "{ddl} {bad:?}");
