@@ -293,12 +293,13 @@ fn a_foreign_key_into_the_table_itself_does_not_see_groups() {
     let place = place("CREATE TABLE t (a INTEGER PRIMARY KEY, p INTEGER REFERENCES t)");
     let (mut sink, cells) = place.sink("t");
     let row = |a, p| vec![Cell::Int(a), p];
-    let rows = [row(1, Cell::Int(2)), row(2, Cell::Null), row(3, Cell::Int(2))];
+    let mut rows = vec![row(1, Cell::Int(2)), row(2, Cell::Null), row(3, Cell::Int(2))];
+    rows.extend((4..9).map(|a| row(a, Cell::Null)));
     let rejects = sink.write(&batch(&cells, &rows)).unwrap();
     sink.commit().unwrap();
     assert_eq!(rejects.len(), 1);
     assert_eq!((rejects[0].row, rejects[0].native), (0, Some(787)));
-    assert_eq!(place.ints("SELECT a FROM t ORDER BY a"), [2, 3]);
+    assert_eq!(place.ints("SELECT a FROM t ORDER BY a"), [2, 3, 4, 5, 6, 7, 8]);
 }
 
 /// A statement counts what breaks foreign keys and what mends others, and looks at the sum: a row
@@ -313,12 +314,15 @@ fn foreign_keys_of_several_tables_do_not_see_groups() {
          INSERT INTO c VALUES (2);",
     );
     let (mut sink, cells) = place.sink("t");
-    let rows = [vec![Cell::Int(1), Cell::Int(999)], vec![Cell::Int(2), Cell::Null]];
+    // As many as a statement would take, and more.
+    let fine = (3..9).map(|a| vec![Cell::Int(a), Cell::Null]);
+    let mut rows = vec![vec![Cell::Int(1), Cell::Int(999)], vec![Cell::Int(2), Cell::Null]];
+    rows.extend(fine);
     let rejects = sink.write(&batch(&cells, &rows)).unwrap();
     sink.commit().unwrap();
     let seen: Vec<_> = rejects.iter().map(|reject| (reject.row, reject.native)).collect();
     assert_eq!(seen, [(0, Some(787))]);
-    assert_eq!(place.ints("SELECT a FROM t"), [2]);
+    assert_eq!(place.ints("SELECT a FROM t ORDER BY a"), [2, 3, 4, 5, 6, 7, 8]);
 }
 
 #[test]
@@ -333,12 +337,15 @@ fn a_changed_key_of_a_parent_does_not_see_groups() {
     let action = RowAction::Upsert { key: vec![0] };
     let cells = place.target.layout("t", &columns, &action).unwrap().cells;
     let mut sink = place.target.open("t", &columns, &action).unwrap();
-    let rows = [vec![Cell::Int(1), Cell::Int(8)], vec![Cell::Int(2), Cell::Int(7)]];
+    let fine = (3..9).map(|a| vec![Cell::Int(a), Cell::Null]);
+    let mut rows = vec![vec![Cell::Int(1), Cell::Int(8)], vec![Cell::Int(2), Cell::Int(7)]];
+    rows.extend(fine);
     let rejects = sink.write(&batch(&cells, &rows)).unwrap();
     sink.commit().unwrap();
     let seen: Vec<_> = rejects.iter().map(|reject| (reject.row, reject.class)).collect();
     assert_eq!(seen, [(0, RejectClass::Constraint), (1, RejectClass::Duplicate)]);
-    assert_eq!(place.ints("SELECT a * 10 + code FROM t"), [17]);
+    assert_eq!(place.ints("SELECT a * 10 + code FROM t WHERE code IS NOT NULL"), [17]);
+    assert_eq!(place.ints("SELECT count(*) FROM t"), [7]);
 }
 
 /// Values that the guards refuse stand between those of a group, and those that the database does.
