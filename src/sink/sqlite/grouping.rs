@@ -28,7 +28,7 @@ const STEP: usize = 5;
 /// Groups without a refused row after which larger ones are tried again.
 const CLEAN_GROUPS: usize = 10;
 
-/// Rows of the groups on a table, from the largest to 1.
+/// Rows of the groups on a table that is not delicate, from the largest to 1.
 ///
 /// # Errors
 /// SQLite does not tell what the table is.
@@ -46,7 +46,7 @@ pub(super) fn sizes(
             name.has_foreign_keys(connection)? && name.is_parent(connection)?
         }
     };
-    if alone || name.is_delicate(connection)? {
+    if alone {
         return Ok(vec![1]);
     }
     let variables = bind::limit(connection, ffi::SQLITE_LIMIT_VARIABLE_NUMBER);

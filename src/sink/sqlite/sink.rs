@@ -96,7 +96,11 @@ impl Session {
             .ok_or_else(|| SinkError::permanent(format!("there is no table {table}")))?;
         let guards = Guards::new(columns, &catalog);
         let delicate = name.is_delicate(&connection)?;
-        let sizes = grouping::sizes(&connection, &name, rows, columns.len())?;
+        let sizes = if delicate {
+            vec![1]
+        } else {
+            grouping::sizes(&connection, &name, rows, columns.len())?
+        };
         let column_names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
         for column in &column_names {
             refuse_nul("column", column)?;
