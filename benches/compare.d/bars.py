@@ -29,6 +29,8 @@ class Bar:
     more_is_better: bool = True
     unit: str = "x"
     scale: float = 1.0
+    # What is taken of the runs below, if it is another figure.
+    under_figure: str | None = None
     # A bar whose value is another program's answer as it is.
     not_built: str | None = None
 
@@ -117,12 +119,17 @@ SINKS = (
            ["psql-copy"], "fastload-postgresql-native-1"),
     faster("mariadb-load-data", "MariaDB over ODBC against LOAD DATA LOCAL",
            ["mariadb-load-data"], "fastload-mariadb-2", 1.15, 1.3),
-    faster("postgresql-pgloader", "PostgreSQL against pgloader",
+    faster("postgresql-pgloader", "PostgreSQL over ODBC against pgloader",
            ["pgloader"], "fastload-postgresql-slow-peers", 12, 15),
+    faster("postgresql-pgloader-native", "PostgreSQL with a native COPY sink (--copy) against pgloader",
+           ["pgloader"], "fastload-postgresql-slow-native", 12, 15),
     faster("sqlite-old", "SQLite against the old pipeline's architecture, journal off on both sides",
            ["old-sqlite"], "fastload-sqlite-slow-peers", 12, 15),
-    faster("postgresql-old", "PostgreSQL against the old pipeline's architecture",
+    faster("postgresql-old", "PostgreSQL over ODBC against the old pipeline's architecture",
            ["old-postgresql"], "fastload-postgresql-slow-peers", 12, 15),
+    faster("postgresql-old-native",
+           "PostgreSQL with a native COPY sink (--copy) against the old pipeline's architecture",
+           ["old-postgresql"], "fastload-postgresql-slow-native", 12, 15),
     faster("mariadb-old", "MariaDB against the old pipeline's architecture",
            ["old-mariadb"], "fastload-mariadb-slow-peers", 12, 15),
     Bar("db2-bare", "Db2 rig, client CPU a row over bare SQLExecute on prefilled arrays",
@@ -149,6 +156,13 @@ MEMORY = (
                            ("mariadb", "MariaDB"), ("db2", "the Db2 rig"))),
 )
 
+# SQLite is a part of the process: what its client takes is what parsing alone takes of the load's time.
+SQLITE_CLIENT = Bar(
+    "cpu-sqlite-client",
+    "SQLite: client CPU without the database in the process, share of a core a parser thread",
+    ("sqlite-null",), "sqlite-from-file", figure="step_cpu_seconds", under_figure="seconds", bar=80,
+    more_is_better=False, unit="%", scale=0.01)
+
 SINK_FIGURES = tuple(
     bar
     for contender, words in (("fastload-sqlite", "SQLite"), ("fastload-postgresql-2", "PostgreSQL"),
@@ -156,7 +170,7 @@ SINK_FIGURES = tuple(
     for bar in (
         no_more_than(f"latency-{contender}", f"{words}: batch latency p99",
                      [contender], "batch_p99_ms", 100, 50, "ms", 1),
-        no_more_than(f"cpu-{contender}", f"{words}: client CPU, share of a core a parser thread",
+        no_more_than(f"cpu-{contender}", f"{words}: CPU of the process, share of a core a parser thread",
                      [contender], "cpu_share", 80, None, "%", 0.01),
         Bar(f"rate-{contender}", f"{words}: records/s", (contender,), figure="rows_per_second",
             bar=10_000, unit="rows/s"),
@@ -182,4 +196,4 @@ COLD_AND_GROWTH = (
           ("one-row-batches-sqlite", "batches of one row into SQLite", "growth-plain-sqlite"))),
 )
 
-BARS = (*PARSE, *SINKS, *SINK_FIGURES, *MEMORY, *COLD_AND_GROWTH)
+BARS = (*PARSE, *SINKS, SQLITE_CLIENT, *SINK_FIGURES, *MEMORY, *COLD_AND_GROWTH)

@@ -28,6 +28,8 @@ EMPTY = ("customer_name", "balance", "last_txn", "rate", "memo")
 
 # By COPY of the feature postgresql-copy, with two writers and with one.
 NATIVE = ("fastload-postgresql-native", "fastload-postgresql-native-1")
+# The same with two on the file of the slow peers.
+SLOW_NATIVE = "fastload-postgresql-slow-native"
 
 
 class Cases:
@@ -139,6 +141,7 @@ def groups(context):
             found = {own: lambda: cases.fastload(own, "-w", "2"), old: lambda: cases.old_pipeline(old)}
             if database == "postgresql":
                 found["pgloader"] = lambda: cases.pgloader("pgloader")
+                found[SLOW_NATIVE] = lambda: cases.by_copy(SLOW_NATIVE, "2")
             return found
 
         return start
@@ -148,7 +151,7 @@ def groups(context):
         names = (own, f"fastload-{database}-1", f"fastload-{database}-2", f"{database}-from-file",
                  f"{database}-from-memory", f"{database}-null", *(NATIVE if database == "postgresql" else ()))
         slow = (f"fastload-{database}-slow-peers", f"old-{database}",
-                *(("pgloader",) if database == "postgresql" else ()))
+                *(("pgloader", SLOW_NATIVE) if database == "postgresql" else ()))
         made += [Group(database, names, quick_start(database), close=True),
                  Group(f"{database}-slow", slow, slow_start(database))]
     return made

@@ -36,8 +36,9 @@ def values(bar, over, results):
     if not bar.under:
         return [value / bar.scale for value in above]
     rounds = zip(*(results[name] for name in bar.below()))
-    below = [sum(run.figure(bar.figure) for run in runs) for runs in rounds]
-    return [high / low for high, low in zip(above, below)]
+    figure = bar.under_figure or bar.figure
+    below = [sum(run.figure(figure) for run in runs) for runs in rounds]
+    return [high / low / bar.scale for high, low in zip(above, below)]
 
 
 def judge(bar, results):

@@ -88,20 +88,62 @@ impl FieldRef {
     pub const fn is_escaped(self) -> bool {
         self.length_and_flags & ESCAPED != 0
     }
+}
 
-    /// Whether the field is not escaped and has `least` to `most` bytes, quoted or not: the common
-    /// case. `most` is under 2^30.
-    #[inline]
-    #[must_use]
-    pub const fn is_unescaped(self, least: u32, most: u32) -> bool {
-        debug_assert!(least <= most && most <= LENGTH);
-        (self.length_and_flags & !QUOTED).wrapping_sub(least) <= most - least
+/// The fields that are common whatever their type: not escaped, not an empty one in quotes, and of
+/// so many bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CommonLengths {
+    /// Least of twice the length, and 1 more outside quotes.
+    least: u32,
+    /// How much more it may be.
+    more: u32,
+}
+
+impl CommonLengths {
+    /// Fields of 1 to `most` bytes, and empty ones outside quotes if `takes_missing`. `most` is not
+    /// 0 and under 2^30.
+    pub(super) const fn new(most: u32, takes_missing: bool) -> Self {
+        debug_assert!(0 < most && most <= LENGTH);
+        let least = if takes_missing { 1 } else { 2 };
+        Self { least, more: 2 * most + 1 - least }
     }
 
-    /// Whether the field is an empty quoted one.
+    /// Bytes of a field that is common.
     #[inline]
-    #[must_use]
-    pub const fn is_quoted_empty(self) -> bool {
-        self.length_and_flags == QUOTED
+    pub(super) const fn of(self, field: FieldRef) -> Option<usize> {
+        // 0 is the empty field in quotes, and one with the flag of an escaped field is larger than
+        // all lengths.
+        let length_and_quotes = field.length_and_flags.rotate_left(1) ^ 1;
+        if length_and_quotes.wrapping_sub(self.least) <= self.more {
+            Some((length_and_quotes >> 1) as usize)
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_fields_are_told_by_one_comparison() {
+        for takes_missing in [false, true] {
+            for most in [1, 7, LENGTH] {
+                let common = CommonLengths::new(most, takes_missing);
+                for length in [0, 1, 2, 6, 7, 8, LENGTH - 1, LENGTH] {
+                    for (quoted, escaped) in
+                        [(false, false), (true, false), (false, true), (true, true)]
+                    {
+                        let has_length =
+                            if length == 0 { takes_missing && !quoted } else { length <= most };
+                        let expected = (has_length && !escaped).then_some(length as usize);
+                        let field = FieldRef::new(5, length, quoted, escaped);
+                        assert_eq!(common.of(field), expected, "{field:?} {common:?}");
+                    }
+                }
+            }
+        }
     }
 }

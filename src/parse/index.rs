@@ -18,6 +18,10 @@ pub(super) const STRETCH_BYTES: usize = 16 << 10;
 /// Bytes of the stretch behind a record that the index did not take in: another may be near.
 const SHORT_STRETCH_BYTES: usize = 1 << 10;
 
+/// Entries that a stretch of nothing but ends has, and a step more: steps write without asking. The
+/// lists have one more, for the entry in front.
+const ROOM: usize = STRETCH_BYTES + STEP_BYTES;
+
 /// The end of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct RecordEnd {
@@ -43,8 +47,8 @@ pub(super) struct Index {
     needles: Needles,
     /// Entry 0 stands before the first field; the others are offsets of delimiters and newlines
     /// from the start of the stretch.
-    ends: Box<[u32]>,
-    records: Box<[RecordEnd]>,
+    ends: Box<[u32; 1 + ROOM]>,
+    records: Box<[RecordEnd; 1 + ROOM]>,
     quoted: Vec<QuotedField>,
     found: Found,
     stretch_bytes: usize,
@@ -75,7 +79,6 @@ struct Found {
 impl Index {
     pub(super) fn new(dialect: &Dialect, kernel: Kernel) -> Self {
         let delimiter = dialect.delimiter[0];
-        let steps_room = STRETCH_BYTES + 2 * STEP_BYTES;
         Self {
             kernel,
             needles: Needles {
@@ -86,8 +89,8 @@ impl Index {
                 double_quote: dialect.double_quote,
                 takes_cr: dialect.terminator == Terminator::Auto,
             },
-            ends: vec![u32::MAX; steps_room].into_boxed_slice(),
-            records: vec![RecordEnd::default(); steps_room].into_boxed_slice(),
+            ends: boxed(u32::MAX),
+            records: boxed(RecordEnd::default()),
             quoted: Vec::new(),
             found: Found::default(),
             stretch_bytes: STRETCH_BYTES,
@@ -157,8 +160,6 @@ struct Carry {
     cr: u64,
     /// Newline bytes before.
     newlines: u32,
-    /// Offset of the step.
-    offset: u32,
 }
 
 /// The bytes of one step by their role.
@@ -179,14 +180,14 @@ impl Work for Scan<'_> {
         let needles = index.needles;
         let (steps, rest) = bytes.as_chunks::<STEP_BYTES>();
         let mut found = Found::default();
-        let mut carry = Carry { quoted: 0, ended: 1, closed: 0, cr: 0, newlines: 0, offset: 0 };
+        let mut carry = Carry { quoted: 0, ended: 1, closed: 0, cr: 0, newlines: 0 };
         let (ahead, _) = ahead.as_chunks::<STEP_BYTES>();
         for (step, bytes) in steps.iter().enumerate() {
             if let Some(ahead) = ahead.get(step) {
                 lanes.prefetch(ahead);
             }
             let roles = needles.roles(lanes, bytes);
-            if !index.step(lanes, needles.double_quote, roles, &mut carry, &mut found) {
+            if !index.step(lanes, needles.double_quote, step, roles, &mut carry, &mut found) {
                 return found;
             }
         }
@@ -202,7 +203,7 @@ impl Work for Scan<'_> {
                 crs: crs & seen,
             };
             // Bytes behind the stretch look like faults; no record ends there.
-            index.step(lanes, needles.double_quote, roles, &mut carry, &mut found);
+            index.step(lanes, needles.double_quote, steps.len(), roles, &mut carry, &mut found);
         }
         found
     }
@@ -229,6 +230,7 @@ impl Index {
         &mut self,
         lanes: L,
         double_quote: bool,
+        step: usize,
         roles: Roles,
         carry: &mut Carry,
         found: &mut Found,
@@ -266,13 +268,13 @@ impl Index {
         }
         carry.ended = structural >> 63;
         self.push_records(newlines, structural, carry, *found);
-        let room = &mut self.ends[found.ends + 1..found.ends + 1 + STEP_BYTES];
-        let room = room.try_into().expect("as many entries as a step has bytes");
-        lanes.write_bits(structural, carry.offset, room);
+        #[expect(clippy::cast_possible_truncation, reason = "a stretch is short")]
+        let offset = (step * STEP_BYTES) as u32;
+        let room = room_at(&mut self.ends, 1 + within(found.ends));
+        lanes.write_bits(structural, offset, room);
         found.records += (structural & newlines).count_ones() as usize;
         found.ends += structural.count_ones() as usize;
         carry.newlines += newlines.count_ones();
-        carry.offset += 64;
         sound
     }
 
@@ -296,7 +298,7 @@ impl Index {
     #[inline(always)]
     fn push_records(&mut self, newlines: u64, structural: u64, carry: &Carry, found: Found) {
         let mut left = structural & newlines;
-        let room = &mut self.records[found.records..found.records + STEP_BYTES];
+        let room = room_at(&mut self.records, within(found.records));
         #[expect(clippy::cast_possible_truncation, reason = "a stretch is short")]
         let ends_before = found.ends as u32;
         for record in room {
@@ -309,6 +311,54 @@ impl Index {
             left &= left.wrapping_sub(1);
             if left == 0 {
                 break;
+            }
+        }
+    }
+}
+
+/// Entries before a step: fewer than the bytes of a stretch. The mask changes nothing, it saves the
+/// question whether there is room.
+#[inline(always)]
+fn within(entries: usize) -> usize {
+    debug_assert!(entries < STRETCH_BYTES);
+    entries & (STRETCH_BYTES - 1)
+}
+
+const _: () = assert!(STRETCH_BYTES.is_power_of_two());
+
+/// Room for as many entries as a step has bytes.
+#[inline(always)]
+fn room_at<T>(entries: &mut [T; 1 + ROOM], at: usize) -> &mut [T; STEP_BYTES] {
+    entries[at..].first_chunk_mut().expect("there is room for a step behind a stretch")
+}
+
+fn boxed<T: Copy>(entry: T) -> Box<[T; 1 + ROOM]> {
+    let Ok(entries) = vec![entry; 1 + ROOM].into_boxed_slice().try_into() else {
+        unreachable!("so many were made")
+    };
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many entries as there can be: each step writes as many as it may.
+    #[test]
+    fn a_stretch_of_nothing_but_ends() {
+        let dialect = Dialect::default();
+        for kernel in Kernel::available() {
+            let mut index = Index::new(&dialect, kernel);
+            for (byte, records) in [(b',', 0), (b'\n', STRETCH_BYTES)] {
+                for bytes in [STRETCH_BYTES - 1, STRETCH_BYTES, STRETCH_BYTES + 100] {
+                    index.scan(&vec![byte; bytes], 0);
+                    let found = bytes.min(STRETCH_BYTES);
+                    assert_eq!(index.ends().len(), 1 + found, "{kernel:?}");
+                    let are_in_order =
+                        index.ends()[1..].iter().zip(0..).all(|(&end, at)| end == at);
+                    assert!(are_in_order);
+                    assert_eq!(index.records().len(), records.min(found));
+                }
             }
         }
     }

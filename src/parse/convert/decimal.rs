@@ -28,8 +28,10 @@ struct Shape {
 /// Shape of at most 16 digits and points without a sign.
 #[inline(always)]
 fn shape16<L: Lanes>(lanes: L, digits: Value<'_>) -> Option<Shape> {
-    const POINT: u8 = b'.' ^ b'0';
-    let values = (digits.last16() ^ splat16(b'0')) & KEEP_LAST[digits.len];
+    let Some(text) = digits.last16_in_window() else {
+        return long_shape(digits.bytes());
+    };
+    let values = (text ^ splat16(b'0')) & KEEP_LAST[digits.len];
     let others = lanes.non_digits(values);
     if others == 0 {
         return (digits.len > 0)
@@ -37,7 +39,7 @@ fn shape16<L: Lanes>(lanes: L, digits: Value<'_>) -> Option<Shape> {
     }
     let place = others.trailing_zeros() as usize;
     let from_end = 15 - place;
-    let one_point = others.is_power_of_two() && values.to_le_bytes()[place & 15] == POINT;
+    let one_point = others.is_power_of_two() && digits.byte_from_end(from_end) == Some(b'.');
     (one_point && digits.len > 1)
         .then(|| Shape { integer_digits: digits.len - 1 - from_end, fraction_digits: from_end })
 }

@@ -4,7 +4,7 @@
 use crate::arena::column::NULL_INDICATOR;
 use crate::config::dialect::Dialect;
 use crate::limits;
-use crate::parse::fields::FieldRef;
+use crate::parse::fields::{CommonLengths, FieldRef};
 use crate::parse::simd::{Lanes, Portable, STEP_BYTES, Work};
 use crate::record::Fault;
 
@@ -32,11 +32,17 @@ impl<'a> Value<'a> {
     /// anything.
     #[inline(always)]
     pub(super) fn last16(self) -> u128 {
-        let end = self.start + self.len;
-        match end.checked_sub(16).and_then(|start| self.window.get(start..end)) {
-            Some(bytes) => u128::from_le_bytes(bytes.try_into().expect("a slice of 16 bytes")),
-            None => last16_alone(self.bytes()),
-        }
+        self.last16_in_window().unwrap_or_else(|| last16_alone(self.bytes()))
+    }
+
+    /// As [`Self::last16`]; `None` where the value ends in the first bytes of the window.
+    ///
+    /// For those who have another way then. What [`Self::last16`] may get from two places compilers
+    /// bring together in two registers, and not in one for vectors.
+    #[inline(always)]
+    pub(super) fn last16_in_window(self) -> Option<u128> {
+        let bytes = self.window.get(..self.start + self.len)?.last_chunk()?;
+        Some(u128::from_le_bytes(*bytes))
     }
 
     /// The last 8 bytes up to the value's end, as [`Self::last16`].
@@ -47,6 +53,13 @@ impl<'a> Value<'a> {
             Some(bytes) => u64::from_le_bytes(bytes.try_into().expect("a slice of 8 bytes")),
             None => halves(last16_alone(self.bytes())).1,
         }
+    }
+
+    /// The byte that `from_end` others of the value follow; of a neighbour, or none, if it has not
+    /// so many.
+    #[inline(always)]
+    pub(super) fn byte_from_end(self, from_end: usize) -> Option<u8> {
+        self.window.get((self.start + self.len).wrapping_sub(1 + from_end)).copied()
     }
 
     /// The value without its sign, and whether the sign is a minus.
@@ -68,11 +81,11 @@ impl<'a> Value<'a> {
     pub(super) fn copy_to(self, row: &mut [u8]) {
         let len = self.len;
         if len <= 16
-            && let Some(from) = self.window.get(self.start..self.start + 16)
-            && let Some(to) = row.get_mut(..16)
+            && let Some(from) = self.window.get(self.start..).and_then(<[u8]>::first_chunk::<16>)
+            && let Some(to) = row.first_chunk_mut()
         {
             // A constant size for the compiler: one vector move, no call.
-            to.copy_from_slice(from);
+            *to = *from;
             return;
         }
         let (from, to) = (self.bytes(), &mut row[..len]);
@@ -254,6 +267,28 @@ const fn length_bit(len: usize) -> u64 {
     1 << if len < 63 { len } else { 63 }
 }
 
+/// The fields that nothing need be asked about: a copy of some [`Rules`] that a loop can hold in
+/// registers.
+#[derive(Clone, Copy)]
+struct Common {
+    lengths: CommonLengths,
+    null_lengths: u64,
+}
+
+impl Common {
+    /// Bytes of a field that is certainly a value with no escape in it, or certainly NULL and has
+    /// no bytes.
+    #[inline(always)]
+    fn len_of(self, field: FieldRef) -> Option<usize> {
+        let len = self.lengths.of(field)?;
+        if self.null_lengths != 0 && !field.is_quoted() && self.null_lengths & length_bit(len) != 0
+        {
+            return None;
+        }
+        Some(len)
+    }
+}
+
 impl Rules {
     pub(super) fn new(dialect: &Dialect, quoted_empty: QuotedEmpty, nullable: bool) -> Self {
         let null_values = dialect.null_values.clone();
@@ -274,26 +309,10 @@ impl Rules {
         }
     }
 
-    /// Whether the field is certainly a value, with no escape in it.
-    #[inline(always)]
-    fn is_common(&self, field: FieldRef) -> bool {
-        field.is_unescaped(1, self.plain_bytes_max) && self.is_no_null_value(field)
-    }
-
-    /// As [`Self::is_common`], or the field is certainly NULL and has no bytes.
-    #[inline(always)]
-    fn is_common_or_missing(&self, field: FieldRef) -> bool {
-        field.is_unescaped(u32::from(!self.nullable), self.plain_bytes_max)
-            && !field.is_quoted_empty()
-            && self.is_no_null_value(field)
-    }
-
-    /// Whether the field is certainly none of the texts that mean NULL.
-    #[inline(always)]
-    fn is_no_null_value(&self, field: FieldRef) -> bool {
-        self.null_lengths == 0
-            || field.is_quoted()
-            || self.null_lengths & length_bit(field.len()) == 0
+    /// The common fields; with `takes_missing` an empty one is common too where that is NULL.
+    const fn common(&self, takes_missing: bool) -> Common {
+        let lengths = CommonLengths::new(self.plain_bytes_max, takes_missing && self.nullable);
+        Common { lengths, null_lengths: self.null_lengths }
     }
 
     /// Whether the field is certainly NULL.
@@ -380,7 +399,13 @@ impl Rules {
 impl<'a> FieldBlock<'a> {
     #[inline(always)]
     pub(super) fn value(&self, field: FieldRef) -> Value<'a> {
-        Value { window: self.bytes, start: self.base + field.start(), len: field.len() }
+        self.value_of(field, field.len())
+    }
+
+    /// As [`Self::value`] where the length is known.
+    #[inline(always)]
+    fn value_of(&self, field: FieldRef, len: usize) -> Value<'a> {
+        Value { window: self.bytes, start: self.base + field.start(), len }
     }
 }
 
@@ -411,12 +436,13 @@ impl<C, D: Decode<C>, W: Word> Work for DecodeBlock<'_, C, D, W> {
         let cell_word = W::length(size_of::<C>());
         // Indices instead of zipped iterators: one counter in a register instead of four.
         let mut at = rows.index;
+        let common = rules.common(false);
         for (record, (cell, word)) in cells.iter_mut().zip(rows.words).enumerate() {
             let field = block.fields[at];
             at += block.field_count;
             *word = cell_word;
-            let converted = if rules.is_common(field) {
-                decode.decode(lanes, block.value(field), cell)
+            let converted = if let Some(len) = common.len_of(field) {
+                decode.decode(lanes, block.value_of(field, len), cell)
             } else if rules.is_missing(field) {
                 *word = W::NULL;
                 Ok(())
@@ -435,7 +461,7 @@ impl<C, D: Decode<C>, W: Word> Work for DecodeBlock<'_, C, D, W> {
     }
 }
 
-/// Converts a field that is not [`Rules::is_common`]; tells whether it is NULL.
+/// Converts a field that is not a common one; tells whether it is NULL.
 #[cold]
 #[inline(never)]
 fn decode_uncommon<C, D: Decode<C>>(
@@ -506,18 +532,15 @@ impl<R: Render, W: Word> RenderBlock<'_, R, W> {
         let Rows { index, words } = rows;
         let mut at = index;
         let mut row_start = 0;
+        let common = rules.common(R::TAKES_EMPTY);
         for (record, word) in words.iter_mut().enumerate() {
             let field = block.fields[at];
             at += block.field_count;
             let row = &mut data[row_start..];
             row_start += stride;
-            let common = if R::TAKES_EMPTY {
-                rules.is_common_or_missing(field)
-            } else {
-                rules.is_common(field)
-            };
-            if common
-                && let Some(len) = render.quick::<L, COPY>(lanes, block.value(field), row, stride)
+            if let Some(len) = common.len_of(field)
+                && let Some(len) =
+                    render.quick::<L, COPY>(lanes, block.value_of(field, len), row, stride)
             {
                 // No branch: which texts are missing cannot be predicted.
                 let is_missing = u8::from(R::TAKES_EMPTY) & u8::from(len == 0) != 0;
@@ -542,7 +565,7 @@ impl<R: Render, W: Word> RenderBlock<'_, R, W> {
     }
 }
 
-/// Length of the text of a field that is not [`Rules::is_common`], or not a quick one; `None` is
+/// Length of the text of a field that is not a common one, or not a quick one; `None` is
 /// NULL.
 #[cold]
 #[inline(never)]

@@ -10,7 +10,9 @@ use crate::parse::simd::Lanes;
 use crate::record::Fault;
 
 use super::field::{Decode, Value};
-use super::swar::{KEEP_LAST, keep_last8, non_digits8, non_digits16, number8, splat8, splat16};
+use super::swar::{
+    KEEP_LAST, halves, keep_last8, non_digits8, non_digits16, number8, splat8, splat16,
+};
 
 /// Powers of ten that are exact in 64 bits of float.
 const POWERS_F64: [f64; 23] = [
@@ -46,27 +48,53 @@ struct Scaled {
 #[inline(always)]
 fn scaled<L: Lanes>(lanes: L, digits: Value<'_>) -> Option<Scaled> {
     match digits.len {
+        1..=16 if L::IS_WIDE => wide_scaled(lanes, digits),
         1..=8 => scaled8(digits),
         9..=16 => scaled16(lanes, digits),
         _ => None,
     }
 }
 
-/// As [`scaled`] for 9 to 16 bytes.
+/// The exponent of a text whose last 8 bytes these are, and how many bytes it takes; 0 of both
+/// where there is none, or not a short negative one.
+///
+/// Which numbers have an exponent cannot be predicted: no branch.
+#[expect(clippy::needless_bitwise_bool, reason = "no branch")]
+#[inline(always)]
+const fn short_exponent(last8: u64, len: usize) -> (usize, usize) {
+    const EXPONENT: u64 = u64::from_le_bytes([0, 0, 0, 0, 0, b'E', b'-', 0]);
+    const LETTER_CASE: u64 = 0x20 << (8 * 5);
+    let is_exponent = (last8 & !LETTER_CASE) >> 40 & 0xffff == EXPONENT >> 40;
+    let exponent = ((last8 >> 56) as u8).wrapping_sub(b'0') as usize;
+    // Four bytes at the least: one digit before it.
+    if is_exponent & (len > 3) & (exponent <= 9) { (exponent, 3) } else { (0, 0) }
+}
+
+/// As [`scaled`] for 1 to 16 bytes where vectors are at hand: all lengths go the same way.
+#[inline(always)]
+fn wide_scaled<L: Lanes>(lanes: L, digits: Value<'_>) -> Option<Scaled> {
+    let (exponent, cut) = short_exponent(digits.last8(), digits.len);
+    let digits = Value { len: digits.len - cut, ..digits };
+    let values = (digits.last16_in_window()? ^ splat16(b'0')) & KEEP_LAST[digits.len];
+    let others = lanes.non_digits(values);
+    if others == 0 {
+        return Some(Scaled { mantissa: lanes.number16(values), scale: exponent });
+    }
+    let place = others.trailing_zeros() as usize & 15;
+    let from_end = 15 - place;
+    let one_point = others.is_power_of_two() && digits.byte_from_end(from_end) == Some(b'.');
+    (one_point && digits.len > 1).then(|| Scaled {
+        mantissa: lanes.number16_without(values, place),
+        scale: from_end + exponent,
+    })
+}
+
+/// As [`scaled`] for 9 to 16 bytes, in plain words.
 #[inline(always)]
 fn scaled16<L: Lanes>(lanes: L, digits: Value<'_>) -> Option<Scaled> {
     const POINT: u128 = (b'.' ^ b'0') as u128;
-    const EXPONENT: u128 =
-        u128::from_le_bytes([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b'E', b'-', 0]);
-    const LETTER_CASE: u128 = 0x20 << (8 * 13);
     let text = digits.last16();
-    // Which numbers have an exponent cannot be predicted: no branch, but a shift by 3 bytes or 0.
-    let last = (text >> 120) as u8;
-    let is_exponent = (text & !LETTER_CASE) >> 104 & 0xffff == EXPONENT >> 104;
-    let exponent = usize::from(last.wrapping_sub(b'0'));
-    let negative_exponent =
-        u8::from(is_exponent) & u8::from(digits.len > 4) & u8::from(exponent <= 9) != 0;
-    let (exponent, cut) = if negative_exponent { (exponent, 3) } else { (0, 0) };
+    let (exponent, cut) = short_exponent(halves(text).1, digits.len);
     let values = ((text ^ splat16(b'0')) & KEEP_LAST[digits.len]) << (8 * cut);
     let len = digits.len - cut;
     let others = non_digits16(values);
@@ -84,19 +112,12 @@ fn scaled16<L: Lanes>(lanes: L, digits: Value<'_>) -> Option<Scaled> {
     Some(Scaled { mantissa: lanes.number16(integer | fraction), scale: from_end + exponent })
 }
 
-/// As [`scaled`] for 1 to 8 bytes.
+/// As [`scaled`] for 1 to 8 bytes, in plain words.
 #[inline(always)]
 fn scaled8(digits: Value<'_>) -> Option<Scaled> {
     const POINT: u64 = (b'.' ^ b'0') as u64;
-    const EXPONENT: u64 = u64::from_le_bytes([0, 0, 0, 0, 0, b'E', b'-', 0]);
-    const LETTER_CASE: u64 = 0x20 << (8 * 5);
     let text = digits.last8();
-    let last = (text >> 56) as u8;
-    let is_exponent = (text & !LETTER_CASE) >> 40 & 0xffff == EXPONENT >> 40;
-    let exponent = usize::from(last.wrapping_sub(b'0'));
-    let negative_exponent =
-        u8::from(is_exponent) & u8::from(digits.len > 4) & u8::from(exponent <= 9) != 0;
-    let (exponent, cut) = if negative_exponent { (exponent, 3) } else { (0, 0) };
+    let (exponent, cut) = short_exponent(text, digits.len);
     let values = ((text ^ splat8(b'0')) & keep_last8(digits.len)) << (8 * cut);
     let others = non_digits8(values);
     if others == 0 {

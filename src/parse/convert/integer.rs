@@ -31,14 +31,17 @@ impl Integer {
                 }
                 number8(values)
             }
-            1..=16 => {
-                let values = (digits.last16() ^ splat16(b'0')) & KEEP_LAST[digits.len];
-                if !lanes.all_at_most(values, splat16(9)) {
-                    return Err(Fault::Syntax);
+            1..=16 => match digits.last16_in_window() {
+                Some(text) => {
+                    let values = (text ^ splat16(b'0')) & KEEP_LAST[digits.len];
+                    if !lanes.all_at_most(values, splat16(9)) {
+                        return Err(Fault::Syntax);
+                    }
+                    lanes.number16(values)
                 }
-                lanes.number16(values)
-            }
-            _ => long_magnitude(digits.bytes())?,
+                None => any_magnitude(digits.bytes())?,
+            },
+            _ => any_magnitude(digits.bytes())?,
         };
         if magnitude > self.max + u64::from(negative) {
             return Err(Fault::OutOfRange);
@@ -48,9 +51,9 @@ impl Integer {
     }
 }
 
-/// Number of no digits (a fault), or of more than 16.
+/// Number of any length; of no digits: a fault.
 #[inline(never)]
-fn long_magnitude(bytes: &[u8]) -> Result<u64, Fault> {
+fn any_magnitude(bytes: &[u8]) -> Result<u64, Fault> {
     if bytes.is_empty() {
         return Err(Fault::Syntax);
     }

@@ -92,6 +92,22 @@ pub(super) const fn number8(values: u64) -> u64 {
     first_and_third.wrapping_add(second_and_fourth) >> 32
 }
 
+/// 0 when each byte is ASCII and not NUL.
+#[inline(always)]
+pub(super) const fn unusual_bytes(word: u128) -> u64 {
+    let (a, b) = halves(word);
+    // The lowest zero byte borrows and becomes 0xff; without one nothing borrows.
+    let zeros = a.wrapping_sub(splat8(1)) | b.wrapping_sub(splat8(1));
+    (a | b | zeros) & splat8(0x80)
+}
+
+/// Whether the first `len` bytes, at most 16, are ASCII and not NUL.
+#[inline(always)]
+pub(in crate::parse) const fn are_plain_ascii(bytes: u128, len: usize) -> bool {
+    let keep = KEEP_FIRST[len];
+    unusual_bytes((bytes & keep) | (splat16(1) & !keep)) == 0
+}
+
 /// The two halves of a 16-byte word, the one that comes first in the text first.
 #[expect(clippy::many_single_char_names, reason = "the bytes of a form, in order")]
 #[inline(always)]

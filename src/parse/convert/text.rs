@@ -9,7 +9,7 @@ use crate::parse::simd::{Lanes, STEP_BYTES};
 use crate::record::Fault;
 
 use super::field::{Render, Rules, Stop, TWO_STEPS_BYTES, Value};
-use super::swar::{KEEP_FIRST, halves, splat8, splat16};
+use super::swar::unusual_bytes;
 
 /// UTF-8 text of a column.
 #[derive(Debug, Clone)]
@@ -72,15 +72,6 @@ impl Limit {
     }
 }
 
-/// 0 when each byte is ASCII and not NUL.
-#[inline(always)]
-const fn unusual_bytes(word: u128) -> u64 {
-    let (a, b) = halves(word);
-    // The lowest zero byte borrows and becomes 0xff; without one nothing borrows.
-    let zeros = a.wrapping_sub(splat8(1)) | b.wrapping_sub(splat8(1));
-    (a | b | zeros) & splat8(0x80)
-}
-
 /// Copies the 16 bytes at `at`; 0 when all are ASCII and none is NUL.
 #[inline(always)]
 fn copy16(from: &[u8], to: &mut [u8], at: usize) -> u64 {
@@ -93,17 +84,16 @@ fn copy16(from: &[u8], to: &mut [u8], at: usize) -> u64 {
 /// is plain ASCII. May write up to 15 bytes more. Where it says `false`, the front of `row` is
 /// anything.
 #[inline(always)]
-fn copy_short_ascii(value: Value<'_>, row: &mut [u8]) -> bool {
+fn copy_short_ascii<L: Lanes>(lanes: L, value: Value<'_>, row: &mut [u8]) -> bool {
     let Value { window, start, len } = value;
     if len <= 16 {
         // Needs room on both sides for a whole word.
-        let (Some(from), Some(to)) = (window.get(start..start + 16), row.get_mut(..16)) else {
+        let from = window.get(start..).and_then(<[u8]>::first_chunk);
+        let (Some(&chunk), Some(to)) = (from, row.first_chunk_mut::<16>()) else {
             return false;
         };
-        let chunk: [u8; 16] = from.try_into().expect("a slice of 16 bytes");
-        to.copy_from_slice(&chunk);
-        let keep = KEEP_FIRST[len];
-        return unusual_bytes((u128::from_le_bytes(chunk) & keep) | (splat16(1) & !keep)) == 0;
+        *to = chunk;
+        return lanes.are_plain_ascii(u128::from_le_bytes(chunk), len);
     }
     if len > SHORT_BYTES {
         return false;
@@ -137,8 +127,8 @@ fn copy_short<L: Lanes, const COPY: usize>(
         }
         return copy_step(lanes, value, limit, takes_utf8, row, stride);
     }
-    let fits = value.len <= limit.max && value.len <= stride;
-    (fits && copy_short_ascii(value, row)).then_some(value.len)
+    let fits = value.len <= stride.min(limit.max);
+    (fits && copy_short_ascii(lanes, value, row)).then_some(value.len)
 }
 
 /// Copies text of at most [`STEP_BYTES`] bytes to the front of `row` and gives its length; `None`
@@ -154,7 +144,7 @@ fn copy_step<L: Lanes>(
     stride: usize,
 ) -> Option<usize> {
     let Value { window, start, len } = value;
-    if len > stride || len > STEP_BYTES {
+    if len > stride.min(STEP_BYTES) {
         return None;
     }
     let block = lanes.load(window.get(start..)?.first_chunk()?);
@@ -188,7 +178,7 @@ fn copy_two_steps<L: Lanes>(
     let Value { window, start, len } = value;
     let from: &[u8; TWO_STEPS_BYTES] = window.get(start..)?.first_chunk()?;
     let to: &mut [u8; TWO_STEPS_BYTES] = row.first_chunk_mut()?;
-    if len > stride || len > TWO_STEPS_BYTES || len > limit.max {
+    if len > stride.min(TWO_STEPS_BYTES).min(limit.max) {
         return None;
     }
     let first = lanes.load(from.first_chunk()?);

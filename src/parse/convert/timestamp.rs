@@ -93,13 +93,23 @@ fn built_in(value: Value<'_>, out: &mut Moment) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What stands in the bytes of each form without their digits: in the first 16, to the end of the
+/// minute, and in the rest, from the separator on. By separator: a blank, `T`, `-`; the last one is
+/// there for a number of two bits.
+const FORMS: [[[u8; 16]; 2]; 4] = [
+    [*b"0000-00-00 00:00", *b":00.000000000\0\0\0"],
+    [*b"0000-00-00T00:00", *b":00.000000000\0\0\0"],
+    [*b"0000-00-00-00.00", *b".00.000000000\0\0\0"],
+    [[0; 16]; 2],
+];
+
+/// Bit `n`: a text of a form has `n` bytes: none of a fraction, or a point and 1 to 9 digits.
+const LENGTHS: u32 = 1 << SECONDS_LEN | 0x1ff << (SECONDS_LEN + 2);
+
 /// As [`built_in`] for a text with 32 readable bytes; `false` where it has none of the forms, and
 /// the moment is anything.
 #[inline(always)]
 fn wide_built_in<L: Lanes>(lanes: L, value: Value<'_>, out: &mut Moment) -> bool {
-    // The first 16 bytes, to the end of the minute, and the rest, from the separator on.
-    const HEAD: u128 = u128::from_le_bytes(*b"0000-00-00\x0000\x0000");
-    const REST: u128 = u128::from_le_bytes(*b"\x0000.000000000\0\0\0");
     const HEAD_MOST: u128 = u128::from_le_bytes([9, 9, 9, 9, 0, 9, 9, 0, 9, 9, 0, 9, 9, 0, 9, 9]);
     const REST_MOST: u128 = u128::from_le_bytes([0, 9, 9, 0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 0, 0, 0]);
     const HEAD_WEIGHTS: [i8; 16] = [10, 1, 10, 1, 0, 10, 1, 0, 10, 1, 0, 10, 1, 0, 10, 1];
@@ -111,16 +121,16 @@ fn wide_built_in<L: Lanes>(lanes: L, value: Value<'_>, out: &mut Moment) -> bool
     let (Some(head), Some(rest)) = (text.first_chunk(), text.last_chunk()) else {
         return false;
     };
+    // Another separator is not the first form's, and so a byte that does not fit.
     let separator = text[10];
-    let clock_separator = if separator == b'-' { b'.' } else { b':' };
-    let known = matches!(separator, b' ' | b'T' | b'-');
-    let length_fits = (SECONDS_LEN..=SECONDS_LEN + 10).contains(&len) && len != SECONDS_LEN + 1;
-    if !(known & length_fits) {
+    let form = usize::from(separator == b'T') + 2 * usize::from(separator == b'-');
+    if len >= 32 || LENGTHS >> len & 1 == 0 {
         return false;
     }
-    let (separator, clock) = (u128::from(separator), u128::from(clock_separator));
-    let head = u128::from_le_bytes(*head) ^ (HEAD | separator << 80 | clock << 104);
-    let rest = (u128::from_le_bytes(*rest) ^ (REST | clock)) & KEEP_FIRST[len - 16];
+    let [head_form, rest_form] = &FORMS[form & 3];
+    let head = u128::from_le_bytes(*head) ^ u128::from_le_bytes(*head_form);
+    let rest = u128::from_le_bytes(*rest) ^ u128::from_le_bytes(*rest_form);
+    let rest = rest & KEEP_FIRST[len - 16];
     if !(lanes.all_at_most(head, HEAD_MOST) & lanes.all_at_most(rest, REST_MOST)) {
         return false;
     }

@@ -55,8 +55,14 @@ pub trait Lanes: Copy {
     /// Bit `i` is set where byte `i` is over 9.
     fn non_digits(self, bytes: u128) -> u32;
 
+    /// Whether the first `len` bytes, at most 16, are ASCII and not NUL.
+    fn are_plain_ascii(self, bytes: u128, len: usize) -> bool;
+
     /// Number made of sixteen digit values, the first one in the lowest byte.
     fn number16(self, values: u128) -> u64;
+
+    /// As [`Self::number16`] without the value at `place`, under 16: those before it move up.
+    fn number16_without(self, values: u128, place: usize) -> u64;
 
     /// Sums of four neighbours: each byte times its weight of `first`, pairs of these sums times
     /// their weights of `second`. Bytes and weights are so small that nothing overflows.
@@ -188,6 +194,17 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn are_plain_ascii(self, bytes: u128, len: usize) -> bool {
+        swar::are_plain_ascii(bytes, len)
+    }
+
+    #[inline(always)]
+    fn number16_without(self, values: u128, place: usize) -> u64 {
+        let behind = u128::MAX << 8 << (8 * place);
+        swar::number16((values & behind) | (values & !(u128::MAX << (8 * place))) << 8)
+    }
+
+    #[inline(always)]
     fn number16(self, values: u128) -> u64 {
         swar::number16(values)
     }
@@ -266,6 +283,28 @@ mod tests {
         }
     }
 
+    struct Without(u128, usize);
+
+    impl Work for Without {
+        type Output = u64;
+
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> Self::Output {
+            lanes.number16_without(self.0, self.1)
+        }
+    }
+
+    struct Plain(u128, usize);
+
+    impl Work for Plain {
+        type Output = bool;
+
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> Self::Output {
+            lanes.are_plain_ascii(self.0, self.1)
+        }
+    }
+
     fn mask(holds: impl Fn(usize) -> bool) -> u64 {
         (0..STEP_BYTES).fold(0, |mask, bit| mask | u64::from(holds(bit)) << bit)
     }
@@ -293,7 +332,40 @@ mod tests {
         }
     }
 
+    #[test]
+    fn plain_ascii_is_told_from_every_other_byte() {
+        for byte in 0..=u8::MAX {
+            for place in 0..16 {
+                let mut bytes = *b"account,ok,12 \x01\x7f";
+                bytes[place] = byte;
+                for len in 0..=16 {
+                    let expected = bytes[..len].iter().all(|&byte| byte.is_ascii() && byte != 0);
+                    for kernel in Kernel::available() {
+                        let found = kernel.run(Plain(u128::from_le_bytes(bytes), len));
+                        assert_eq!(found, expected, "{kernel:?} {byte} at {place} of {len}");
+                    }
+                }
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_digit_is_taken_out(number in 0..10_000_000_000_000_000_u64, place in 0..16_usize,
+            byte: u8) {
+            let mut digits = format!("{number:016}").into_bytes();
+            digits.remove(place);
+            let expected: u64 = String::from_utf8(digits.clone()).unwrap().parse().unwrap();
+            for digit in &mut digits {
+                *digit -= b'0';
+            }
+            digits.insert(place, byte);
+            let values = u128::from_le_bytes(digits.try_into().expect("16 values"));
+            for kernel in Kernel::available() {
+                prop_assert_eq!(kernel.run(Without(values, place)), expected, "{:?}", kernel);
+            }
+        }
+
         #[test]
         fn masks_equal_loops(
             bytes in prop::collection::vec(prop_oneof![Just(b','), any::<u8>()], STEP_BYTES),

@@ -5,12 +5,13 @@
 use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _MM_HINT_T0, _mm_clmulepi64_si128, _mm_cmpeq_epi8,
     _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_madd_epi16, _mm_maddubs_epi16,
-    _mm_max_epu8, _mm_movemask_epi8, _mm_packus_epi32, _mm_prefetch, _mm_set1_epi8, _mm_set1_epi16,
-    _mm_set1_epi32, _mm_storeu_si128, _mm_subs_epu8, _mm_testz_si128, _mm256_cmpeq_epi8,
-    _mm256_loadu_si256, _mm256_max_epu8, _mm256_movemask_epi8, _mm256_set1_epi8,
-    _mm256_storeu_si256, _mm512_add_epi32, _mm512_cmpeq_epi8_mask, _mm512_cmpge_epu8_mask,
-    _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32, _mm512_loadu_si512,
-    _mm512_maskz_compress_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
+    _mm_max_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_packus_epi32, _mm_prefetch, _mm_set1_epi8,
+    _mm_set1_epi16, _mm_set1_epi32, _mm_setzero_si128, _mm_shuffle_epi8, _mm_storeu_si128,
+    _mm_subs_epu8, _mm_testz_si128, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8,
+    _mm256_movemask_epi8, _mm256_set1_epi8, _mm256_storeu_si256, _mm512_add_epi32,
+    _mm512_cmpeq_epi8_mask, _mm512_cmpge_epu8_mask, _mm512_cvtepu8_epi32,
+    _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set1_epi8,
+    _mm512_set1_epi32, _mm512_storeu_si512,
 };
 
 use super::{Lanes, STEP_BYTES, Work, write_bits};
@@ -171,6 +172,17 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn are_plain_ascii(self, bytes: u128, len: usize) -> bool {
+        let bytes = vector(bytes);
+        // SAFETY: the token says that the processor has AVX2.
+        let unusual = unsafe {
+            let nul = _mm_cmpeq_epi8(bytes, _mm_setzero_si128());
+            _mm_movemask_epi8(_mm_or_si128(bytes, nul))
+        };
+        unusual.cast_unsigned() & ((1 << len) - 1) == 0
+    }
+
+    #[inline(always)]
     fn weigh(self, bytes: u128, first: [i8; 16], second: [i16; 8]) -> [u32; 4] {
         let mut sums = [0; 4];
         // SAFETY: the arrays have the 16 bytes that are loaded and stored, at any alignment.
@@ -185,11 +197,47 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn number16_without(self, values: u128, place: usize) -> u64 {
+        let from = u128::from_le_bytes(WITHOUT[place & 15]);
+        // SAFETY: the token says that the processor has AVX2, and so SSSE3.
+        let moved = unsafe { _mm_shuffle_epi8(vector(values), vector(from)) };
+        self.number_of(moved)
+    }
+
+    #[inline(always)]
     fn number16(self, values: u128) -> u64 {
+        self.number_of(vector(values))
+    }
+}
+
+/// For each place of 16 where bytes come from if that one is taken out: those before it from one
+/// place earlier, the first from nowhere.
+const WITHOUT: [[u8; 16]; 16] = {
+    const NOWHERE: u8 = 0x80;
+    let mut all = [[0; 16]; 16];
+    let mut place = 0;
+    while place < 16 {
+        let mut to = 0;
+        while to < 16 {
+            #[expect(clippy::cast_possible_truncation, reason = "under 16")]
+            let (same, before) =
+                (to as u8, (to as u8).wrapping_sub(1) | (NOWHERE * (to == 0) as u8));
+            all[place][to] = if to <= place { before } else { same };
+            to += 1;
+        }
+        place += 1;
+    }
+    all
+};
+
+impl Avx2 {
+    /// Number made of sixteen digit values.
+    #[expect(clippy::unused_self, reason = "the token is the proof that it may be called")]
+    #[inline(always)]
+    fn number_of(self, values: __m128i) -> u64 {
         const TENS: i16 = i16::from_le_bytes([10, 1]);
         const HUNDREDS: i32 = 0x64 | 1 << 16;
         const MYRIADS: i32 = 0x2710 | 1 << 16;
-        let values = vector(values);
         // SAFETY: the token says that the processor has AVX2, and so SSSE3 and SSE4.1.
         let eights = unsafe {
             let pairs = _mm_maddubs_epi16(values, _mm_set1_epi16(TENS));
@@ -297,6 +345,16 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn non_digits(self, bytes: u128) -> u32 {
         self.0.non_digits(bytes)
+    }
+
+    #[inline(always)]
+    fn are_plain_ascii(self, bytes: u128, len: usize) -> bool {
+        self.0.are_plain_ascii(bytes, len)
+    }
+
+    #[inline(always)]
+    fn number16_without(self, values: u128, place: usize) -> u64 {
+        self.0.number16_without(values, place)
     }
 
     #[inline(always)]
