@@ -2,7 +2,7 @@
 
 A bar names contenders (see the cases_*.py) and a figure of their runs. Its value is `over` divided by
 `under`, pair by pair in the order of the rounds; without `under` it is the figure itself. Where `under`
-has several names, it is the sum of theirs. Where `over`
+has several names, it is the sum of theirs; with `under_figure` that figure of theirs. Where `over`
 has several names, all must meet the bar: the value is that of the one nearest to it.
 """
 import dataclasses
@@ -156,10 +156,12 @@ MEMORY = (
                            ("mariadb", "MariaDB"), ("db2", "the Db2 rig"))),
 )
 
-# SQLite is a part of the process: what its client takes is what parsing alone takes of the load's time.
+# SQLite is a part of the process. What is left without it is what the load into nothing takes of the
+# load's time: the calls that bind values are the database's.
 SQLITE_CLIENT = Bar(
     "cpu-sqlite-client",
-    "SQLite: client CPU without the database in the process, share of a core a parser thread",
+    "SQLite: CPU of the same load into nothing, so without the database in the process, "
+    "share of a core a parser thread",
     ("sqlite-null",), "sqlite-from-file", figure="step_cpu_seconds", under_figure="seconds", bar=80,
     more_is_better=False, unit="%", scale=0.01)
 

@@ -77,6 +77,14 @@ class Verdicts(unittest.TestCase):
         del results["two"]
         self.assertEqual(verdicts.judge(bar, results).word, "not run")
 
+    def test_another_figure_below_and_a_scale(self):
+        bar = Bar("b", "what", ("cpu",), "wall", figure="step", under_figure="seconds", scale=0.01,
+                  bar=80, more_is_better=False)
+        results = {"cpu": [Run(9.0, figures={"step": 1.0}), Run(9.0, figures={"step": 3.0})],
+                   "wall": self.runs(2, 4)}
+        verdict = verdicts.judge(bar, results)
+        self.assertEqual((verdict.values, verdict.word), ([50.0, 75.0], "meets the bar"))
+
     def test_what_did_not_run_is_in_the_table(self):
         bar = Bar("b", "what", ("peer",), "own", bar=3.0)
         verdict = verdicts.judge(bar, {"own": self.runs(1), "peer": "NotRun: gone"})
